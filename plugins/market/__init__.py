@@ -1,0 +1,1 @@
+"""DistributedMarket: a pool of lent machines, paid for in credits, run by Airflow on YARN."""

@@ -1,0 +1,111 @@
+"""Connections to the market's tables, for every process except the migrator.
+
+Everybody connects as the role `market_app`, whose rights end where the ledger's functions begin.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg2
+from psycopg2 import errors as pg_errors
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extras import NamedTupleCursor
+
+from market import settings
+
+Cursor = Any  # a NamedTupleCursor: psycopg2 ships no types
+T = TypeVar("T")
+
+_ATTEMPTS = 5
+_idle: list[Any] = []
+_lock = threading.Lock()
+_KEPT = 16
+
+
+def connect() -> Connection:
+    """Open a connection of its own, with rows as named tuples; for long loops and tests."""
+    url = os.environ.get("MARKET_DATABASE_URL") or settings.load().database_url("market_app")
+    return psycopg2.connect(
+        url,
+        cursor_factory=NamedTupleCursor,
+        options="-c search_path=market -c timezone=UTC",
+        application_name="market",
+        connect_timeout=10,
+    )
+
+
+@contextmanager
+def transaction() -> Iterator[Cursor]:
+    """Yield a cursor; commit at the end, roll back on any error. READ COMMITTED."""
+    connection = _take()
+    try:
+        with connection, connection.cursor() as cursor:
+            yield cursor
+    except BaseException:
+        if connection.closed == 0:
+            connection.rollback()
+        raise
+    finally:
+        _give(connection)
+
+
+def retried(work: Callable[[Cursor], T]) -> T:
+    """Run `work` in a transaction; start again when PostgreSQL asks for it (40001, 40P01).
+
+    `work` may run several times and must have no effect outside its transaction.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            with transaction() as cursor:
+                return work(cursor)
+        except (pg_errors.SerializationFailure, pg_errors.DeadlockDetected):
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
+    raise AssertionError("unreachable")
+
+
+def _take() -> Connection:
+    with _lock:
+        while _idle:
+            connection = _idle.pop()
+            if connection.closed == 0 and connection.info.backend_pid and _alive(connection):
+                return connection
+    return connect()
+
+
+def _alive(connection: Connection) -> bool:
+    """Tell whether an idle connection outlived a restart of the server, at the price of one round trip."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+    except psycopg2.Error:
+        connection.close()
+        return False
+    return True
+
+
+def _give(connection: Connection) -> None:
+    if connection.closed:
+        return
+    with _lock:
+        if len(_idle) < _KEPT:
+            _idle.append(connection)
+            return
+    connection.close()
+
+
+def _forget() -> None:
+    """Drop inherited connections in a forked child: two processes must not speak on one socket."""
+    _idle.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

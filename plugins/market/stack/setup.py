@@ -1,0 +1,187 @@
+"""Setup: everything that a fresh clone lacks, step by step, each once.
+
+A step is done when its stamp holds the digest of its inputs; an interrupted setup goes on at the first
+step without one. Standard library only: this runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+from market import settings
+
+UV = "uv==0.13.9"
+# Supervisor's last release is 15 months old; the younger managers on PyPI are not (circus 21 months, honcho 25,
+# without restarts), and Debian's runit and s6 cannot tell why a service does not run. It has no open fault here.
+SUPERVISOR = "supervisor==4.3.0"
+_GIB = 1024**3
+_NEEDED_BYTES = 5 * _GIB
+
+
+class SetupError(Exception):
+    """Setup cannot go on; the message says what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: `inputs` decide whether it must run again, `run` does it."""
+
+    name: str
+    title: str
+    inputs: Callable[[], Iterable[bytes]]
+    run: Callable[[], None]
+    needed: Callable[[], bool] = field(default=lambda: False)
+
+
+def steps(paths: settings.Paths, for_tests: bool = False) -> list[Step]:
+    """Return the steps in their order."""
+    root = paths.root
+    locks = [root / "requirements.txt"] + ([root / "requirements-test.txt"] if for_tests else [])
+    every = [
+        Step(
+            "tools",
+            "Installer and process manager",
+            lambda: [f"{UV} {SUPERVISOR}".encode()],
+            lambda: _tools(paths),
+        ),
+        Step(
+            "airflow-env-test" if for_tests else "airflow-env",
+            "Airflow's environment" + (" with the test tools" if for_tests else ""),
+            lambda: [lock.read_bytes() for lock in locks],
+            lambda: _environment(paths, paths.airflow_env, locks),
+            lambda: not (paths.airflow_env / "bin" / "airflow").exists(),
+        ),
+    ]
+    return every
+
+
+def run(paths: settings.Paths, for_tests: bool = False, packages: Iterable[str] = ()) -> bool:
+    """Do what is not done yet, saying so; tell whether there was anything to do.
+
+    Raises SetupError when the system lacks what this user may not install, or a step fails.
+    """
+    paths.installs.mkdir(exist_ok=True)
+    with _exclusively(paths.installs / "setup.lock"):
+        _system(packages)
+        todo = [step for step in steps(paths, for_tests) if not _done(paths, step)]
+        if not todo:
+            return False
+        free = shutil.disk_usage(paths.installs).free
+        if free < _NEEDED_BYTES:
+            raise SetupError(
+                f"{paths.installs} has {free / _GIB:.1f} GiB free and setup needs {_NEEDED_BYTES / _GIB:.0f}: make room"
+            )
+        for number, step in enumerate(todo, 1):
+            print(f"setup {number}/{len(todo)}: {step.title}", file=sys.stderr, flush=True)
+            step.run()
+            stamp = _stamp(paths, step)
+            stamp.parent.mkdir(exist_ok=True)
+            stamp.write_text(_digest(step))
+    return True
+
+
+def _digest(step: Step) -> str:
+    digest = hashlib.sha256()
+    for part in step.inputs():
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
+
+
+def _stamp(paths: settings.Paths, step: Step) -> Path:
+    return paths.installs / "stamps" / step.name
+
+
+def _done(paths: settings.Paths, step: Step) -> bool:
+    stamp = _stamp(paths, step)
+    return stamp.exists() and stamp.read_text() == _digest(step) and not step.needed()
+
+
+@contextmanager
+def _exclusively(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield
+
+
+def command(arguments: list[str], what: str, **options: object) -> None:
+    """Run a command whose output is its own progress; raise SetupError with `what` when it fails."""
+    try:
+        subprocess.run(arguments, check=True, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+    except FileNotFoundError:
+        raise SetupError(f"{what}: {arguments[0]} is missing") from None
+    except subprocess.CalledProcessError as error:
+        raise SetupError(f"{what} failed with exit code {error.returncode}: see its message above") from None
+
+
+# --- what Debian provides ---------------------------------------------------------------------------------
+
+_WHY = {
+    "openjdk-17-jdk-headless": "Hadoop and Spark run on Java 17 or 21",
+    "maven": "Hadoop's servers come from Maven Central",
+    "bubblewrap": "jobs run in a sandbox that hides the market's state",
+    "chromium": "the browser tests look at the pages",
+    "chromium-driver": "the browser tests drive the browser",
+}
+
+
+def _system(packages: Iterable[str]) -> None:
+    missing = [name for name in packages if not _present(name)]
+    if not missing:
+        return
+    install = "apt-get install -y " + " ".join(missing)
+    reasons = "; ".join(f"{name}: {_WHY[name]}" for name in missing)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise SetupError(f"this system lacks {', '.join(missing)} ({reasons}). Run: sudo {install}")
+    print(f"setup: installing from Debian: {reasons}", file=sys.stderr, flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command(["apt-get", "update", "-qq"], "apt-get update", env=environment)
+    command(
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], install, env=environment
+    )
+
+
+def _present(package: str) -> bool:
+    if package == "openjdk-17-jdk-headless":
+        return java_version() in (17, 21) and shutil.which("javac") is not None
+    program = {"maven": "mvn", "bubblewrap": "bwrap", "chromium-driver": "chromedriver"}.get(package, package)
+    return shutil.which(program) is not None
+
+
+def java_version() -> int | None:
+    """Return the major version of the Java on the PATH, or None."""
+    try:
+        said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+    match = re.search(r'version "(\d+)', said)
+    return int(match.group(1)) if match else None
+
+
+# --- the steps --------------------------------------------------------------------------------------------
+
+
+def _tools(paths: settings.Paths) -> None:
+    command([sys.executable, "-m", "venv", "--clear", str(paths.tools)], "python3 -m venv")
+    command(
+        [str(paths.tools / "bin" / "pip"), "install", "-q", UV, SUPERVISOR], f"pip install {UV} {SUPERVISOR}"
+    )
+
+
+def _environment(paths: settings.Paths, target: Path, locks: list[Path]) -> None:
+    uv = str(paths.tools / "bin" / "uv")
+    # Linked from a cache elsewhere, a package would change with the cache; copies stay inside the clone.
+    environment = {**os.environ, "UV_CACHE_DIR": str(paths.installs / "uv-cache"), "UV_NO_CONFIG": "1"}
+    if not (target / "bin" / "python").exists():
+        command([uv, "venv", "--clear", "--python", sys.executable, str(target)], "uv venv", env=environment)
+    arguments = [uv, "pip", "sync", "--python", str(target / "bin" / "python"), *map(str, locks)]
+    command(arguments, "uv pip sync", env=environment)
