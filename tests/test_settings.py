@@ -49,5 +49,5 @@ def test_a_wrong_setting_is_named(config: Path, tmp_path: Path, old: str, new: s
 
 
 def test_a_missing_secret_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(settings.SettingsError, match="./market up"):
+    with pytest.raises(settings.SettingsError, match=r"\./market up"):
         settings.load(state=tmp_path).secret("db_market_app")

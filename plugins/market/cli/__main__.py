@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("setup", help="install what is missing, into .market/")
     test = commands.add_parser("test", help="run the tests")
-    test.add_argument("groups", nargs="*", metavar="GROUP", help="unit (default: all)")
+    test.add_argument("groups", nargs="*", metavar="GROUP", help="unit, database (default: all)")
     commands.add_parser("lock", help="make requirements*.txt from requirements*.in")
     chosen = parser.parse_args(arguments)
     try:

@@ -21,8 +21,8 @@ from pathlib import Path
 from market import settings
 
 UV = "uv==0.13.9"
-# Supervisor's last release is 15 months old; the younger managers on PyPI are not (circus 21 months, honcho 25,
-# without restarts), and Debian's runit and s6 cannot tell why a service does not run. It has no open fault here.
+# Supervisor's last release is 15 months old, but what else is on PyPI is older (circus 21 months; honcho 25,
+# and it restarts nothing), and Debian's runit and s6 do not tell why a service does not run.
 SUPERVISOR = "supervisor==4.3.0"
 _GIB = 1024**3
 _NEEDED_BYTES = 5 * _GIB
@@ -79,7 +79,8 @@ def run(paths: settings.Paths, for_tests: bool = False, packages: Iterable[str] 
         free = shutil.disk_usage(paths.installs).free
         if free < _NEEDED_BYTES:
             raise SetupError(
-                f"{paths.installs} has {free / _GIB:.1f} GiB free and setup needs {_NEEDED_BYTES / _GIB:.0f}: make room"
+                f"{paths.installs} has {free / _GIB:.1f} GiB free and setup needs "
+                f"{_NEEDED_BYTES / _GIB:.0f}: make room"
             )
         for number, step in enumerate(todo, 1):
             print(f"setup {number}/{len(todo)}: {step.title}", file=sys.stderr, flush=True)

@@ -1,0 +1,74 @@
+"""Real servers for tests, started on free ports and stopped by their process id."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+
+from market import settings
+from market.stack import migrate, postgres
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A running PostgreSQL server with the market's roles and an empty database."""
+
+    port: int
+    passwords: dict[str, str]
+
+    def url(self, role: str, database: str = migrate.DATABASE) -> str:
+        """Return the address for a role."""
+        return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
+
+    def migrate(self) -> list[str]:
+        """Apply all of `sql/`."""
+        return migrate.apply(self.url(migrate.OWNER), migrate.read(settings.ROOT / "sql"))
+
+
+@contextmanager
+def database(folder: Path, deadline_s: float = 60) -> Iterator[Database]:
+    """Run a server with its data in `folder`; stop it in the end."""
+    roles = (postgres.SUPERUSER, migrate.OWNER, migrate.APPLICATION, migrate.AIRFLOW)
+    served = Database(free_port(), {role: secrets.token_hex(16) for role in roles})
+    postgres.initialise(folder / "postgres", served.passwords[postgres.SUPERUSER])
+    with (folder / "postgres.log").open("wb") as log:
+        process = subprocess.Popen(
+            postgres.server_command(folder / "postgres", "127.0.0.1", served.port),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait(served.url(postgres.SUPERUSER, "postgres"), process, time.monotonic() + deadline_s)
+        others = {role: word for role, word in served.passwords.items() if role != postgres.SUPERUSER}
+        migrate.prepare(served.url(postgres.SUPERUSER, "postgres"), others)
+        yield served
+    finally:
+        process.send_signal(signal.SIGINT)  # "fast" shutdown: does not wait for clients
+        process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], until: float) -> None:
+    while True:
+        try:
+            psycopg2.connect(url).close()
+            return
+        except psycopg2.OperationalError:
+            if process.poll() is not None or time.monotonic() > until:
+                raise
+            time.sleep(0.05)
