@@ -1,0 +1,15 @@
+"""Who asks: a person of the market, as the other modules know him."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Member:
+    """A logged-in person. `username` is also the account in HDFS and YARN."""
+
+    user_id: str
+    username: str
+    email: str
+    is_admin: bool = False
