@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 
 from market import settings
-from market.stack.setup import SetupError
+from market.stack import setup
+from market.stack.shell import SetupError
+
+# Commands with a module of their own: `add_arguments(parser)` and `run(settings, chosen) -> exit code`.
+_MODULES = {
+    "demo": ("market.cli.demo", "set up, start, and run the market's main job from end to end"),
+    "share": ("market.cli.share", "lend this machine"),
+    "settle": ("market.cli.settle", "charge buyers and pay lenders up to a time"),
+    "ledger": ("market.cli.ledger", "verify the ledger"),
+}
+_STACK = ("up", "down", "status", "restart", "logs", "reset")
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; return its exit code (0 well, 1 not, 2 wrong call)."""
-    parser = argparse.ArgumentParser(prog="./market", description="A market of machines and Spark jobs.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("setup", help="install what is missing, into .market/")
-    test = commands.add_parser("test", help="run the tests")
-    test.add_argument("groups", nargs="*", metavar="GROUP", help="unit, database (default: all)")
-    commands.add_parser("lock", help="make requirements*.txt from requirements*.in")
-    chosen = parser.parse_args(arguments)
+    """Run one command; return its exit code."""
     try:
+        chosen = _parser(arguments).parse_args(arguments)
         return _run(chosen)
     except (SetupError, settings.SettingsError) as error:
         print(f"market: {error}", file=sys.stderr)
@@ -28,20 +33,65 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def _run(chosen: argparse.Namespace) -> int:
-    paths = settings.load().paths
-    if chosen.command == "setup":
-        from market.stack import setup
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./market", description="A market of machines and Spark jobs.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("setup", help="install what is missing, into .market/")
+    commands.add_parser("up", help="start the stack")
+    down = commands.add_parser("down", help="stop the stack")
+    down.add_argument("--force", action="store_true", help="do not ask, even if jobs are running")
+    status = commands.add_parser("status", help="show each service")
+    status.add_argument("--json", action="store_true", help="for programs")
+    restart = commands.add_parser("restart", help="restart one service")
+    restart.add_argument("service", metavar="SERVICE")
+    logs = commands.add_parser("logs", help="show the log of a service")
+    logs.add_argument("service", metavar="SERVICE")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
+    reset = commands.add_parser("reset", help="delete all data of the stack")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+    for name, (module, text) in _MODULES.items():
+        sub = commands.add_parser(name, help=text)
+        if arguments[:1] == [name]:
+            _enter(name)
+            importlib.import_module(module).add_arguments(sub)
+    test = commands.add_parser("test", help="run the tests")
+    test.add_argument(
+        "groups", nargs="*", metavar="GROUP", help="unit, database, cluster, browser (default: all)"
+    )
+    commands.add_parser("lock", help="make requirements*.txt from requirements*.in")
+    return parser
 
-        print("set up" if setup.run(paths) else "nothing to do")
+
+def _enter(command: str) -> None:
+    """Set up what is missing and go on in Airflow's environment (does not return the first time)."""
+    loaded = settings.load()
+    from market.stack.environment import enter
+
+    if command in ("up", "demo", "share"):
+        setup.run(loaded.paths)
+    enter(loaded.paths)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    loaded = settings.load()
+    if chosen.command == "setup":
+        print("set up" if setup.run(loaded.paths) else "nothing to do")
         return 0
     if chosen.command == "lock":
         from market.cli import lock
 
-        return lock.run(paths)
-    from market.cli import test
+        return lock.run(loaded.paths)
+    if chosen.command == "test":
+        from market.cli import test
 
-    return test.run(paths, chosen.groups)
+        return test.run(loaded.paths, chosen.groups)
+    if chosen.command in _STACK:
+        _enter(chosen.command)
+        stack = importlib.import_module("market.cli.stack")
+        code: int = getattr(stack, chosen.command)(loaded, chosen)
+        return code
+    code = importlib.import_module(_MODULES[chosen.command][0]).run(loaded, chosen)
+    return code
 
 
 if __name__ == "__main__":

@@ -12,67 +12,27 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from market import settings
+from market.stack.installs import Step, steps
+from market.stack.shell import SetupError, command
 
-UV = "uv==0.13.9"
-# Supervisor's last release is 15 months old, but what else is on PyPI is older (circus 21 months; honcho 25,
-# and it restarts nothing), and Debian's runit and s6 do not tell why a service does not run.
-SUPERVISOR = "supervisor==4.3.0"
 _GIB = 1024**3
 _NEEDED_BYTES = 5 * _GIB
 
 
-class SetupError(Exception):
-    """Setup cannot go on; the message says what to do, in one line."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step: `inputs` decide whether it must run again, `run` does it."""
-
-    name: str
-    title: str
-    inputs: Callable[[], Iterable[bytes]]
-    run: Callable[[], None]
-    needed: Callable[[], bool] = field(default=lambda: False)
-
-
-def steps(paths: settings.Paths, for_tests: bool = False) -> list[Step]:
-    """Return the steps in their order."""
-    root = paths.root
-    locks = [root / "requirements.txt"] + ([root / "requirements-test.txt"] if for_tests else [])
-    every = [
-        Step(
-            "tools",
-            "Installer and process manager",
-            lambda: [f"{UV} {SUPERVISOR}".encode()],
-            lambda: _tools(paths),
-        ),
-        Step(
-            "airflow-env-test" if for_tests else "airflow-env",
-            "Airflow's environment" + (" with the test tools" if for_tests else ""),
-            lambda: [lock.read_bytes() for lock in locks],
-            lambda: _environment(paths, paths.airflow_env, locks),
-            lambda: not (paths.airflow_env / "bin" / "airflow").exists(),
-        ),
-    ]
-    return every
-
-
-def run(paths: settings.Paths, for_tests: bool = False, packages: Iterable[str] = ()) -> bool:
+def run(paths: settings.Paths, for_tests: bool = False) -> bool:
     """Do what is not done yet, saying so; tell whether there was anything to do.
 
     Raises SetupError when the system lacks what this user may not install, or a step fails.
     """
     paths.installs.mkdir(exist_ok=True)
     with _exclusively(paths.installs / "setup.lock"):
-        _system(packages)
+        _system(_packages(for_tests))
         todo = [step for step in steps(paths, for_tests) if not _done(paths, step)]
         if not todo:
             return False
@@ -114,16 +74,6 @@ def _exclusively(path: Path) -> Iterator[None]:
         yield
 
 
-def command(arguments: list[str], what: str, **options: object) -> None:
-    """Run a command whose output is its own progress; raise SetupError with `what` when it fails."""
-    try:
-        subprocess.run(arguments, check=True, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
-    except FileNotFoundError:
-        raise SetupError(f"{what}: {arguments[0]} is missing") from None
-    except subprocess.CalledProcessError as error:
-        raise SetupError(f"{what} failed with exit code {error.returncode}: see its message above") from None
-
-
 # --- what Debian provides ---------------------------------------------------------------------------------
 
 _WHY = {
@@ -133,6 +83,15 @@ _WHY = {
     "chromium": "the browser tests look at the pages",
     "chromium-driver": "the browser tests drive the browser",
 }
+
+
+def _packages(for_tests: bool) -> list[str]:
+    names = ["openjdk-17-jdk-headless", "maven"]
+    if os.geteuid() != 0:
+        names.append("bubblewrap")  # root has a better way: jobs run as another user
+    if for_tests:
+        names += ["chromium", "chromium-driver"]
+    return names
 
 
 def _system(packages: Iterable[str]) -> None:
@@ -166,23 +125,3 @@ def java_version() -> int | None:
         return None
     match = re.search(r'version "(\d+)', said)
     return int(match.group(1)) if match else None
-
-
-# --- the steps --------------------------------------------------------------------------------------------
-
-
-def _tools(paths: settings.Paths) -> None:
-    command([sys.executable, "-m", "venv", "--clear", str(paths.tools)], "python3 -m venv")
-    command(
-        [str(paths.tools / "bin" / "pip"), "install", "-q", UV, SUPERVISOR], f"pip install {UV} {SUPERVISOR}"
-    )
-
-
-def _environment(paths: settings.Paths, target: Path, locks: list[Path]) -> None:
-    uv = str(paths.tools / "bin" / "uv")
-    # Linked from a cache elsewhere, a package would change with the cache; copies stay inside the clone.
-    environment = {**os.environ, "UV_CACHE_DIR": str(paths.installs / "uv-cache"), "UV_NO_CONFIG": "1"}
-    if not (target / "bin" / "python").exists():
-        command([uv, "venv", "--clear", "--python", sys.executable, str(target)], "uv venv", env=environment)
-    arguments = [uv, "pip", "sync", "--python", str(target / "bin" / "python"), *map(str, locks)]
-    command(arguments, "uv pip sync", env=environment)

@@ -1,0 +1,164 @@
+"""What setup installs below `.market/`: the steps, in their order. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from market.settings import Paths
+from market.stack.shell import SetupError, command
+
+UV = "uv==0.13.9"
+# Supervisor's last release is 15 months old, but what else is on PyPI is older (circus 21 months; honcho 25,
+# and it restarts nothing), and Debian's runit and s6 do not tell why a service does not run.
+SUPERVISOR = "supervisor==4.3.0"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: `inputs` decide whether it must run again, `run` does it."""
+
+    name: str
+    title: str
+    inputs: Callable[[], Iterable[bytes]]
+    run: Callable[[], None]
+    needed: Callable[[], bool] = field(default=lambda: False)
+
+
+def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
+    """Return the steps in their order."""
+    root = paths.root
+    locks = [root / "requirements.txt"] + ([root / "requirements-test.txt"] if for_tests else [])
+    return [
+        Step(
+            "tools",
+            "installer and process manager",
+            lambda: [f"{UV} {SUPERVISOR}".encode()],
+            lambda: _tools(paths),
+        ),
+        Step(
+            "airflow-env-test" if for_tests else "airflow-env",
+            "Airflow's environment" + (" with the test tools" if for_tests else ""),
+            lambda: [lock.read_bytes() for lock in locks],
+            lambda: _environment(paths, paths.airflow_env, locks),
+            lambda: not (paths.airflow_env / "bin" / "airflow").exists(),
+        ),
+        *machine_steps(paths),
+    ]
+
+
+def machine_steps(paths: Paths) -> list[Step]:
+    """Return the steps that a lent machine needs, too: Hadoop's jars and the jobs' runtime."""
+    pom = paths.root / "config" / "hadoop" / "pom.xml"
+    lock = paths.root / "requirements-runtime.txt"
+    runner = Path(__file__).parents[1] / "jobs" / "runner"
+    return [
+        Step(
+            "hadoop",
+            "Hadoop's servers (about 110 MB)",
+            lambda: [pom.read_bytes()],
+            lambda: _hadoop(paths, pom),
+        ),
+        Step(
+            "runtime",
+            "the jobs' runtime: Spark and Python's libraries (about 500 MB)",
+            lambda: [lock.read_bytes()],
+            lambda: _runtime(paths, lock),
+        ),
+        Step(
+            "runner",
+            "what starts the programs of jobs",
+            lambda: [lock.read_bytes(), *(path.read_bytes() for path in sorted(runner.glob("*.java")))],
+            lambda: _runner(paths, runner),
+        ),
+    ]
+
+
+def _tools(paths: Paths) -> None:
+    command([sys.executable, "-m", "venv", "--clear", str(paths.tools)], "python3 -m venv")
+    command(
+        [str(paths.tools / "bin" / "pip"), "install", "-q", UV, SUPERVISOR], f"pip install {UV} {SUPERVISOR}"
+    )
+
+
+def _environment(paths: Paths, target: Path, locks: list[Path]) -> None:
+    uv = str(paths.tools / "bin" / "uv")
+    # Linked from a cache elsewhere, a package would change with the cache; copies stay inside the clone.
+    environment = {**os.environ, "UV_CACHE_DIR": str(paths.installs / "uv-cache"), "UV_NO_CONFIG": "1"}
+    if not (target / "bin" / "python").exists():
+        command([uv, "venv", "--clear", "--python", sys.executable, str(target)], "uv venv", env=environment)
+    arguments = [uv, "pip", "sync", "--python", str(target / "bin" / "python"), *map(str, locks)]
+    command(arguments, "uv pip sync", env=environment)
+
+
+def _hadoop(paths: Paths, pom: Path) -> None:
+    # Filled aside and put in place in one move: a stopped Maven leaves no half of a class path.
+    fresh = paths.installs / "hadoop.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    arguments = ["mvn", "-B", "-q", "-f", str(pom), f"-Dmaven.repo.local={paths.installs / 'm2'}"]
+    command([*arguments, f"-Dmarket.target={fresh}", "package"], "Maven")
+    shutil.rmtree(fresh / "build", ignore_errors=True)
+    shutil.rmtree(paths.hadoop, ignore_errors=True)
+    fresh.rename(paths.hadoop)
+
+
+def _runtime(paths: Paths, lock: Path) -> None:
+    _environment(paths, paths.runtime, [lock])
+    spark = next(paths.runtime.glob("lib/python3*/site-packages/pyspark"), None)
+    if spark is None:
+        raise SetupError(f"{paths.runtime} holds no pyspark: remove it and run ./market setup again")
+    jars = paths.runtime / "jars"
+    jars.unlink(missing_ok=True)
+    jars.symlink_to(spark.relative_to(paths.runtime) / "jars")
+    _archive(paths, spark)
+
+
+def _archive(paths: Paths, spark: Path) -> None:
+    """Pack pyspark and py4j with their compiled modules, uncompressed.
+
+    The zip that comes with Spark holds sources only, and every Python process of a job compiles them again.
+    """
+    python = str(paths.runtime / "bin" / "python")
+    work = paths.runtime / "archive.new"
+    shutil.rmtree(work, ignore_errors=True)
+    skipped = shutil.ignore_patterns(
+        "jars", "bin", "sbin", "examples", "data", "licenses", "__pycache__", "tests"
+    )
+    shutil.copytree(spark, work / "pyspark", ignore=skipped)
+    shutil.rmtree(work / "pyspark" / "python", ignore_errors=True)
+    shutil.copytree(spark.parent / "py4j", work / "py4j", ignore=skipped)
+    command([python, "-m", "compileall", "-q", "-b", str(work)], "compileall")
+    target = paths.runtime / "pyspark.zip"
+    with zipfile.ZipFile(target.with_suffix(".zip.new"), "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(work.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(work))
+    target.with_suffix(".zip.new").rename(target)
+    shutil.rmtree(work)
+
+
+def _runner(paths: Paths, sources: Path) -> None:
+    classes = paths.runtime / "runner.new"
+    shutil.rmtree(classes, ignore_errors=True)
+    classes.mkdir()
+    found = sorted(map(str, sources.glob("*.java")))
+    arguments = [
+        "javac",
+        "--release",
+        "17",
+        "-Xlint:all,-path",
+        "-cp",
+        f"{paths.runtime}/jars/*",
+        "-d",
+        str(classes),
+    ]
+    command([*arguments, *found], "javac")
+    with zipfile.ZipFile(paths.runtime / "run_program.jar", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(classes.rglob("*.class")):
+            archive.write(path, path.relative_to(classes))
+    shutil.rmtree(classes)

@@ -1,0 +1,53 @@
+"""Processes that outlived their supervisor: found by the mark that all processes of a stack carry."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+_PATIENCE_S = 10
+
+
+def find(state: Path) -> list[int]:
+    """Return the ids of the processes of the stack in `state`, except this one and its parents."""
+    mark = f"MARKET_STACK={state}".encode()
+    own = _ancestors()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) in own:
+            continue
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # ended meanwhile, or another user's
+    return sorted(found)
+
+
+def stop(state: Path) -> int:
+    """End them: politely first, then by force; return how many there were."""
+    pids = find(state)
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        for pid in find(state):
+            _send(pid, sent)
+        until = time.monotonic() + _PATIENCE_S
+        while find(state) and time.monotonic() < until:
+            time.sleep(0.1)
+    return len(pids)
+
+
+def _send(pid: int, sent: signal.Signals) -> None:
+    try:
+        os.kill(pid, sent)
+    except ProcessLookupError:
+        return
+
+
+def _ancestors() -> set[int]:
+    found, pid = set(), os.getpid()
+    while pid > 1:
+        found.add(pid)
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return found

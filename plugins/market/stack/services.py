@@ -1,0 +1,262 @@
+"""The services of the stack: what each runs, what it needs, and how to tell that it is well."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from market.settings import Settings
+
+Check = Callable[[Settings], str]  # what is wrong, in words; empty when all is well
+
+_TIMEOUT_S = 5
+# Without these Java 17 keeps Guice in the NodeManager and the ResourceManager from working.
+_OPENS = ["--add-opens=java.base/java.lang=ALL-UNNAMED"]
+_SMALL = [
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Xss512k",
+    "-XX:MaxMetaspaceSize=128m",
+    "-XX:ReservedCodeCacheSize=48m",
+    "-XX:+ExitOnOutOfMemoryError",  # the supervisor starts it again; a daemon without memory only hangs
+]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A supervised process. `port` names its address in the settings; `stage` orders the start."""
+
+    name: str
+    stage: int
+    port: str | None
+    command: Callable[[Settings], list[str]]
+    check: Check
+    environment: Callable[[Settings], dict[str, str]]
+    stop_signal: str = "TERM"
+    stop_wait_s: int = 20
+
+
+def java(heap_mib: int, main: str) -> Callable[[Settings], list[str]]:
+    """Return the command of one of Hadoop's servers."""
+
+    def command(settings: Settings) -> list[str]:
+        hadoop = settings.paths.hadoop
+        path = f"{settings.paths.hadoop_conf}:{hadoop}/classes:{hadoop}/jars/*"
+        return ["java", f"-Xmx{heap_mib}m", *_SMALL, *_OPENS, "-cp", path, main]
+
+    return command
+
+
+def hadoop_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables of Hadoop's servers: the account is the superuser of HDFS and YARN's admin."""
+    return {"HADOOP_USER_NAME": settings.service.account, "HADOOP_CONF_DIR": str(settings.paths.hadoop_conf)}
+
+
+def get_json(url: str) -> dict[str, object]:
+    """Return the JSON object that an address answers with; raise OSError or ValueError otherwise."""
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - own http addresses
+        found = json.load(answer)
+    if not isinstance(found, dict):
+        raise ValueError(f"{url} did not answer with a JSON object")
+    return found
+
+
+def _jmx(settings: Settings, port: str, bean: str) -> dict[str, object]:
+    beans = get_json(f"{settings.url(port)}/jmx?qry={bean}").get("beans")
+    if not isinstance(beans, list) or not beans:
+        raise ValueError("not started yet")
+    found: dict[str, object] = beans[0]
+    return found
+
+
+def _postgres(settings: Settings) -> list[str]:
+    from market.stack.postgres import server_command
+
+    return server_command(settings.paths.data / "postgres", settings.bind, settings.port("postgres"))
+
+
+def _check_postgres(settings: Settings) -> str:
+    import psycopg2
+
+    url = settings.database_url("postgres", "postgres")
+    psycopg2.connect(url, connect_timeout=_TIMEOUT_S).close()
+    return ""
+
+
+def _check_namenode(settings: Settings) -> str:
+    state = _jmx(settings, "namenode_http", "Hadoop:service=NameNode,name=FSNamesystemState")
+    return "" if state.get("FSState") == "Operational" else f"HDFS is in {state.get('FSState')} mode"
+
+
+def _check_datanode(settings: Settings) -> str:
+    state = _jmx(settings, "namenode_http", "Hadoop:service=NameNode,name=FSNamesystemState")
+    return "" if state.get("NumLiveDataNodes") else "the NameNode does not see it"
+
+
+def _check_resourcemanager(settings: Settings) -> str:
+    info = get_json(f"{settings.url('resourcemanager_http')}/ws/v1/cluster/info")["clusterInfo"]
+    state = info.get("state") if isinstance(info, dict) else info
+    return "" if state == "STARTED" else f"state {state}"
+
+
+def _check_jobhistory(settings: Settings) -> str:
+    get_json(f"{settings.url('jobhistory_http')}/ws/v1/history/info")
+    return ""
+
+
+def _check_spark_history(settings: Settings) -> str:
+    get_json(f"{settings.url('spark_history_http')}/api/v1/version")
+    return ""
+
+
+def _check_api(settings: Settings) -> str:
+    health = get_json(f"{settings.url('api')}/market/api/v1/health")
+    return "" if health.get("status") in ("healthy", "degraded") else f"health is {health.get('status')}"
+
+
+def _airflow_component(name: str) -> Check:
+    def check(settings: Settings) -> str:
+        part = get_json(f"{settings.url('api')}/api/v2/monitor/health").get(name)
+        status = part.get("status") if isinstance(part, dict) else None
+        return "" if status == "healthy" else f"its heartbeat is {status or 'missing'}"
+
+    return check
+
+
+def _check_pool(settings: Settings) -> str:
+    nodes = get_json(f"{settings.url('resourcemanager_http')}/ws/v1/cluster/nodes").get("nodes") or {}
+    found = nodes.get("node") if isinstance(nodes, dict) else None
+    states = [node["state"] for node in found or [] if node["nodeHostName"] == settings.pool.ip_address]
+    return "" if "RUNNING" in states else f"its node is {states[0] if states else 'not registered'}"
+
+
+def _airflow(*arguments: str) -> Callable[[Settings], list[str]]:
+    return lambda settings: [str(settings.paths.airflow_env / "bin" / "airflow"), *arguments]
+
+
+def _airflow_environment(settings: Settings) -> dict[str, str]:
+    from market.stack.airflow import environment
+
+    return environment(settings)
+
+
+def _spark_history(settings: Settings) -> list[str]:
+    options = {
+        "spark.history.fs.logDirectory": f"{settings.hdfs_uri}/spark-logs",
+        "spark.history.fs.update.interval": "2s",
+        "spark.history.ui.port": str(settings.port("spark_history_http")),
+        "spark.history.fs.cleaner.enabled": "true",
+        "spark.history.fs.cleaner.maxAge": f"{settings.jobs.result_retention_s}s",
+        "spark.history.retainedApplications": "10",
+    }
+    given = [f"-D{name}={value}" for name, value in options.items()]
+    path = f"{settings.paths.conf / 'spark'}:{settings.paths.hadoop_conf}:{settings.paths.runtime}/jars/*"
+    small = [option for option in _SMALL if "Metaspace" not in option]
+    return ["java", "-Xmx192m", *small, *given, "-cp", path, "org.apache.spark.deploy.history.HistoryServer"]
+
+
+def _spark_history_environment(settings: Settings) -> dict[str, str]:
+    host = settings.bind
+    return hadoop_environment(settings) | {"SPARK_LOCAL_IP": host, "SPARK_PUBLIC_DNS": host}
+
+
+def _pool(settings: Settings) -> list[str]:
+    return [str(settings.paths.airflow_env / "bin" / "python"), "-m", "market.machines.pool"]
+
+
+def all_services(settings: Settings) -> list[Service]:
+    """Return the services in the order of their start."""
+    services = [
+        Service(
+            "postgres", 1, "postgres", _postgres, _check_postgres, lambda _: {}, "INT"
+        ),  # INT: fast shutdown, does not wait for clients
+        Service(
+            "namenode",
+            1,
+            "namenode_http",
+            java(64, "org.apache.hadoop.hdfs.server.namenode.NameNode"),
+            _check_namenode,
+            hadoop_environment,
+        ),
+        Service(
+            "resourcemanager",
+            1,
+            "resourcemanager_http",
+            java(96, "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager"),
+            _check_resourcemanager,
+            hadoop_environment,
+        ),
+        Service(
+            "datanode",
+            1,
+            "datanode_http",
+            java(64, "org.apache.hadoop.hdfs.server.datanode.DataNode"),
+            _check_datanode,
+            hadoop_environment,
+        ),
+        Service(
+            "jobhistory",
+            2,
+            "jobhistory_http",
+            java(96, "org.apache.hadoop.mapreduce.v2.hs.JobHistoryServer"),
+            _check_jobhistory,
+            hadoop_environment,
+        ),
+        Service(
+            "spark-history",
+            2,
+            "spark_history_http",
+            _spark_history,
+            _check_spark_history,
+            _spark_history_environment,
+        ),
+        Service("api-server", 2, "api", _airflow("api-server"), _check_api, _airflow_environment),
+        Service(
+            "scheduler",
+            3,
+            None,
+            _airflow("scheduler"),
+            _airflow_component("scheduler"),
+            _airflow_environment,
+        ),
+        Service(
+            "dag-processor",
+            3,
+            None,
+            _airflow("dag-processor"),
+            _airflow_component("dag_processor"),
+            _airflow_environment,
+        ),
+        Service(
+            "triggerer",
+            3,
+            None,
+            _airflow("triggerer"),
+            _airflow_component("triggerer"),
+            _airflow_environment,
+        ),
+    ]
+    if settings.pool.enabled:
+        services.append(
+            Service("pool", 3, None, _pool, _check_pool, _airflow_environment, stop_wait_s=30),
+        )
+    return services
+
+
+def environment(settings: Settings, service: Service) -> dict[str, str]:
+    """Return the whole environment of a service."""
+    return base_environment(settings) | service.environment(settings)
+
+
+def base_environment(settings: Settings) -> dict[str, str]:
+    """Return what every process of the stack carries; MARKET_STACK marks it as this stack's."""
+    inherited = ("PATH", "HOME", "LANG", "JAVA_HOME", "TZ", "MARKET_CONFIG")
+    kept = {name: os.environ[name] for name in inherited if name in os.environ}
+    return kept | {
+        "MARKET_STACK": str(settings.paths.state),
+        "MARKET_STATE_DIR": str(settings.paths.state),
+        "PYTHONPATH": str(settings.paths.root / "plugins"),
+    }

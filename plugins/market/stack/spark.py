@@ -1,0 +1,66 @@
+"""Spark's defaults for every job, generated; what a job may change of them is in jobs/spec.py."""
+
+from __future__ import annotations
+
+from market.settings import Settings
+
+# Small machines: the compiler's first tier and the collector without threads start fastest.
+_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xss512k"
+PYSPARK_ARCHIVE = "/market/lib/pyspark.zip"
+
+
+def write(settings: Settings) -> None:
+    """Write `conf/spark/spark-defaults.conf` and `conf/spark/log4j2.properties`."""
+    folder = settings.paths.conf / "spark"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"{name} {value}" for name, value in defaults(settings).items()]
+    (folder / "spark-defaults.conf").write_text("\n".join([*lines, ""]))
+    (folder / "log4j2.properties").write_text(_LOG4J2)
+
+
+def defaults(settings: Settings) -> dict[str, str]:
+    """Return the options of every job."""
+    runtime = settings.paths.runtime
+    archive = f"{settings.hdfs_uri}{PYSPARK_ARCHIVE}"
+    return {
+        "spark.master": "yarn",
+        "spark.submit.deployMode": "cluster",
+        # Each machine has its own runtime folder; YARN puts that machine's in the place of ours.
+        "spark.yarn.jars": f"local:{runtime}/jars/*",
+        "spark.yarn.config.gatewayPath": str(runtime),
+        "spark.yarn.config.replacementPath": "{{MARKET_RUNTIME}}",
+        "spark.driver.extraClassPath": f"{runtime}/jars/*",
+        "spark.executor.extraClassPath": f"{runtime}/jars/*",
+        "spark.yarn.appMasterEnv.PYSPARK_ARCHIVES_PATH": archive,
+        "spark.executorEnv.PYSPARK_ARCHIVES_PATH": archive,
+        "spark.driver.extraJavaOptions": _JVM,
+        "spark.executor.extraJavaOptions": _JVM,
+        "spark.yarn.am.waitTime": "300s",
+        "spark.yarn.maxAppAttempts": "1",
+        "spark.yarn.scheduler.heartbeat.interval-ms": "500",
+        "spark.yarn.scheduler.initial-allocation.interval": "100ms",
+        # Work starts when the first executor registers, not when most have.
+        "spark.scheduler.minRegisteredResourcesRatio": "0",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": f"{settings.hdfs_uri}/spark-logs",
+        "spark.yarn.historyServer.address": settings.address("spark_history_http"),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.decommission.enabled": "true",
+        "spark.storage.decommission.enabled": "true",
+        "spark.storage.decommission.rddBlocks.enabled": "true",
+        "spark.storage.decommission.shuffleBlocks.enabled": "true",
+        "spark.storage.decommission.replicationReattemptInterval": "2s",
+        "spark.stage.maxConsecutiveAttempts": "10",
+        "spark.authenticate": "true",
+    }
+
+
+_LOG4J2 = """\
+rootLogger.level = info
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
+"""
