@@ -9,7 +9,7 @@ import sys
 from market import settings
 from market.stack import setup
 
-GROUPS = ("unit", "database")
+GROUPS = ("unit", "database", "cluster", "browser")
 
 
 def run(paths: settings.Paths, groups: list[str]) -> int:
