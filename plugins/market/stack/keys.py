@@ -17,8 +17,13 @@ def generate(paths: Paths) -> None:
     """Make the secrets that are missing."""
     paths.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _WORDS:
-        write(paths.secrets / name, secrets.token_hex(32 if name == "jwt_secret" else 16))
+        write(paths.secrets / name, secrets.token_hex(32))
     write(paths.secrets / "fernet_key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+
+def generate_word(path: Path) -> None:
+    """Make a password in a file of its own, unless it is there."""
+    write(path, secrets.token_hex(16))
 
 
 def write(path: Path, text: str) -> None:

@@ -85,7 +85,7 @@ def _start(settings: Settings, supervisor: Supervisor, services: list[Service], 
 def _wait(settings: Settings, supervisor: Supervisor, service: Service) -> None:
     until = time.monotonic() + _DEADLINE_S
     while True:
-        wrong = _problem(settings, service)
+        wrong = problem(settings, service)
         if not wrong:
             return
         state = supervisor.states()[service.name]["statename"]
@@ -97,7 +97,7 @@ def _wait(settings: Settings, supervisor: Supervisor, service: Service) -> None:
         time.sleep(0.2)
 
 
-def _problem(settings: Settings, service: Service) -> str:
+def problem(settings: Settings, service: Service) -> str:
     """Return what is wrong with a service, in words; empty when all is well."""
     try:
         return service.check(settings)
@@ -117,7 +117,7 @@ def status(settings: Settings) -> list[Health]:
         state = states.get(service.name, {}).get("statename", "not supervised")
         if state not in ("RUNNING", "STARTING"):
             return Health(service.name, address, False, f"{state.lower()}: start it with ./market up")
-        wrong = _problem(settings, service)
+        wrong = problem(settings, service)
         return Health(service.name, address, not wrong, wrong or f"pid {states[service.name]['pid']}")
 
     with ThreadPoolExecutor(max_workers=8) as threads:
