@@ -134,6 +134,7 @@ def _yarn(settings: Settings) -> dict[str, str]:
         "yarn.admin.acl": settings.service.account,
         "yarn.node-labels.enabled": "true",
         "yarn.node-labels.fs-store.root-dir": f"file://{settings.paths.data}/node-labels",
+        "yarn.node-attribute.fs-store.root-dir": f"file://{settings.paths.data}/node-attributes",
         "yarn.scheduler.minimum-allocation-mb": "64",
         "yarn.scheduler.maximum-allocation-mb": str(settings.jobs.max_container_memory_mib),
         "yarn.scheduler.minimum-allocation-vcores": "1",

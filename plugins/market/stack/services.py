@@ -45,7 +45,9 @@ def java(heap_mib: int, main: str) -> Callable[[Settings], list[str]]:
     def command(settings: Settings) -> list[str]:
         hadoop = settings.paths.hadoop
         path = f"{settings.paths.hadoop_conf}:{hadoop}/classes:{hadoop}/jars/*"
-        return ["java", f"-Xmx{heap_mib}m", *_SMALL, *_OPENS, "-cp", path, main]
+        # Jetty unpacks the web pages into the temporary folder: ours, so that nothing lies outside.
+        scratch = f"-Djava.io.tmpdir={settings.paths.run}"
+        return ["java", f"-Xmx{heap_mib}m", *_SMALL, *_OPENS, scratch, "-cp", path, main]
 
     return command
 
@@ -155,7 +157,9 @@ def _spark_history(settings: Settings) -> list[str]:
     given = [f"-D{name}={value}" for name, value in options.items()]
     path = f"{settings.paths.conf / 'spark'}:{settings.paths.hadoop_conf}:{settings.paths.runtime}/jars/*"
     small = [option for option in _SMALL if "Metaspace" not in option]
-    return ["java", "-Xmx192m", *small, *given, "-cp", path, "org.apache.spark.deploy.history.HistoryServer"]
+    main = "org.apache.spark.deploy.history.HistoryServer"
+    scratch = f"-Djava.io.tmpdir={settings.paths.run}"
+    return ["java", "-Xmx192m", *small, scratch, *given, "-cp", path, main]
 
 
 def _spark_history_environment(settings: Settings) -> dict[str, str]:

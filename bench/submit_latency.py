@@ -1,0 +1,116 @@
+"""From POST /jobs to the start of the job's first task in Airflow, with few and with many open jobs.
+
+`.market/airflow-env/bin/python bench/submit_latency.py [--open 0,300] [--samples 20]` on a running stack.
+Side by side, in one run: the market with no other open job, and with many (goal: p50 <= 2 s, p95 <= 3 s,
+and flat). Open jobs ask for a machine type that nobody lends, so that they wait without using the pool.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import statistics
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+import requests
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
+
+from market import settings  # noqa: E402
+from market.cli.rest import Rest  # noqa: E402
+
+_DEADLINE_S = 120
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--open", default="0,300", help="numbers of open jobs to measure with")
+    parser.add_argument("--samples", type=int, default=20)
+    chosen = parser.parse_args()
+    loaded = settings.load()
+    admin = _airflow(loaded)
+    results = []
+    people: list[tuple[Rest, list[str]]] = []
+    waiting = 0
+    try:
+        for wanted in map(int, chosen.open.split(",")):
+            while waiting < wanted:
+                people.append(
+                    _waiting_jobs(loaded, min(wanted - waiting, loaded.jobs.open_jobs_per_user - 1))
+                )
+                waiting += len(people[-1][1])
+                print(f"\r{waiting} open jobs", end="", file=sys.stderr)
+            results.append((wanted, _measure(loaded, admin, chosen.samples)))
+    finally:
+        for person, jobs in people:
+            for job in jobs:
+                person.post(f"/jobs/{job}/cancel")
+    print("\nopen jobs    p50 s    p95 s   of the first")
+    first = statistics.median(results[0][1])
+    for wanted, times in results:
+        p95 = sorted(times)[max(0, round(0.95 * len(times)) - 1)]
+        print(
+            f"{wanted:9}  {statistics.median(times):7.2f}  {p95:7.2f}  {statistics.median(times) / first:7.2f} x"
+        )
+
+
+def _person(loaded: settings.Settings) -> Rest:
+    name, password = f"bench-{secrets.token_hex(4)}", secrets.token_hex(16)
+    market = Rest(loaded.url("api"))
+    market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"})
+    person = market.login(name, password)
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as program:
+        program.write("print('done')\n")
+        program.flush()
+        person.upload("bench/main.py", Path(program.name))
+    return person
+
+
+def _submit(person: Rest) -> dict[str, object]:
+    body = {"root_path": "bench", "core_num": 1, "machine_type": "gpu", "max_credits": "0.010000"}
+    answer: dict[str, object] = person.post("/jobs", body)
+    return answer
+
+
+def _waiting_jobs(loaded: settings.Settings, number: int) -> tuple[Rest, list[str]]:
+    person = _person(loaded)
+    return person, [str(_submit(person)["job_id"]) for _ in range(number)]
+
+
+def _measure(loaded: settings.Settings, admin: requests.Session, samples: int) -> list[float]:
+    person, times = _person(loaded), []
+    for number in range(samples):
+        started = time.time()
+        job_id = str(_submit(person)["job_id"])
+        times.append(_first_task(loaded, admin, f"job_{job_id}") - started)
+        person.post(f"/jobs/{job_id}/cancel")
+        print(f"\r{number + 1} of {samples} samples", end="", file=sys.stderr)
+    return times
+
+
+def _first_task(loaded: settings.Settings, admin: requests.Session, dag_id: str) -> float:
+    """Return when the first task of a DAG started, in epoch seconds."""
+    until = time.monotonic() + _DEADLINE_S
+    while time.monotonic() < until:
+        answer = admin.get(f"{loaded.url('api')}/api/v2/dags/{dag_id}/dagRuns/~/taskInstances", timeout=30)
+        started = [one["start_date"] for one in answer.json().get("task_instances", []) if one["start_date"]]
+        if started:
+            return datetime.fromisoformat(min(started).replace("Z", "+00:00")).timestamp()
+        time.sleep(0.1)
+    raise SystemExit(f"{dag_id} did not start within {_DEADLINE_S} s")
+
+
+def _airflow(loaded: settings.Settings) -> requests.Session:
+    session = requests.Session()
+    login = {"username": loaded.service.admin, "password": loaded.secret("admin_password")}
+    token = session.post(f"{loaded.url('api')}/auth/token", json=login, timeout=30).json()["access_token"]
+    session.headers["Authorization"] = f"Bearer {token}"
+    return session
+
+
+if __name__ == "__main__":
+    main()
