@@ -20,8 +20,8 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
-from market import settings  # noqa: E402
-from market.cli.rest import Rest  # noqa: E402
+from market import settings
+from market.cli.rest import Rest
 
 _DEADLINE_S = 120
 
@@ -39,9 +39,8 @@ def main() -> None:
     try:
         for wanted in map(int, chosen.open.split(",")):
             while waiting < wanted:
-                people.append(
-                    _waiting_jobs(loaded, min(wanted - waiting, loaded.jobs.open_jobs_per_user - 1))
-                )
+                number = min(wanted - waiting, loaded.jobs.open_jobs_per_user - 1)
+                people.append(_waiting_jobs(loaded, number))
                 waiting += len(people[-1][1])
                 print(f"\r{waiting} open jobs", end="", file=sys.stderr)
             results.append((wanted, _measure(loaded, admin, chosen.samples)))

@@ -1,0 +1,50 @@
+"""Hadoop's files: what keeps strangers out and people apart is in them."""
+
+import xml.etree.ElementTree as ElementTree
+
+from market import settings
+from market.stack import hadoop
+
+LOADED = settings.load()
+QUEUES = hadoop.files(LOADED)["capacity-scheduler.xml"]
+ROOT = "yarn.scheduler.capacity.root"
+
+
+def test_every_type_has_a_queue_that_reaches_only_its_machines_and_the_pools():
+    for name in LOADED.types:
+        assert QUEUES[f"{ROOT}.{name}.accessible-node-labels"] == f"{name},pool"
+        assert QUEUES[f"{ROOT}.{name}.capacity"] == "0", "the default partition is for strangers"
+    pool = sum(int(QUEUES[f"{ROOT}.{name}.accessible-node-labels.pool.capacity"]) for name in LOADED.types)
+    assert pool == 100
+
+
+def test_the_queue_of_unlabelled_machines_takes_no_application():
+    assert QUEUES[f"{ROOT}.nobody.capacity"] == "100"
+    assert QUEUES[f"{ROOT}.nobody.acl_submit_applications"].strip() == ""
+    assert hadoop.files(LOADED)["yarn-site.xml"]["yarn.acl.enable"] == "true"
+
+
+def test_everything_binds_to_the_address_of_the_settings():
+    found = [
+        value
+        for properties in hadoop.files(LOADED).values()
+        for name, value in properties.items()
+        if name.endswith(("address", "bind-host"))
+    ]
+    assert found
+    assert all(value.split(":")[0] == LOADED.bind for value in found)
+
+
+def test_the_include_list_is_never_empty_and_is_not_overwritten(tmp_path):
+    loaded = settings.load(tmp_path)
+    hadoop.write(loaded)
+    include = hadoop.admission_lists(loaded) / "nodes.include"
+    assert include.read_text().strip()
+    include.write_text("127.0.0.11\n")
+    hadoop.write(loaded)
+    assert include.read_text() == "127.0.0.11\n"
+
+
+def test_values_are_escaped():
+    text = hadoop.xml({"a": "<&>"})
+    assert ElementTree.fromstring(text).findtext("property/value") == "<&>"
