@@ -51,10 +51,9 @@ def main() -> None:
     print("\nopen jobs    p50 s    p95 s   of the first")
     first = statistics.median(results[0][1])
     for wanted, times in results:
+        middle = statistics.median(times)
         p95 = sorted(times)[max(0, round(0.95 * len(times)) - 1)]
-        print(
-            f"{wanted:9}  {statistics.median(times):7.2f}  {p95:7.2f}  {statistics.median(times) / first:7.2f} x"
-        )
+        print(f"{wanted:9}  {middle:7.2f}  {p95:7.2f}  {middle / first:7.2f} x")
 
 
 def _person(loaded: settings.Settings) -> Rest:
