@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from market.settings import Paths
+from market.stack import class_data
 from market.stack.shell import SetupError, command
 
 UV = "uv==0.13.9"
@@ -75,6 +76,12 @@ def machine_steps(paths: Paths) -> list[Step]:
             "what starts the programs of jobs",
             lambda: [lock.read_bytes(), *(path.read_bytes() for path in sorted(runner.glob("*.java")))],
             lambda: _runner(paths, runner),
+        ),
+        Step(
+            "class-data",
+            "an archive of Spark's classes, which halves the start of a job",
+            lambda: [lock.read_bytes(), class_data.PROGRAM.read_bytes(), class_data.java_build()],
+            lambda: class_data.make(paths),
         ),
     ]
 

@@ -1,0 +1,116 @@
+"""Java's class-data sharing for jobs: an archive of the classes that Spark loads, made once on each machine.
+
+Java maps the archive instead of reading, checking and linking some 16 000 classes at every start. It uses
+it only with the same Java, the same collector and the same class path prefix (`<runtime>/jars/*` in the
+order of the folder); with any difference it runs on without.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from pathlib import Path
+
+from market.settings import Paths
+from market.stack.shell import command
+
+PROGRAM = Path(__file__).parents[1] / "jobs" / "runner" / "rehearsal.py"
+_COLLECTOR = "-XX:+UseSerialGC"  # the jobs' (stack/spark.py): an archive holds for one collector only
+
+
+def archive(paths: Paths) -> Path:
+    """Return where the archive lies."""
+    return paths.runtime / "spark.jsa"
+
+
+def java_build() -> bytes:
+    """Return what tells one build of Java from another."""
+    return subprocess.run(["java", "-version"], capture_output=True).stderr
+
+
+def problem(paths: Paths) -> str:
+    """Return why jobs start without the archive, in words; empty when it is in force."""
+    if not archive(paths).exists():
+        return "there is no class-data archive: run ./market setup"
+    options = ["-Xshare:on", f"-XX:SharedArchiveFile={archive(paths)}", _COLLECTOR]
+    tried = subprocess.run(
+        ["java", *options, "-cp", f"{paths.runtime}/jars/*", "org.apache.spark.util.Utils", "-version"],
+        capture_output=True,
+        text=True,
+    )
+    refused = [line for line in (tried.stdout + tried.stderr).splitlines() if "shared" in line.lower()]
+    return f"Java refuses the class-data archive: {refused[0]}" if refused else ""
+
+
+def make(paths: Paths) -> None:
+    """Rehearse a job to learn the classes, then archive them (about half a minute, 200 MB)."""
+    jars = f"{paths.runtime}/jars/*"
+    with tempfile.TemporaryDirectory(dir=paths.installs) as folder:
+        scratch = Path(folder)
+        _rehearse(paths, scratch, jars)
+        names = set(_spark_on_yarn(paths))
+        for part in ("driver", "executor"):
+            names |= _plain(scratch / f"{part}.classes")
+        listed = scratch / "classes"
+        listed.write_text("\n".join(sorted(names)) + "\n")
+        fresh = scratch / "spark.jsa"
+        arguments = ["java", "-Xshare:dump", _COLLECTOR, f"-XX:SharedClassListFile={listed}"]
+        arguments += [f"-XX:SharedArchiveFile={fresh}", "-cp", jars]
+        with (paths.installs / "class-data.log").open("wb") as log:
+            command(arguments, "java -Xshare:dump", stdout=log, stderr=subprocess.STDOUT)
+        archive(paths).unlink(missing_ok=True)
+        shutil.move(fresh, archive(paths))
+        archive(paths).chmod(0o644)
+
+
+def _rehearse(paths: Paths, scratch: Path, jars: str) -> None:
+    (scratch / "conf").mkdir()
+    listing = "-XX:DumpLoadedClassList="
+    options = {
+        "spark.driver.extraClassPath": jars,
+        "spark.executor.extraClassPath": jars,
+        "spark.executor.extraJavaOptions": f"{_COLLECTOR} {listing}{scratch}/executor.classes",
+        "spark.executor.memory": "512m",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": str(scratch),
+        "spark.ui.enabled": "true",
+        "spark.ui.port": "0",
+        "spark.local.dir": str(scratch),
+        "spark.worker.ui.port": "0",
+        "spark.decommission.enabled": "true",
+    }
+    # One worker in a process of its own: drivers and executors load different classes.
+    arguments = [str(paths.runtime / "bin" / "spark-submit"), "--master", "local-cluster[1,1,512]"]
+    arguments += ["--driver-java-options", f"{_COLLECTOR} {listing}{scratch}/driver.classes"]
+    for name, value in options.items():
+        arguments += ["--conf", f"{name}={value}"]
+    environment = os.environ | {
+        "PATH": f"{paths.runtime / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "SPARK_CONF_DIR": str(scratch / "conf"),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_WORKER_DIR": str(scratch / "work"),
+    }
+    with (paths.installs / "class-data.log").open("wb") as log:
+        command(
+            [*arguments, str(PROGRAM), str(scratch / "out")],
+            "the rehearsal of a Spark job",
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _plain(path: Path) -> set[str]:
+    """Return the names in a class list; lambda forms and proxies (with @) are Java's own matter."""
+    lines = path.read_text().splitlines()
+    return {line for line in lines if line and not line.startswith(("#", "@")) and " " not in line}
+
+
+def _spark_on_yarn(paths: Paths) -> list[str]:
+    """Return the classes of Spark's YARN client: the rehearsal has no YARN."""
+    jar = next((paths.runtime / "jars").glob("spark-yarn_*.jar"))
+    with zipfile.ZipFile(jar) as opened:
+        return [name.removesuffix(".class") for name in opened.namelist() if name.endswith(".class")]
