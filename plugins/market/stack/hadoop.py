@@ -29,11 +29,11 @@ def write(settings: Settings) -> None:
     (folder / "log4j.properties").write_text(_LOG4J)
     lists = admission_lists(settings)
     lists.mkdir(mode=0o700, exist_ok=True)
-    for name in ("include", "exclude"):
+    # An empty include list admits everybody, so it always holds a name that nobody has.
+    for name, text in {"include": "nobody.invalid\n", "exclude": ""}.items():
         path = lists / f"nodes.{name}"
         if not path.exists():
-            # An empty include list admits everybody, so it always holds a name that nobody has.
-            path.write_text("nobody.invalid\n")
+            path.write_text(text)
 
 
 def admission_lists(settings: Settings) -> Path:

@@ -1,0 +1,60 @@
+"""One way to speak HTTP with the cluster's servers: time-outs, one session a thread, JSON of any shape."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from market.cluster.errors import ClusterUnavailable
+
+CONNECT_S, READ_S = 3.0, 30.0
+_local = threading.local()
+
+
+def session() -> requests.Session:
+    """Return this thread's session; it keeps connections open and reads no proxy or .netrc settings."""
+    found: requests.Session | None = getattr(_local, "session", None)
+    if found is None:
+        found = requests.Session()
+        found.trust_env = False
+        found.mount("http://", HTTPAdapter(pool_maxsize=32))
+        _local.session = found
+    return found
+
+
+def send(method: str, url: str, **options: Any) -> requests.Response:
+    """Send a request; raise ClusterUnavailable when no server answers or it answers 5xx.
+
+    A 5xx answer is given back where `own_errors=True`: WebHDFS reports some refusals so.
+    """
+    own_errors = options.pop("own_errors", False)
+    options.setdefault("timeout", (CONNECT_S, READ_S))
+    try:
+        answer = session().request(method, url, **options)
+    except requests.RequestException as error:
+        raise ClusterUnavailable(f"{_server(url)} does not answer ({type(error).__name__})") from error
+    if answer.status_code >= 500 and not own_errors:
+        raise ClusterUnavailable(f"{_server(url)} answered {answer.status_code}: {answer.text[:200]}")
+    return answer
+
+
+def items(found: Any, *path: str) -> list[dict[str, Any]]:
+    """Return the list at a path of a JSON answer.
+
+    Hadoop writes one element as an object instead of a list, and none as null, {} or nothing.
+    """
+    for name in path:
+        if not isinstance(found, Mapping):
+            return []
+        found = found.get(name)
+    if isinstance(found, Mapping):
+        return [dict(found)] if found else []
+    return [dict(one) for one in found or [] if isinstance(one, Mapping)]
+
+
+def _server(url: str) -> str:
+    return url.split("/", 3)[2]
