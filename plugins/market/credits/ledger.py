@@ -1,0 +1,175 @@
+"""Accounts and holds: the ledger's functions of `sql/0002_ledger.sql`, inside the caller's transaction.
+
+Amounts are micro-credits. Each function that takes a `key` may be called again with the same key and the same
+request: it changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+
+from market.db import Cursor
+from market.errors import ConflictError, NotEnoughCreditError, NotFoundError
+
+_NOT_ENOUGH, _KEY_REUSED, _NO_SUCH, _CLOSED, _SHRINKS = "LG001", "LG002", "LG003", "LG004", "LG005"
+
+
+class KeyReusedError(ConflictError):
+    """The key was used before, for another request."""
+
+
+class HoldClosedError(ConflictError):
+    """The hold is closed: its job has been settled."""
+
+
+class HoldShrinksError(ConflictError):
+    """A hold can only be raised."""
+
+
+@dataclass(frozen=True)
+class Balances:
+    """A member's account: `balance = granted + sharing - using`, `available = balance - held`."""
+
+    sharing_ucr: int
+    using_ucr: int
+    granted_ucr: int
+    balance_ucr: int
+    held_ucr: int
+    available_ucr: int
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What is set aside for a job, what of it was captured and what was given back."""
+
+    job_id: str
+    user_id: str
+    amount_ucr: int
+    captured_ucr: int
+    released_ucr: int
+    rate_micro: int
+    open: bool
+
+    @property
+    def remaining_ucr(self) -> int:
+        """What the job may still cost."""
+        return self.amount_ucr - self.captured_ucr - self.released_ucr
+
+
+def open_account(cursor: Cursor, user_id: str) -> None:
+    """Open a member's account with nothing in it; again: nothing happens."""
+    cursor.execute("SELECT open_account(%s)", [user_id])
+
+
+def grant(
+    cursor: Cursor, user_id: str, amount_ucr: int, reason: str, key: str, at_ms: int | None = None
+) -> bool:
+    """Give a member credits from the treasury; tell whether this call did it (False: an earlier one).
+
+    Raises KeyReusedError, and NotFoundError if the member has no account.
+    """
+    return _call(cursor, "grant_credit", [user_id, amount_ucr, reason, key], at_ms) == "done"
+
+
+def take_hold(
+    cursor: Cursor,
+    job_id: str,
+    user_id: str,
+    amount_ucr: int,
+    rate_micro: int,
+    expires_ms: int,
+    at_ms: int | None = None,
+) -> bool:
+    """Set aside the most that a job may cost; the job's row must be there already.
+
+    Raises NotEnoughCreditError: the transaction is lost then, and with it the job's row. `expires_ms` is when
+    an ended job of which the meter knows nothing gets its credits back.
+    """
+    arguments = [job_id, user_id, amount_ucr, rate_micro, expires_ms]
+    return _call(cursor, "take_hold", arguments, at_ms, needed_ucr=amount_ucr) == "done"
+
+
+def extend_hold(cursor: Cursor, job_id: str, new_amount_ucr: int, key: str, at_ms: int | None = None) -> bool:
+    """Raise a job's hold to `new_amount_ucr` in all.
+
+    Raises NotEnoughCreditError (`needed` is the difference), HoldClosedError, HoldShrinksError,
+    KeyReusedError, NotFoundError.
+    """
+    held = hold_of(cursor, job_id)
+    needed = new_amount_ucr - (held.amount_ucr if held else 0)
+    return _call(cursor, "extend_hold", [job_id, new_amount_ucr, key], at_ms, needed_ucr=needed) == "done"
+
+
+def release_hold(cursor: Cursor, job_id: str, key: str, at_ms: int | None = None) -> bool:
+    """Give back the hold of a job that ended without ever holding a container; tell whether it is closed now.
+
+    False: the meter saw containers of it, and the settlement will capture what is due and release the rest.
+    Raises NotFoundError if the job has no hold.
+    """
+    return _call(cursor, "release_hold", [job_id, key], at_ms) != "metered"
+
+
+def hold_of(cursor: Cursor, job_id: str) -> Hold | None:
+    """Return the hold of a job, None if it has none."""
+    cursor.execute(
+        "SELECT job_id, user_id, amount_ucr, captured_ucr, released_ucr, rate_micro,"
+        " closed_ms IS NULL AS open FROM hold WHERE job_id = %s",
+        [job_id],
+    )
+    row = cursor.fetchone()
+    return Hold(**row._asdict()) if row else None
+
+
+def balances(cursor: Cursor, user_id: str) -> Balances:
+    """Return a member's account. Raises NotFoundError if he has none."""
+    cursor.execute(
+        "SELECT shared_ucr, used_ucr, granted_ucr, held_ucr FROM account WHERE user_id = %s", [user_id]
+    )
+    row = cursor.fetchone()
+    if row is None:
+        raise NotFoundError("There is no such account.")
+    balance = row.granted_ucr + row.shared_ucr - row.used_ucr
+    return Balances(
+        sharing_ucr=row.shared_ucr,
+        using_ucr=row.used_ucr,
+        granted_ucr=row.granted_ucr,
+        balance_ucr=balance,
+        held_ucr=row.held_ucr,
+        available_ucr=balance - row.held_ucr,
+    )
+
+
+def _call(cursor: Cursor, function: str, arguments: list[Any], at_ms: int | None, needed_ucr: int = 0) -> str:
+    """Call a ledger function and return its answer; `at_ms` None: the database's clock."""
+    given = arguments if at_ms is None else [*arguments, at_ms]
+    places = ", ".join(["%s"] * len(given))
+    with _named_errors(needed_ucr):
+        cursor.execute(f"SELECT {function}({places}) AS answer", given)
+        answer: str = cursor.fetchone().answer
+    return answer
+
+
+@contextmanager
+def _named_errors(needed_ucr: int) -> Iterator[None]:
+    """Turn the ledger's error codes into exceptions; all others, deadlocks among them, pass as they are."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        said = error.diag.message_primary or ""
+        if error.pgcode == _NOT_ENOUGH:
+            available = int(error.diag.message_detail or 0)
+            raise NotEnoughCreditError(available, needed_ucr) from error
+        if error.pgcode == _KEY_REUSED:
+            raise KeyReusedError(said) from error
+        if error.pgcode == _NO_SUCH:
+            raise NotFoundError(said) from error
+        if error.pgcode == _CLOSED:
+            raise HoldClosedError("The job has ended and is settled: its hold is closed.") from error
+        if error.pgcode == _SHRINKS:
+            raise HoldShrinksError("A hold can only be raised.") from error
+        raise
