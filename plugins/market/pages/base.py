@@ -134,7 +134,7 @@ class MarketPage(BaseView):
 
     def show(self, template: str, member: Member, status: int = 200, **context: Any) -> Response:
         """Render a page of the market for a member."""
-        return _answer(status, f"market/{template}", member=member, entry=self.entry, **context)
+        return answer(status, f"market/{template}", member=member, entry=self.entry, **context)
 
     def message(self, status: int, title: str, detail: str) -> Response:
         """Render a page that only says something."""
@@ -144,8 +144,8 @@ class MarketPage(BaseView):
         """Send the browser to another page, where `said` is shown once."""
         if said:
             flash(said, f"market-{tone}")
-        answer: Response = make_response(redirect(url_for(endpoint, **values), code=303))
-        return answer
+        sent: Response = make_response(redirect(url_for(endpoint, **values), code=303))
+        return sent
 
 
 def message(status: int, title: str, detail: str, entry: str = "") -> Response:
@@ -155,21 +155,22 @@ def message(status: int, title: str, detail: str, entry: str = "") -> Response:
         from airflow.api_fastapi.app import get_auth_manager
 
         login = get_auth_manager().get_url_login(next_url=request.url)
-    return _answer(
+    return answer(
         status, "market/message.html", title=title, detail=detail, login=login, entry=entry, member=None
     )
 
 
-def _answer(status: int, template: str, **context: Any) -> Response:
-    answer = make_response(render_template(template, asset=asset, api_root=api_root(), **context), status)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["Content-Security-Policy"] = (
+def answer(status: int, template: str, **context: Any) -> Response:
+    """Render a template, with the headers that every page has."""
+    made = make_response(render_template(template, asset=asset, api_root=api_root(), **context), status)
+    made.headers["Cache-Control"] = "no-store"
+    made.headers["Content-Security-Policy"] = (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     )
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Referrer-Policy"] = "same-origin"
-    return answer
+    made.headers["X-Content-Type-Options"] = "nosniff"
+    made.headers["Referrer-Policy"] = "same-origin"
+    return made
 
 
 @blueprint.app_errorhandler(CSRFError)

@@ -6,6 +6,7 @@ MARKET = "Market"
 JOBS = "My Jobs"
 MACHINES = "My Machines"
 CREDITS = "My Credits"
+REGISTRATION = "Market Registration"  # for everybody: it holds no permission
 OPERATIONS = "Market Operations"  # administrators only: Admin has every permission by itself
 
 # What the role of a market user holds: (action, resource).
