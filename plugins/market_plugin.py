@@ -1,0 +1,53 @@
+"""What Airflow's plugin loader runs: REST routes, pages, menu entries and the limit on logins.
+
+Every Airflow process loads this file, and only the api-server reads these attributes: so each imports what
+it needs when it is read.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+
+class MarketPlugin(AirflowPlugin):
+    """The market inside Airflow."""
+
+    name = "market"
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The REST interface."""
+        from market.api.app import create_app
+
+        return [{"app": create_app(), "url_prefix": "/market", "name": "DistributedMarket"}]
+
+    @cached_property
+    def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The limit on Airflow's own ways to log in."""
+        from market.api.login_limit import LoginLimit
+
+        return [{"middleware": LoginLimit, "name": "Limit on logins"}]
+
+    @cached_property
+    def appbuilder_views(self) -> list[Any]:  # type: ignore[override]
+        """The pages."""
+        from market.pages.views import APPBUILDER_VIEWS
+
+        return APPBUILDER_VIEWS
+
+    @cached_property
+    def flask_blueprints(self) -> list[Any]:  # type: ignore[override]
+        """Templates and static files of the pages."""
+        from market.pages.views import FLASK_BLUEPRINTS
+
+        return FLASK_BLUEPRINTS
+
+    @cached_property
+    def external_views(self) -> list[Any]:  # type: ignore[override]
+        """The pages' entries in Airflow's menu."""
+        from market.pages.menu import EXTERNAL_VIEWS
+
+        return EXTERNAL_VIEWS
