@@ -19,7 +19,7 @@ from market.stack.shell import SetupError
 from market.stack.supervisor import Supervisor
 
 LENDER, BUYER = "lender", "buyer"
-_MACHINES = {"demo-machine-1": (2, "2g"), "demo-machine-2": (3, "3g")}
+_MACHINES = {"demo-machine-1": (1, "1g"), "demo-machine-2": (2, "2g")}
 _DEADLINE_S = 300
 _ENDED = ("succeeded", "failed", "cancelled", "lost")
 
@@ -39,7 +39,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     buyer = _person(settings, market, BUYER)
 
     console.rule("Two machines")
-    _lend(settings, lender)
+    lend(settings, lender, LENDER, settings.paths.secrets / f"demo_{LENDER}")
 
     console.rule("A training program")
     before = _balances(lender, buyer)
@@ -74,15 +74,16 @@ def _person(settings: Settings, market: Rest, name: str) -> Rest:
         return market.login(name, password)
 
 
-def _lend(settings: Settings, lender: Rest) -> None:
+def lend(settings: Settings, lender: Rest, username: str, password_file: Path) -> None:
+    """Lend the demo's machines for a person, each by an agent under the supervisor; wait until they work."""
     supervisor = Supervisor(settings)
     for name, (cores, memory) in _MACHINES.items():
         if name in supervisor.extras():
             supervisor.start(name)
             continue
         command = [str(settings.paths.root / "market"), "share", "--name", name, "--type", "cpu"]
-        command += ["--cores", str(cores), "--memory", memory, "--hours", "12", "--username", LENDER]
-        command += ["--password-file", str(settings.paths.secrets / f"demo_{LENDER}")]
+        command += ["--cores", str(cores), "--memory", memory, "--hours", "12", "--username", username]
+        command += ["--password-file", str(password_file)]
         supervisor.add(
             name, [*command, "--server", settings.url("api")], {"MARKET_STATE_DIR": str(settings.paths.state)}
         )
@@ -90,10 +91,12 @@ def _lend(settings: Settings, lender: Rest) -> None:
 
         def active() -> bool:
             machines = lender.get("/machines", limit=200)["machines"]
-            return sum(machine["state"] == "active" for machine in machines) >= len(_MACHINES)
+            return sum(machine["availability"] == "active" for machine in machines) >= len(_MACHINES)
 
         _until(active, "the machines did not become active: see ./market logs demo-machine-1")
-    machines = [one for one in lender.get("/machines", limit=200)["machines"] if one["state"] == "active"]
+    machines = [
+        one for one in lender.get("/machines", limit=200)["machines"] if one["availability"] == "active"
+    ]
     for one in machines:
         console.print(f"  {one['machine_type']}: {one['core_count']} cores, {one['memory_size']} MiB")
 

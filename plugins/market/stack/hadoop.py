@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 from market.settings import Settings
 
 POOL_LABEL = "pool"
+NOBODY = "nobody.invalid"
 _RESOURCES = "org.apache.hadoop.yarn.util.resource"
 _RM = "org.apache.hadoop.yarn.server.resourcemanager"
 _LOG4J = """\
@@ -30,14 +31,14 @@ def write(settings: Settings) -> None:
     lists = admission_lists(settings)
     lists.mkdir(mode=0o700, exist_ok=True)
     # An empty include list admits everybody, so it always holds a name that nobody has.
-    for name, text in {"include": "nobody.invalid\n", "exclude": ""}.items():
-        path = lists / f"nodes.{name}"
+    for name, text in {"nodes.include": f"{NOBODY}\n", "nodes.exclude.xml": "<hosts></hosts>\n"}.items():
+        path = lists / name
         if not path.exists():
             path.write_text(text)
 
 
 def admission_lists(settings: Settings) -> Path:
-    """Return the folder of `nodes.include` and `nodes.exclude`."""
+    """Return the folder of `nodes.include` and `nodes.exclude.xml` (which has a time-out for each host)."""
     return settings.paths.conf / "hadoop-admin"
 
 
@@ -96,6 +97,8 @@ def _hdfs(settings: Settings) -> dict[str, str]:
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
         "dfs.namenode.safemode.extension": "0",
         "dfs.heartbeat.interval": "1",
+        # Closing a small file mostly asks once too early; the second time comes after 400 ms by default.
+        "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "20",
         "dfs.namenode.path.based.cache.refresh.interval.ms": "300000",
         "dfs.namenode.handler.count": "5",
         "dfs.datanode.handler.count": "3",
@@ -121,7 +124,7 @@ def _yarn(settings: Settings) -> dict[str, str]:
         "yarn.resourcemanager.fs.state-store.uri": f"file://{settings.paths.data}/resourcemanager",
         "yarn.resourcemanager.work-preserving-recovery.scheduling-wait-ms": "2000",
         "yarn.resourcemanager.nodes.include-path": str(lists / "nodes.include"),
-        "yarn.resourcemanager.nodes.exclude-path": str(lists / "nodes.exclude"),
+        "yarn.resourcemanager.nodes.exclude-path": str(lists / "nodes.exclude.xml"),
         "yarn.resourcemanager.max-completed-applications": "1000",
         # A program that failed is not run again at its owner's cost; what the pool does to an attempt
         # (node lost, preemption) does not count towards this.
@@ -195,6 +198,9 @@ def _queues(settings: Settings) -> dict[str, str]:
                 share + (rest if number == 0 else 0)
             ),
             f"{queue}.accessible-node-labels.{POOL_LABEL}.maximum-capacity": "100",
+            # YARN lets drivers have this share (1.0: all) of what is guaranteed to the queue there, not of
+            # what it may use: at 1.0 the second driver of a type would wait, with the pool all but empty.
+            f"{queue}.accessible-node-labels.{POOL_LABEL}.maximum-am-resource-percent": "100",
             f"{queue}.default-node-label-expression": name,
             f"{queue}.acl_submit_applications": "*",
             f"{queue}.ordering-policy": "fair",

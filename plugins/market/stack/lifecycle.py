@@ -124,7 +124,8 @@ def status(settings: Settings) -> list[Health]:
         found = list(threads.map(look, all_services(settings)))
     for name in supervisor.extras():
         state = states.get(name, {}).get("statename", "not supervised")
-        found.append(Health(name, "", state == "RUNNING", state.lower()))
+        left = state == "EXITED" and states[name]["exitstatus"] == 0
+        found.append(Health(name, "", left or state == "RUNNING", "has left" if left else state.lower()))
     return found
 
 

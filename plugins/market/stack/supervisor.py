@@ -17,6 +17,8 @@ from market.stack.shell import SetupError
 
 _START_DEADLINE_S = 20
 _RESTARTS = 10
+# With these a machine's agent ends for good: it has left, or was rejected (machines/agent.py).
+_DONE = "0,3"
 
 
 class Supervisor:
@@ -80,7 +82,10 @@ class Supervisor:
     def add(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         """Supervise one more program, until `remove` or the end of the stack; start it."""
         path = self._extra / f"{name}.conf"
-        path.write_text(self._program(name, command, priority=900, wait_s=180, environment=environment))
+        program = self._program(
+            name, command, priority=900, wait_s=180, environment=environment, may_end=True
+        )
+        path.write_text(program)
         self._rpc.reloadConfig()
         self._call("addProcessGroup", name, tolerated=("ALREADY_ADDED",))
         self.start(name)
@@ -145,6 +150,7 @@ class Supervisor:
         wait_s: int,
         signal: str = "TERM",
         environment: dict[str, str] | None = None,
+        may_end: bool = False,
     ) -> str:
         given = ",".join(f'{key}="{_literal(value)}"' for key, value in (environment or {}).items())
         lines = [
@@ -152,7 +158,8 @@ class Supervisor:
             "command=" + " ".join(f'"{_literal(word)}"' for word in command),
             f"priority={priority}",
             "autostart=false",
-            "autorestart=true",
+            f"autorestart={'unexpected' if may_end else 'true'}",
+            f"exitcodes={_DONE}",
             "startsecs=3",
             f"startretries={_RESTARTS}",
             f"stopsignal={signal}",

@@ -1,0 +1,62 @@
+"""What the roster tells YARN: who may join, who must go and by when, labels, and sizes of strangers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from market.settings import Settings
+from market.stack.hadoop import NOBODY, admission_lists
+
+Refresh = Callable[[int], None]
+
+
+class HostLists:
+    """The files `nodes.include` and `nodes.exclude.xml`, which the ResourceManager reads when told to.
+
+    Leaving is always graceful, with a time for each host: a plain refresh would throw out at once all that
+    are draining.
+    """
+
+    def __init__(self, settings: Settings, refresh: Refresh) -> None:
+        self._folder = admission_lists(settings)
+        self._timeout_s = settings.machines.drain_timeout_s
+        self._refresh = refresh
+
+    def apply(self, include: set[str], drain_s: Mapping[str, int], again: bool = False) -> bool:
+        """Write the lists and have them read, if they changed since that last worked, or `again`.
+
+        `drain_s` maps each host that must leave to the seconds that it may take. Return whether it was done.
+        Raises ClusterRefused; the next call tries again.
+        """
+        listed = "".join(f"{host}\n" for host in sorted(include | {NOBODY}))
+        leaving = "".join(
+            f"<host><name>{escape(host)}</name><timeout>{seconds}</timeout></host>"
+            for host, seconds in sorted(drain_s.items())
+        )
+        excluded = f"<hosts>{leaving}</hosts>\n"
+        digest = hashlib.sha256(f"{listed}{excluded}".encode()).hexdigest()
+        applied = self._folder / "applied"
+        if not again and _text(applied) == digest:
+            return False
+        _replace(self._folder / "nodes.include", listed)
+        _replace(self._folder / "nodes.exclude.xml", excluded)
+        self._refresh(self._timeout_s)
+        _replace(applied, digest)
+        return True
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new one, never a part: part of a list admits."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.rename(path)

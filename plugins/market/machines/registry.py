@@ -1,0 +1,255 @@
+"""Registration of machines: what owners may ask for. The roster makes it true in YARN, not a web request."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from market import clock, db
+from market.accounts.member import Member
+from market.errors import ConflictError, NotFoundError, OverLimitError
+from market.machines import node_config, store
+from market.machines.store import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, Machine
+from market.paging import Listing, Page
+from market.settings import load
+
+POOL_TYPE = "pool"
+DEFAULT_PORT = 8041
+_CHOICE_LOCK = "market.machines.address"
+_RESUMABLE = (OFFERED, JOINING, ACTIVE, LOST)
+
+
+def register(member: Member, body: Mapping[str, Any], client_address: str = "") -> dict[str, Any]:
+    """Register a machine as `offered`; `body` is what MachineRequestSchema loaded.
+
+    Return `{status, machine_id, join}`; `join` holds the one-time token and the NodeManager's configuration.
+    Raises ConflictError if the host is lent already, OverLimitError if no local address is left.
+    """
+    machine_id, token = clock.new_id(), secrets.token_urlsafe(32)
+    with db.transaction() as cursor:
+        address = body.get("ip_address") or _choose(cursor, client_address)
+        made = _machine(machine_id, member.user_id, body["machine_type"], address, body, token)
+        store.insert(cursor, made)
+    return _joining(made, token)
+
+
+def register_pool(address: str, port: int, cores: int, memory_mib: int) -> Machine:
+    """Register the pool's own machine, which joins at once; again: the same one, if it still fits."""
+    size = {
+        "core_count": cores,
+        "memory_size": memory_mib,
+        "time_period": load().machines.max_time_period_s,
+        "service_port": port,
+        "name": POOL_TYPE,
+    }
+    with db.transaction() as cursor:
+        for found in store.live(cursor):
+            if found.user_id is not None or found.ip_address != address:
+                continue
+            if (found.core_count, found.memory_mib) == (cores, memory_mib) and found.state != DRAINING:
+                _join(cursor, found, port)
+                return found
+            store.update(cursor, found, found.state, state=LEFT, left_ms=clock.now_ms(), reason="replaced")
+        made = _machine(clock.new_id(), None, POOL_TYPE, address, size, "")
+        store.insert(cursor, made)
+        _join(cursor, made, port)
+    return made
+
+
+def resume(member: Member, machine_id: str) -> dict[str, Any]:
+    """Give the agent of a live machine a new token, after a restart: the same answer as `register`.
+
+    Raises NotFoundError, and ConflictError if the machine drains or has left.
+    """
+    token = secrets.token_urlsafe(32)
+    with db.transaction() as cursor:
+        found = _visible(cursor, member, machine_id, lock=True)
+        if found.state not in _RESUMABLE or found.lease_end_ms <= clock.now_ms():
+            raise ConflictError("This machine's lease has ended or is ending. Lend it anew.")
+        store.update(cursor, found, found.state, token_sha256=_digest(token))
+    return _joining(found, token)
+
+
+def join(member: Member, machine_id: str, token: str, service_port: int | None = None) -> dict[str, Any]:
+    """Take the one-time token: from now on the roster expects and admits the NodeManager.
+
+    Return the machine's record. Raises NotFoundError, and ConflictError for a token that is wrong or used.
+    """
+    with db.transaction() as cursor:
+        found = _visible(cursor, member, machine_id, lock=True)
+        known = found.token_sha256 or ""
+        if not secrets.compare_digest(known, _digest(token)) or found.state not in _RESUMABLE:
+            raise ConflictError("This token is not valid, or was used. Start the agent again for a new one.")
+        _join(cursor, found, service_port or found.service_port)
+        return store.record(cursor, machine_id)
+
+
+def get(member: Member, machine_id: str) -> dict[str, Any]:
+    """Return a machine's record to its owner or an admin. Raises NotFoundError."""
+    with db.transaction() as cursor:
+        _visible(cursor, member, machine_id)
+        return store.record(cursor, machine_id)
+
+
+def list_own(member: Member, page: Page) -> Listing[dict[str, Any]]:
+    """Return a member's machines, all that he ever lent."""
+    with db.transaction() as cursor:
+        return store.records(cursor, member.user_id, page)
+
+
+def list_market(page: Page) -> Listing[dict[str, Any]]:
+    """Return the lent machines in the pool, without addresses and owners."""
+    with db.transaction() as cursor:
+        return store.market_records(cursor, page)
+
+
+def leave(member: Member, machine_id: str, now: bool = False) -> dict[str, str]:
+    """Have a machine drained and taken out, `now` without waiting for what runs on it; return its state.
+
+    Again it changes nothing, except that `now` may still be said. Raises NotFoundError.
+    """
+    with db.transaction() as cursor:
+        found = _visible(cursor, member, machine_id, lock=True)
+        at, whose = clock.now_ms(), "its owner" if found.user_id == member.user_id else "an administrator"
+        reason = f"removed by {whose}"
+        state = found.state
+        if state == OFFERED:  # no NodeManager was ever admitted
+            state = LEFT
+            store.update(cursor, found, OFFERED, state=LEFT, left_ms=at, reason=reason)
+        elif state in (JOINING, ACTIVE, LOST):
+            state = DRAINING
+            changes = {"state": DRAINING, "drain_ms": at, "drain_now": now, "reason": reason}
+            store.update(cursor, found, found.state, **changes)
+        elif state == DRAINING and now:
+            store.update(cursor, found, DRAINING, drain_now=True)
+    return {"status": state, "machine_id": machine_id}
+
+
+def contributions(member: Member, machine_id: str) -> list[dict[str, Any]]:
+    """Return what a machine did and earned in each settled interval, oldest first. Raises NotFoundError."""
+    with db.transaction() as cursor:
+        _visible(cursor, member, machine_id)
+        return store.contributions(cursor, machine_id)
+
+
+def metadata() -> dict[str, Any]:
+    """Return capacity, use, waiting demand and price for each machine type.
+
+    Memory in MiB; `price` is credits for a core and hour at the current rate. Raises ClusterUnavailable.
+    """
+    from market.cluster.clients import resource_manager
+    from market.credits.price import current
+    from market.credits.units import format_credits, parse_credits
+
+    partitions = resource_manager().partitions()
+    rate = str(current()["rate"])
+    with db.transaction() as cursor:
+        active = store.active_by_type(cursor)
+    info: dict[str, dict[str, Any]] = {}
+    for name, line in load().types.items():
+        part = partitions.get(name)
+        cores, used = (part.total_vcores, part.used_vcores) if part else (0, 0)
+        memory, memory_used = (part.total_mib, part.used_mib) if part else (0, 0)
+        info[name] = {
+            "machines": active.get(name, 0),
+            "cores": cores,
+            "cores_used": used,
+            "cores_free": cores - used,
+            "cores_waiting": part.pending_vcores if part else 0,
+            "memory": memory,
+            "memory_used": memory_used,
+            "memory_free": memory - memory_used,
+            "memory_waiting": part.pending_mib if part else 0,
+            "weight": format_credits(line.weight_micro),
+            "price": format_credits(parse_credits(rate) * line.weight_micro // 1_000_000),
+            "rate": rate,
+        }
+    return {"machine_info": info}
+
+
+def _machine(
+    machine_id: str, user_id: str | None, kind: str, address: str, body: Mapping[str, Any], token: str
+) -> Machine:
+    at = clock.now_ms()
+    return Machine(
+        machine_id=machine_id,
+        user_id=user_id,
+        machine_type=kind,
+        display_name=body.get("name") or f"{kind}-{machine_id[:6]}",
+        ip_address=address,
+        service_port=body.get("service_port") or DEFAULT_PORT,
+        core_count=body["core_count"],
+        memory_mib=body["memory_size"],
+        time_period_s=body["time_period"],
+        state=OFFERED,
+        reason="",
+        token_sha256=_digest(token) if token else None,
+        created_ms=at,
+        active_ms=None,
+        drain_ms=None,
+        drain_now=False,
+        left_ms=None,
+        lease_end_ms=at + body["time_period"] * 1000,
+    )
+
+
+def _join(cursor: db.Cursor, machine: Machine, port: int) -> None:
+    changes = {"state": JOINING, "reason": "", "service_port": port, "joined_ms": clock.now_ms()}
+    store.update(cursor, machine, machine.state, token_sha256=None, **changes)
+
+
+def _joining(machine: Machine, token: str) -> dict[str, Any]:
+    return {
+        "status": machine.state,
+        "machine_id": machine.machine_id,
+        "join": {
+            "token": token,
+            "ip_address": machine.ip_address,
+            "service_port": machine.service_port,
+            "core_count": machine.core_count,
+            "memory_size": machine.memory_mib,
+            "lease_end": machine.lease_end_ms,
+            "drain_timeout": load().machines.drain_timeout_s,
+            "files": node_config.shared_files(load(), machine.core_count, machine.memory_mib),
+        },
+    }
+
+
+def _visible(cursor: db.Cursor, member: Member, machine_id: str, lock: bool = False) -> Machine:
+    found = store.find(cursor, machine_id, lock)
+    if found is None or not (found.user_id == member.user_id or member.is_admin):
+        raise NotFoundError("There is no such machine.")
+    return found
+
+
+def _choose(cursor: db.Cursor, client_address: str) -> str:
+    """Choose a host: the caller's address, or, for a caller on the market's own host, a free local one."""
+    try:
+        client = ipaddress.ip_address(client_address or "127.0.0.1")
+    except ValueError:
+        client = ipaddress.ip_address("127.0.0.1")
+    if not client.is_loopback:
+        return str(client)
+    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_CHOICE_LOCK])
+    loaded = load()
+    taken = store.live_addresses(cursor) | {loaded.bind, loaded.pool.ip_address}
+    return free_local_address(taken)
+
+
+def free_local_address(taken: set[str]) -> str:
+    """Return an address of this host that no machine has: each is a host of its own to YARN.
+
+    Raises OverLimitError when all 1000 that are tried are taken.
+    """
+    for number in range(3, 1003):
+        address = f"127.0.{number // 250}.{number % 250 + 1}"
+        if address not in taken:
+            return address
+    raise OverLimitError("This host lends as many machines as it has local addresses for.")
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

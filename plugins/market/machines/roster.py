@@ -1,0 +1,200 @@
+"""One pass over all machines: compare the registrations with the ResourceManager's nodes, and act.
+
+A machine's way: offered -> joining (its agent took the token) -> active (that very node runs with the
+declared size and its type's label) -> draining -> left; lost while the node is silent, rejected if it is
+not as declared. A pass may be repeated or cut off anywhere: the next one finds what is left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from market import clock, db
+from market.cluster.resourcemanager import Node
+from market.machines import alerts, store
+from market.machines.admission import HostLists
+from market.machines.store import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, REJECTED, Machine
+from market.settings import Settings, load
+
+LOCK = "market.machines.roster"
+
+# An agent has this long to take its token, and then to bring its NodeManager up.
+_OFFER_MS = 3_600_000
+_JOIN_MS = 600_000
+# What a drain may take beyond its time before the machine is thrown out.
+_OVERTIME_MS = 30_000
+_PRESENT = ("RUNNING", "UNHEALTHY", "DECOMMISSIONING")
+_TAKES_WORK = ("RUNNING", "UNHEALTHY", "NEW")
+
+
+class Cluster(Protocol):
+    """What the roster needs of the ResourceManager."""
+
+    def info(self) -> dict[str, Any]: ...
+    def nodes(self, states: str | None = None) -> list[Node]: ...
+    def labels(self) -> list[str]: ...
+    def add_labels(self, names: Iterable[str]) -> None: ...
+    def replace_labels(self, by_node: Mapping[str, list[str]]) -> None: ...
+    def set_node_resource(self, node_id: str, mib: int, vcores: int, timeout_ms: int = -1) -> None: ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows for one machine. `label` is to be set first; `again`: the lists must be read anew."""
+
+    state: str
+    reason: str = ""
+    label: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    again: bool = False
+
+
+def run_pass() -> None:
+    """Run one pass on this stack. Raises ClusterUnavailable or ClusterRefused; the next pass goes on."""
+    from market.cluster.clients import resource_manager
+    from market.cluster.rmadmin import refresh_nodes
+
+    loaded = load()
+    watch(resource_manager(), HostLists(loaded, refresh_nodes), loaded, clock.now_ms())
+
+
+def watch(cluster: Cluster, lists: HostLists, settings: Settings, at_ms: int) -> None:
+    """Run one pass at a time (epoch ms) against a ResourceManager."""
+    _make_labels(cluster, settings)
+    nodes = {node.node_id: node for node in cluster.nodes()}
+    started_ms = int(cluster.info().get("startedOn") or 0)
+    settling = at_ms - started_ms < settings.machines.node_expiry_s * 1000
+    with db.transaction() as cursor:
+        machines = store.live(cursor)
+    verdicts = [(machine, judge(machine, nodes, settings, at_ms, settling)) for machine in machines]
+
+    wanted = {m.node_id: [v.label] if v.label else [] for m, v in verdicts if v.label is not None}
+    if wanted:
+        cluster.replace_labels(wanted)
+    registered = {machine.node_id for machine in machines if machine.state != OFFERED}
+    for machine, verdict in verdicts:
+        _keep(machine, verdict, at_ms)
+        if verdict.state == REJECTED:
+            registered.discard(machine.node_id)
+    _empty(cluster, [node for node in nodes.values() if node.node_id not in registered])
+
+    with db.transaction() as cursor:  # read anew: an owner may have said something meanwhile
+        machines = store.live(cursor)
+    include = {machine.ip_address for machine in machines if machine.state != OFFERED}
+    leaving = {m.ip_address: drain_s(m, settings, at_ms) for m in machines if m.state == DRAINING}
+    lists.apply(include, leaving, again=any(verdict.again for _, verdict in verdicts))
+
+
+def judge(
+    machine: Machine, nodes: Mapping[str, Node], settings: Settings, at_ms: int, settling: bool = False
+) -> Verdict:
+    """Return what follows for a machine; `settling`: the ResourceManager has only just started."""
+    node = nodes.get(machine.node_id)
+    present = node is not None and node.state in _PRESENT
+    if machine.state == DRAINING:
+        return _leaving(machine, present)
+    if at_ms >= machine.lease_end_ms - lead_s(machine, settings) * 1000:
+        if present:
+            return Verdict(DRAINING, "the lease ends", changes={"drain_ms": at_ms})
+        return _left("the lease has ended")
+    if machine.state == OFFERED:
+        if at_ms - machine.created_ms > _OFFER_MS:
+            return _left("no agent joined within an hour")
+        return Verdict(OFFERED)
+    if node is None or not present:
+        return _silent(machine, node, at_ms, settling)
+    if node.state == "UNHEALTHY":
+        return Verdict(LOST, f"unhealthy: {node.health_report or 'no report'}"[:300])
+    if node.state == "DECOMMISSIONING":
+        # Nobody ordered that here: the lists were read in an older state.
+        return Verdict(JOINING, "is being admitted again", changes={"joined_ms": at_ms}, again=True)
+    return _running(machine, node, at_ms)
+
+
+def lead_s(machine: Machine, settings: Settings) -> int:
+    """Return how long before its lease's end a machine starts to drain."""
+    return min(settings.machines.drain_timeout_s, machine.time_period_s // 2)
+
+
+def drain_s(machine: Machine, settings: Settings, at_ms: int) -> int:
+    """Return the seconds that YARN gives to a draining machine; they stay the same until they are over."""
+    limit = lead_s(machine, settings)
+    overdue = at_ms > (machine.drain_ms or at_ms) + limit * 1000 + _OVERTIME_MS
+    return 0 if machine.drain_now or overdue else limit
+
+
+def _leaving(machine: Machine, present: bool) -> Verdict:
+    if present:
+        return Verdict(DRAINING, machine.reason)
+    return _left(machine.reason)
+
+
+def _left(reason: str) -> Verdict:
+    return Verdict(LEFT, reason, label="")
+
+
+def _silent(machine: Machine, node: Node | None, at_ms: int, settling: bool) -> Verdict:
+    if machine.state == JOINING:
+        if at_ms - (machine.joined_ms or machine.created_ms) > _JOIN_MS:
+            return Verdict(LOST, "its NodeManager did not appear within ten minutes")
+        return Verdict(JOINING, machine.reason)
+    if machine.state == LOST:
+        return Verdict(LOST, machine.reason)
+    if settling and node is None:
+        return Verdict(machine.state, machine.reason)  # nodes report again within seconds
+    how = node.state.lower() if node is not None else "unknown to the ResourceManager"
+    return Verdict(LOST, f"its node is {how}")
+
+
+def _running(machine: Machine, node: Node, at_ms: int) -> Verdict:
+    found, declared = (node.total_vcores, node.total_mib), (machine.core_count, machine.memory_mib)
+    if found != declared:
+        reason = (
+            f"declared {declared[0]} cores and {declared[1]} MiB, "
+            f"but its NodeManager offers {found[0]} cores and {found[1]} MiB"
+        )
+        return Verdict(REJECTED, reason, label="")
+    label = None if node.labels == (machine.machine_type,) else machine.machine_type
+    changes = {} if machine.active_ms else {"active_ms": at_ms}
+    return Verdict(ACTIVE, label=label, changes=changes)
+
+
+def _keep(machine: Machine, verdict: Verdict, at_ms: int) -> None:
+    """Write a verdict down, unless somebody changed the machine's state since it was read."""
+    if verdict.state == machine.state and verdict.reason == machine.reason:
+        return
+    changes: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, **verdict.changes}
+    if verdict.state in (LEFT, REJECTED):
+        changes["left_ms"] = at_ms
+    with db.transaction() as cursor:
+        if store.update(cursor, machine, machine.state, **changes) and verdict.state == REJECTED:
+            subject = f"{machine.display_name} ({machine.node_id})"
+            alerts.raise_alert(cursor, alerts.WRONG_SIZE, subject, verdict.reason)
+
+
+def _empty(cluster: Cluster, strangers: Iterable[Node]) -> None:
+    """Take all resources from nodes that nobody registered; the host's registered node is another one."""
+    for node in strangers:
+        if node.state not in _TAKES_WORK or not (node.total_mib or node.total_vcores or node.labels):
+            continue
+        cluster.set_node_resource(node.node_id, 0, 0, timeout_ms=0)
+        if node.labels:
+            cluster.replace_labels({node.node_id: []})
+        with db.transaction() as cursor:
+            alerts.raise_alert(
+                cursor,
+                alerts.UNREGISTERED_NODE,
+                node.node_id,
+                f"A NodeManager that nobody registered offered {node.total_vcores} cores and "
+                f"{node.total_mib} MiB; its resources were set to zero, and it gets no container.",
+            )
+
+
+def _make_labels(cluster: Cluster, settings: Settings) -> None:
+    from market.stack.hadoop import POOL_LABEL
+
+    missing = sorted({*settings.types, POOL_LABEL} - set(cluster.labels()))
+    if missing:
+        cluster.add_labels(missing)

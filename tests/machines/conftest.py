@@ -1,0 +1,57 @@
+"""A market with two members, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import servers
+from ledger_world import World, make_template
+
+from market.accounts.member import Member
+from market.machines import registry
+
+
+@pytest.fixture(scope="session")
+def machine_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Database]:
+    with servers.database(tmp_path_factory.mktemp("postgres")) as served:
+        make_template(served)
+        yield served
+
+
+@dataclass
+class Lenders:
+    """Two members and what they lend."""
+
+    world: World
+    anna: Member
+    bert: Member
+
+    def lend(self, member: Member | None = None, **changes: Any) -> dict[str, Any]:
+        body = {
+            "core_count": 4,
+            "memory_size": 4096,
+            "machine_type": "cpu",
+            "time_period": 3600,
+            "service_port": 8041,
+        }
+        return registry.register(member or self.anna, {**body, **changes})
+
+    def joined(self, **changes: Any) -> str:
+        answer = self.lend(**changes)
+        registry.join(self.anna, answer["machine_id"], answer["join"]["token"])
+        return str(answer["machine_id"])
+
+    def row(self, machine_id: str) -> Any:
+        return self.world.sql("SELECT * FROM machine WHERE machine_id = %s", machine_id)[0]
+
+
+@pytest.fixture
+def lenders(machine_server: servers.Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lenders]:
+    monkeypatch.setenv("MARKET_DATABASE_URL", machine_server.url("market_app"))
+    world = World(machine_server)
+    people = [Member(world.member(), f"user{n}", f"user{n}@example.org") for n in (1, 2)]
+    yield Lenders(world, *people)
+    world.close()

@@ -1,0 +1,197 @@
+"""Registrations, as owners see them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from ledger_world import T0
+
+from market import clock, db
+from market.accounts.member import Member
+from market.errors import ConflictError, NotFoundError
+from market.machines import registry, store
+from market.paging import Page
+
+pytestmark = pytest.mark.database
+
+
+def test_a_registration_answers_with_a_token_and_a_configuration(lenders) -> None:
+    answer = lenders.lend(ip_address="10.0.9.1", name="attic")
+    assert answer["status"] == "offered"
+    yarn = answer["join"]["files"]["yarn-site.xml"]
+    assert yarn["yarn.nodemanager.resource.memory-mb"] == "4096"
+    assert yarn["yarn.nodemanager.resource.cpu-vcores"] == "4"
+    record = registry.get(lenders.anna, answer["machine_id"])
+    assert (record["display_name"], record["ip_address"], record["availability"]) == (
+        "attic",
+        "10.0.9.1",
+        "offered",
+    )
+    assert record["lease_end"] - record["created_time"] == 3_600_000
+    assert answer["join"]["token"] not in str(lenders.row(answer["machine_id"]))
+
+
+def test_a_host_is_lent_once_also_when_two_come_at_once(lenders) -> None:
+    def lend(_: int) -> bool:
+        try:
+            lenders.lend(ip_address="10.0.9.2")
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        assert sorted(threads.map(lend, range(4))) == [False, False, False, True]
+
+
+def test_a_host_that_was_left_may_be_lent_again(lenders) -> None:
+    first = lenders.lend(ip_address="10.0.9.3")
+    registry.leave(lenders.anna, first["machine_id"])
+    lenders.lend(member=lenders.bert, ip_address="10.0.9.3")
+
+
+def test_machines_of_one_host_get_addresses_of_their_own(lenders) -> None:
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        answers = list(threads.map(lambda _: lenders.lend(), range(8)))
+    addresses = {answer["join"]["ip_address"] for answer in answers}
+    assert len(addresses) == 8
+    assert all(address.startswith("127.") for address in addresses)
+    assert not addresses & {"127.0.0.1", "127.0.0.2"}, "the market's own addresses are nobody's to lend"
+
+
+def test_a_caller_from_elsewhere_lends_the_host_that_he_calls_from(lenders) -> None:
+    body = {"core_count": 1, "memory_size": 1024, "machine_type": "cpu", "time_period": 60}
+    answer = registry.register(lenders.anna, body, client_address="10.8.0.7")
+    assert answer["join"]["ip_address"] == "10.8.0.7"
+
+
+def test_the_token_works_once(lenders) -> None:
+    answer = lenders.lend()
+    machine_id, token = answer["machine_id"], answer["join"]["token"]
+    with pytest.raises(ConflictError):
+        registry.join(lenders.anna, machine_id, "guessed")
+    record = registry.join(lenders.anna, machine_id, token, service_port=9001)
+    assert (record["availability"], record["service_port"]) == ("joining", 9001)
+    with pytest.raises(ConflictError):
+        registry.join(lenders.anna, machine_id, token)
+
+
+def test_an_agent_that_starts_again_goes_on_with_the_same_machine(lenders) -> None:
+    machine_id = lenders.joined()
+    again = registry.resume(lenders.anna, machine_id)
+    assert again["machine_id"] == machine_id
+    assert registry.join(lenders.anna, machine_id, again["join"]["token"])["availability"] == "joining"
+
+
+def test_a_machine_that_drains_is_not_taken_up_again(lenders) -> None:
+    machine_id = lenders.joined()
+    registry.leave(lenders.anna, machine_id)
+    with pytest.raises(ConflictError):
+        registry.resume(lenders.anna, machine_id)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda who, machine: registry.get(who, machine),
+        lambda who, machine: registry.leave(who, machine),
+        lambda who, machine: registry.resume(who, machine),
+        lambda who, machine: registry.join(who, machine, "token"),
+        lambda who, machine: registry.contributions(who, machine),
+    ],
+)
+def test_another_s_machine_is_not_there(lenders, ask) -> None:
+    machine_id = lenders.joined()
+    with pytest.raises(NotFoundError):
+        ask(lenders.bert, machine_id)
+    with pytest.raises(NotFoundError):
+        ask(lenders.bert, clock.new_id())
+    assert registry.get(lenders.anna, machine_id)["availability"] == "joining"
+
+
+def test_an_admin_sees_every_machine(lenders) -> None:
+    machine_id = lenders.joined()
+    admin = Member(lenders.bert.user_id, "root", "", is_admin=True)
+    assert registry.get(admin, machine_id)["machine_id"] == machine_id
+
+
+def test_leaving_may_be_said_again_and_hastened(lenders) -> None:
+    machine_id = lenders.joined()
+    assert registry.leave(lenders.anna, machine_id)["status"] == "draining"
+    began = lenders.row(machine_id).drain_ms
+    assert registry.leave(lenders.anna, machine_id)["status"] == "draining"
+    assert not lenders.row(machine_id).drain_now
+    registry.leave(lenders.anna, machine_id, now=True)
+    assert lenders.row(machine_id).drain_now
+    assert lenders.row(machine_id).drain_ms == began
+
+
+def test_lists_are_paged_ordered_and_one_s_own(lenders) -> None:
+    for cores in (1, 3, 2):
+        lenders.lend(core_count=cores)
+    lenders.lend(member=lenders.bert)
+    found = registry.list_own(lenders.anna, Page(limit=2, order_by="core_count", descending=False))
+    assert [row["core_count"] for row in found.rows] == [1, 2]
+    assert found.total == 3
+
+
+def test_the_market_s_list_names_neither_address_nor_owner(lenders) -> None:
+    lenders.joined(ip_address="10.0.9.8", name="attic")
+    lenders.lend(ip_address="10.0.9.9")  # only offered: not in the pool
+    registry.register_pool("10.0.9.10", 8041, 8, 4096)
+    found = registry.list_market(Page())
+    assert [row["display_name"] for row in found.rows] == ["attic"]
+    assert found.total == 1
+    assert "10.0.9.8" not in str(found.rows)
+    assert lenders.anna.user_id not in str(found.rows)
+
+
+def test_the_pool_keeps_its_machine_until_its_size_changes(lenders) -> None:
+    first = registry.register_pool("10.0.9.11", 8041, 8, 4096)
+    again = registry.register_pool("10.0.9.11", 9000, 8, 4096)
+    assert again.machine_id == first.machine_id
+    assert lenders.row(first.machine_id).service_port == 9000
+    other = registry.register_pool("10.0.9.11", 9000, 16, 8192)
+    assert other.machine_id != first.machine_id
+    assert lenders.row(first.machine_id).state == "left"
+
+
+def test_contributions_are_what_each_interval_added(lenders) -> None:
+    world = lenders.world
+    machine_id = world.machine(lenders.anna.user_id)
+    for number, (since, until) in enumerate(((T0, T0 + 60_000), (T0 + 60_000, T0 + 120_000)), start=1):
+        world.sql("INSERT INTO settlement VALUES (%s, %s, %s, 0, 0, 0, 1, 1, 1, 1, 0)", number, since, until)
+        world.sql(
+            "INSERT INTO uptime_line VALUES (%s, %s, %s, 60000, 0, 0)",
+            *(machine_id, number, lenders.anna.user_id),
+        )
+        world.sql(
+            "INSERT INTO usage_line VALUES ('c1', %s, %s, 1, 'executor', %s, 'm', 2, 1024, %s, %s, %s, 0,"
+            " false, NULL)",
+            *(number, clock.new_id(), machine_id, T0, number * 30_000, number * 30_000),
+        )
+        world.sql(
+            "INSERT INTO payout VALUES (%s, %s, %s, 1000, 100, 7)",
+            *(number, machine_id, lenders.anna.user_id),
+        )
+    lines = registry.contributions(lenders.anna, machine_id)
+    assert [line["since"] for line in lines] == [T0, T0 + 60_000]
+    for line in lines:
+        assert (line["online_s"], line["vcore_seconds"], line["memory_mib_seconds"]) == (60, 60, 30 * 1024)
+        assert (line["jobs_earned"], line["stipend"], line["earned"]) == (
+            "0.000900",
+            "0.000007",
+            "0.000907",
+        )
+    assert registry.get(lenders.anna, machine_id)["earned"] == "0.001814"
+
+
+def test_a_change_of_state_is_not_made_from_a_stale_view(lenders) -> None:
+    machine_id = lenders.joined()
+    with db.transaction() as cursor:
+        seen = store.find(cursor, machine_id)
+    registry.leave(lenders.anna, machine_id)
+    with db.transaction() as cursor:
+        assert seen is not None
+        assert not store.update(cursor, seen, "joining", state="active")
+    assert lenders.row(machine_id).state == "draining"

@@ -1,0 +1,60 @@
+"""What a registration may say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from market.accounts.schemas import loaded
+from market.errors import BadInputError
+from market.machines.schemas import MachineRequestSchema
+
+GOOD = {"core_count": 4, "memory_size": 8192, "time_period": 3600, "machine_type": "cpu"}
+
+
+def test_what_is_required_is_enough() -> None:
+    assert loaded(MachineRequestSchema(), GOOD) == GOOD
+
+
+@pytest.mark.parametrize("missing", GOOD)
+def test_each_required_field_is_named_when_missing(missing: str) -> None:
+    body = {name: value for name, value in GOOD.items() if name != missing}
+    with pytest.raises(BadInputError) as caught:
+        loaded(MachineRequestSchema(), body)
+    assert list(caught.value.errors) == [missing]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("core_count", 0),
+        ("core_count", "4"),
+        ("core_count", 2.5),
+        ("core_count", True),
+        ("core_count", 100_000),
+        ("memory_size", 512),
+        ("memory_size", 1 << 40),
+        ("time_period", 1),
+        ("time_period", 10**12),
+        ("machine_type", "quantum"),
+        ("machine_type", "pool"),
+        ("ip_address", "example.org"),
+        ("ip_address", "0.0.0.0"),
+        ("ip_address", "::1"),
+        ("service_port", 0),
+        ("service_port", 65536),
+        ("name", "-starts with a sign"),
+        ("colour", "red"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_on_its_field(field: str, value: Any) -> None:
+    with pytest.raises(BadInputError) as caught:
+        loaded(MachineRequestSchema(), {**GOOD, field: value})
+    assert list(caught.value.errors) == [field]
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(BadInputError) as caught:
+        loaded(MachineRequestSchema(), {**GOOD, "core_count": -1, "memory_size": 1, "ip_address": "x"})
+    assert set(caught.value.errors) == {"core_count", "memory_size", "ip_address"}
