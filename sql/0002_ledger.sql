@@ -209,9 +209,9 @@ CREATE FUNCTION extend_hold(
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE
-    found hold;
+    h hold;
 BEGIN
-    SELECT * INTO found FROM hold WHERE job_id = for_job FOR NO KEY UPDATE;
+    SELECT * INTO h FROM hold WHERE job_id = for_job FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'job % has no hold', for_job USING ERRCODE = 'LG003';
     ELSIF EXISTS (SELECT FROM hold_entry WHERE key = request_key) THEN
@@ -220,16 +220,16 @@ BEGIN
             RETURN 'exists';
         END IF;
         RAISE EXCEPTION 'the key % was used for another change', request_key USING ERRCODE = 'LG002';
-    ELSIF found.closed_ms IS NOT NULL THEN
+    ELSIF h.closed_ms IS NOT NULL THEN
         RAISE EXCEPTION 'the hold of job % is closed', for_job USING ERRCODE = 'LG004';
-    ELSIF new_amount < found.amount_ucr THEN
-        RAISE EXCEPTION 'a hold of % ucr cannot shrink to %', found.amount_ucr, new_amount
+    ELSIF new_amount < h.amount_ucr THEN
+        RAISE EXCEPTION 'a hold of % ucr cannot shrink to %', h.amount_ucr, new_amount
             USING ERRCODE = 'LG005';
     END IF;
     INSERT INTO hold_entry
-        VALUES (request_key, for_job, 'extend', new_amount - found.amount_ucr, new_amount, at);
+        VALUES (request_key, for_job, 'extend', new_amount - h.amount_ucr, new_amount, at);
     UPDATE hold SET amount_ucr = new_amount WHERE job_id = for_job;
-    PERFORM set_aside(found.user_id, new_amount - found.amount_ucr);
+    PERFORM set_aside(h.user_id, new_amount - h.amount_ucr);
     RETURN 'done';
 END $$;
 
@@ -239,19 +239,19 @@ END $$;
 CREATE FUNCTION release_hold(for_job hex_id, request_key text, at bigint DEFAULT now_ms()) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE
-    found hold;
+    h hold;
 BEGIN
-    SELECT * INTO found FROM hold WHERE job_id = for_job FOR NO KEY UPDATE;
+    SELECT * INTO h FROM hold WHERE job_id = for_job FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'job % has no hold', for_job USING ERRCODE = 'LG003';
-    ELSIF found.closed_ms IS NOT NULL THEN
+    ELSIF h.closed_ms IS NOT NULL THEN
         RETURN 'exists';
     ELSIF EXISTS (SELECT FROM container_usage WHERE job_id = for_job) THEN
         RETURN 'metered';
     END IF;
-    INSERT INTO hold_entry VALUES (request_key, for_job, 'release', found.amount_ucr, found.amount_ucr, at);
+    INSERT INTO hold_entry VALUES (request_key, for_job, 'release', h.amount_ucr, h.amount_ucr, at);
     UPDATE hold SET released_ucr = amount_ucr, closed_ms = at WHERE job_id = for_job;
-    UPDATE account SET held_ucr = held_ucr - found.amount_ucr WHERE user_id = found.user_id;
+    UPDATE account SET held_ucr = held_ucr - h.amount_ucr WHERE user_id = h.user_id;
     RETURN 'done';
 END $$;
 

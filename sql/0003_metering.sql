@@ -45,9 +45,12 @@ CREATE TABLE container_usage (
     last_seen_ms    bigint NOT NULL,
     end_ms          bigint,
     end_kind        text CHECK (end_kind IN ('finished', 'killed', 'node_lost', 'preempted', 'drained')),
+    gone_ms         bigint,                       -- the first poll after the last that saw it
     CHECK ((end_ms IS NULL) = (end_kind IS NULL)),
     CHECK (end_ms IS NULL OR end_ms >= start_ms),
-    CHECK (last_seen_ms >= start_ms)
+    CHECK (last_seen_ms >= start_ms),
+    -- A charge may reach to last_seen_ms: an end before it would take back what was settled.
+    CHECK (end_ms >= last_seen_ms)
 );
 CREATE INDEX container_usage_by_job ON container_usage (job_id);
 CREATE INDEX container_usage_by_application ON container_usage (application_id);

@@ -1,13 +1,14 @@
 """What things cost: credits an hour = rate x (weight x vcores + GiB weight x MiB / 1024).
 
 All figures are integers scaled by 10^6. A charge is rounded down, once, at the end: the same as `cost_ucr` of
-`sql/0004_settlement.sql`, so that a receipt can be recomputed from its rows.
+`sql/0005_settle.sql`, so that a receipt can be recomputed from its rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from market import settings
 from market.credits.units import UCR_PER_CREDIT, format_credits
@@ -45,7 +46,7 @@ def quote(
 ) -> Quote:
     """Return the price of `containers`, each (vcores, MiB as YARN allocates it), the driver's included.
 
-    The hold is what they cost in `max_duration_s`, or `max_credits_ucr` if that is less. Quotes are rounded up,
+    The hold is what they cost in `max_duration_s`, at most `max_credits_ucr`. Quotes are rounded up,
     charges down: a job that stays in its size and time is never short of the rounding.
     Raises BadInputError for a machine type that the tariff lacks.
     """
@@ -70,11 +71,11 @@ def quote(
     )
 
 
-def cost_ucr(
+def price(
     rate_micro: int, weight_micro: int, gib_weight_micro: int, vcores: int, memory_mib: int, ms: int
-) -> int:
-    """Return what one container costs after `ms` milliseconds, in micro-credits, rounded down."""
-    return _product(rate_micro, weight_micro, gib_weight_micro, vcores, memory_mib) * ms // _DIVISOR
+) -> Fraction:
+    """Return what one container costs after `ms` milliseconds, in micro-credits, before it is rounded."""
+    return Fraction(_product(rate_micro, weight_micro, gib_weight_micro, vcores, memory_mib) * ms, _DIVISOR)
 
 
 _DIVISOR = _MIB_PER_GIB * UCR_PER_CREDIT * _MS_PER_HOUR

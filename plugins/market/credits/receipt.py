@@ -1,0 +1,93 @@
+"""A job's receipt: what each container held, and what it cost. Every amount follows from its line.
+
+    amount = floor(rate x (weight x vcores + GiB weight x MiB / 1024) x seconds / 3600), in micro-credits
+
+and `rounding` is what the floor drops. A line that paid less says why in `not_charged_because`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from market.credits.tariff import price
+from market.credits.units import format_credits
+from market.db import Cursor
+from market.errors import NotFoundError
+
+_LINES = """
+    SELECT c.container_id, c.role, c.host, c.machine_id, c.vcores, c.memory_mib,
+           coalesce(u.charged_ms, 0) AS charged_ms, coalesce(u.amount_ucr, 0) AS amount_ucr,
+           coalesce(k.total_ucr, 0) AS paid_ucr, k.container_id IS NOT NULL AS captured,
+           u.not_charged_because,
+           r.job_id IS NOT NULL AS refunded
+    FROM container_usage c
+    LEFT JOIN LATERAL (SELECT * FROM usage_line u WHERE u.container_id = c.container_id
+                       ORDER BY u.interval_id DESC LIMIT 1) u ON true
+    LEFT JOIN LATERAL (SELECT * FROM charge k WHERE k.container_id = c.container_id
+                       ORDER BY k.interval_id DESC LIMIT 1) k ON true
+    LEFT JOIN refund r ON r.job_id = c.job_id AND r.attempt = c.attempt
+    WHERE c.job_id = %s
+    ORDER BY c.start_ms, c.container_id
+"""
+# The refund of a job that the pool ended comes with the payments of an interval, after its captures.
+_HOLD = """
+    SELECT h.rate_micro, h.weight_micro, h.gib_weight_micro,
+           h.closed_ms IS NOT NULL AND (f.job_id IS NULL OR EXISTS (
+               SELECT FROM settlement_step s WHERE s.interval_id = f.interval_id AND s.step = 'pay')) AS final
+    FROM hold h LEFT JOIN final_job f USING (job_id) WHERE h.job_id = %s
+"""
+
+
+def receipt(cursor: Cursor, job_id: str) -> dict[str, Any]:
+    """Return what a job cost so far: `job_id, rate, charge, final, containers`, whose amounts add up.
+
+    `charge` is what the payer's postings for the job add up to, refunds taken off. Raises NotFoundError if
+    the job has no hold.
+    """
+    cursor.execute(_HOLD, [job_id])
+    hold = cursor.fetchone()
+    if hold is None:
+        raise NotFoundError("There is no such job.")
+    cursor.execute(_LINES, [job_id])
+    rows = cursor.fetchall()
+    return {
+        "job_id": job_id,
+        "rate": format_credits(hold.rate_micro),
+        "charge": format_credits(sum(_amount(row) for row in rows)),
+        "final": hold.final,
+        "containers": [_line(row, hold) for row in rows],
+    }
+
+
+def _line(row: Any, hold: Any) -> dict[str, Any]:
+    exact = price(
+        hold.rate_micro, hold.weight_micro, hold.gib_weight_micro, row.vcores, row.memory_mib, row.charged_ms
+    )
+    dropped = exact - exact.numerator // exact.denominator
+    return {
+        "container_id": row.container_id,
+        "role": row.role,
+        "host": row.host,
+        "machine_id": row.machine_id,
+        "seconds": row.charged_ms / 1000,
+        "vcores": row.vcores,
+        "memory_mib": row.memory_mib,
+        "weight": format_credits(hold.weight_micro),
+        "amount": format_credits(_amount(row)),
+        "rounding": f"{Decimal(dropped.numerator) / Decimal(dropped.denominator):.6f}",
+        "not_charged_because": _reason(row),
+    }
+
+
+def _amount(row: Any) -> int:
+    return 0 if row.refunded else int(row.paid_ucr)
+
+
+def _reason(row: Any) -> str | None:
+    """Return why a line paid less than its container's time would cost."""
+    if row.not_charged_because is not None:
+        return str(row.not_charged_because)
+    if row.refunded:
+        return "refunded"
+    return "credit_exhausted" if row.captured and row.paid_ucr < row.amount_ucr else None

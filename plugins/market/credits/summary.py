@@ -1,0 +1,28 @@
+"""A member's account in one view, as it goes over the wire."""
+
+from __future__ import annotations
+
+from market import db
+from market.credits import ledger
+from market.credits.price import current_rate_micro
+from market.credits.units import format_credits
+
+
+def summary(user_id: str) -> dict[str, str]:
+    """Return the Credit record: what was earned, spent, granted and is held, and the current rate.
+
+    Raises NotFoundError if there is no such account.
+    """
+    with db.transaction() as cursor:
+        found = ledger.balances(cursor, user_id)
+        rate = current_rate_micro(cursor)
+    return {
+        "user_id": user_id,
+        "sharing_credit": format_credits(found.sharing_ucr),
+        "using_credit": format_credits(found.using_ucr),
+        "granted": format_credits(found.granted_ucr),
+        "balance": format_credits(found.balance_ucr),
+        "held": format_credits(found.held_ucr),
+        "available": format_credits(found.available_ucr),
+        "rate": format_credits(rate),
+    }

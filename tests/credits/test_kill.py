@@ -1,0 +1,185 @@
+"""A settlement that is killed anywhere, and run again, ends where one that was never killed ends."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+import servers
+from ledger_world import MINUTE, T0, World
+from psycopg2.extras import NamedTupleCursor
+
+from market import db
+from market.credits.settlement import settle
+
+pytestmark = pytest.mark.database
+
+UNTIL = T0 + 15 * MINUTE  # three intervals
+SEED = 20_261_124
+# A sample of all points; MARKET_KILL_POINTS=1000 takes every one.
+POINTS = int(os.environ.get("MARKET_KILL_POINTS", "32"))
+INNER_POINTS = int(os.environ.get("MARKET_KILL_POINTS", "20"))
+_TEMPLATE = "killed_template"
+_TABLES = (
+    *("settlement", "settlement_step", "usage_line", "final_job", "uptime_line", "demand_line", "rate_tick"),
+    *("charge", "payout", "refund", "sealed_row", "seal", "system_balance"),
+    *("account", "hold", "hold_entry", "journal", "transfer", "unsealed"),
+)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this point runs, and what is open is rolled back."""
+
+
+class Plan:
+    """Counts the points at which a process may die; dies at one of them."""
+
+    def __init__(self) -> None:
+        self.count, self.dies_at = 0, -1
+
+    def point(self) -> None:
+        self.count += 1
+        if self.count - 1 == self.dies_at:
+            raise Killed
+
+
+PLAN = Plan()
+
+
+class MortalCursor(NamedTupleCursor):
+    def execute(self, *arguments: Any) -> Any:
+        PLAN.point()
+        super().execute(*arguments)
+        PLAN.point()
+
+
+class MortalConnection(psycopg2.extensions.connection):
+    def commit(self) -> None:
+        PLAN.point()
+        super().commit()
+        PLAN.point()  # the server has committed, and nobody was told
+
+
+@pytest.fixture(scope="module")
+def furnished(ledger_server: servers.Database) -> servers.Database:
+    """Keep a market as a template in which every rule of the settlement has something to do."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MARKET_DATABASE_URL", ledger_server.url("market_app"))
+    world = World(ledger_server)
+    chance = random.Random(SEED)
+    buyers = [world.member() for _ in range(4)]
+    machines = [world.machine(world.member()) for _ in range(3)] + [world.machine(None)]
+    for machine in machines[:3]:
+        world.online(machine, T0, UNTIL)
+    for second in range(0, 900, 30):
+        world.demand(T0 + second * 1000, total=12, used=chance.randrange(12), pending=chance.randrange(8))
+    kinds = ("finished", "killed", "node_lost", "preempted", "drained")
+    for number in range(24):
+        job = world.job(chance.choice(buyers), hold_ucr=chance.choice((2_000, 100_000, 500_000)))
+        end = T0 + chance.randrange(2, 17) * MINUTE + chance.randrange(1000)
+        for container in range(3):
+            start = T0 + chance.randrange(MINUTE)
+            kind = kinds[(number + container) % 5] if container or number % 4 == 0 else "finished"
+            role = "executor" if container else "driver"
+            world.container(job, chance.choice(machines), start, end, kind, role, vcores=1 + container)
+        world.end_job(job, end + 500, reason_code="pool_failure" if number % 6 == 0 else None)
+    world.mark(T0 + 60 * MINUTE)
+    world.keep_as(_TEMPLATE)
+    world.close()
+    patch.undo()
+    return ledger_server
+
+
+@pytest.fixture
+def mortal(furnished: servers.Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[servers.Database]:
+    monkeypatch.setenv("MARKET_DATABASE_URL", furnished.url("market_app"))
+
+    def connect() -> Any:
+        return psycopg2.connect(
+            furnished.url("market_app"),
+            connection_factory=MortalConnection,
+            cursor_factory=MortalCursor,
+            options="-c search_path=market -c timezone=UTC",
+        )
+
+    monkeypatch.setattr(db, "connect", connect)
+    _forget_connections()
+    yield furnished
+    _forget_connections()
+
+
+def _forget_connections() -> None:
+    while db._idle:
+        db._idle.pop().close()
+    PLAN.count, PLAN.dies_at = 0, -1
+
+
+def _expected(world: World) -> str:
+    settled = settle(UNTIL)
+    assert len(settled) == 3
+    assert world.violations() == []
+    assert world.one("SELECT count(*) FROM refund") > 0
+    assert world.one("SELECT count(*) FROM usage_line WHERE not_charged_because IS NOT NULL") > 3
+    return world.state_hash()
+
+
+def test_a_settlement_killed_at_any_statement_ends_the_same(mortal: servers.Database) -> None:
+    world = World(mortal, template=_TEMPLATE)
+    expected, points = _expected(world), PLAN.count
+    world.close()
+    chosen = random.Random(SEED).sample(range(points), min(points, POINTS))
+    for point in chosen:
+        _forget_connections()
+        world = World(mortal, template=_TEMPLATE)
+        PLAN.dies_at = point
+        with pytest.raises(Killed):
+            settle(UNTIL)
+        assert world.sql("SELECT * FROM violations(false)") == [], f"after point {point}"
+        PLAN.dies_at = -1
+        settle(UNTIL)
+        assert world.state_hash() == expected, f"killed at point {point} of {points}, seed {SEED}"
+        world.close()
+    print(f"{len(chosen)} of {points} points, seed {SEED}")
+
+
+def test_a_step_killed_at_any_of_its_writes_ends_the_same(mortal: servers.Database) -> None:
+    """Let the server lose the session in the middle of a step's function: the n-th change of any table."""
+    world = World(mortal, template=_TEMPLATE)
+    expected = _expected(world)
+    world.close()
+    _forget_connections()
+    world = World(mortal, template=_TEMPLATE)
+    _break_at(world, 0)
+    settle(UNTIL)
+    writes = world.one("SELECT last_value FROM writes")
+    world.close()
+    chosen = random.Random(SEED).sample(range(1, writes + 1), min(writes, INNER_POINTS))
+    for point in chosen:
+        _forget_connections()
+        world = World(mortal, template=_TEMPLATE)
+        _break_at(world, point)
+        with pytest.raises(psycopg2.Error, match="lost at write"):
+            settle(UNTIL)
+        assert world.sql("SELECT * FROM violations(false)") == [], f"after write {point}"
+        settle(UNTIL)
+        assert world.state_hash() == expected, f"lost at write {point} of {writes}, seed {SEED}"
+        world.close()
+    print(f"{len(chosen)} of {writes} writes, seed {SEED}")
+
+
+def _break_at(world: World, point: int) -> None:
+    world.sql(
+        "CREATE SEQUENCE writes; GRANT USAGE ON SEQUENCE writes TO PUBLIC;"
+        " CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f"  IF nextval('market.writes') = {point} THEN RAISE EXCEPTION 'lost at write {point}'; END IF;"
+        "  RETURN NULL; END $$"
+    )
+    for table in _TABLES:
+        world.sql(
+            f"CREATE TRIGGER lose AFTER INSERT OR UPDATE OR DELETE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION lose()"
+        )

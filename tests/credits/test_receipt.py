@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ledger_world import MINUTE, T0, World
+
+from market import db
+from market.credits import receipt as receipts
+from market.credits.settlement import settle
+from market.credits.units import parse_credits
+from market.errors import NotFoundError
+
+pytestmark = pytest.mark.database
+
+
+def receipt(job_id: str) -> dict[str, Any]:
+    with db.transaction() as cursor:
+        return receipts.receipt(cursor, job_id)
+
+
+def _adds_up(found: dict[str, Any]) -> bool:
+    return sum(parse_credits(line["amount"]) for line in found["containers"]) == parse_credits(
+        found["charge"]
+    )
+
+
+def _paid(world: World, user_id: str) -> int:
+    return world.balances(user_id).using_ucr
+
+
+def test_every_amount_can_be_recomputed_and_they_add_up_to_the_postings(world: World) -> None:
+    buyer = world.member()
+    job = world.job(buyer, rate=1_234_567)
+    lent = world.machine(world.member())
+    world.container(job, world.machine(None), T0, T0 + 61_234, role="driver", memory_mib=768)
+    world.container(job, lent, T0 + 5_001, T0 + 58_777, vcores=2, memory_mib=1500)
+    world.end_job(job, T0 + 61_500)
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 5 * MINUTE)
+
+    found = receipt(job)
+
+    assert found["final"] is True
+    assert found["rate"] == "1.234567"
+    assert [line["role"] for line in found["containers"]] == ["driver", "executor"]
+    assert found["containers"][1]["machine_id"] == lent
+    for line in found["containers"]:
+        hourly = float(line["weight"]) * line["vcores"] + 0.004 * line["memory_mib"] / 1024
+        exact = float(found["rate"]) * hourly * line["seconds"] / 3600 * 1e6
+        assert parse_credits(line["amount"]) + float(line["rounding"]) == pytest.approx(exact, abs=1e-3)
+        assert 0 <= float(line["rounding"]) < 1
+        assert line["not_charged_because"] is None
+    assert _adds_up(found)
+    assert parse_credits(found["charge"]) == _paid(world, buyer)
+
+
+def test_a_job_that_runs_shows_what_is_captured_so_far(world: World) -> None:
+    job = world.job(world.member())
+    world.container(job, world.machine(world.member()), T0)
+    assert receipt(job)["containers"][0]["amount"] == "0.000000"
+    world.mark(T0 + 60 * MINUTE)
+
+    settle(T0 + 5 * MINUTE)
+
+    found = receipt(job)
+    assert found["final"] is False
+    assert found["containers"][0]["seconds"] == 300
+    assert found["charge"] != "0.000000"
+    assert _adds_up(found)
+
+
+def test_a_line_says_why_it_was_not_charged(world: World) -> None:
+    job = world.job(world.member())
+    world.container(job, world.machine(world.member()), T0, T0 + MINUTE, kind="preempted")
+    world.end_job(job, T0 + MINUTE)
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 5 * MINUTE)
+
+    (line,) = receipt(job)["containers"]
+    assert (line["amount"], line["seconds"], line["not_charged_because"]) == ("0.000000", 0, "preempted")
+
+
+def test_a_hold_that_was_used_up_is_the_charge(world: World) -> None:
+    job = world.job(world.member(), hold_ucr=10_000)
+    machine = world.machine(world.member())
+    world.container(job, machine, T0, T0 + 2 * MINUTE)
+    world.container(job, machine, T0 + 1, T0 + 2 * MINUTE)
+    world.end_job(job, T0 + 2 * MINUTE)
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 5 * MINUTE)
+
+    found = receipt(job)
+    assert found["charge"] == "0.010000"
+    assert {line["not_charged_because"] for line in found["containers"]} == {"credit_exhausted"}
+    assert _adds_up(found)
+
+
+def test_what_was_refunded_is_not_in_the_charge(world: World) -> None:
+    buyer = world.member()
+    job = world.job(buyer)
+    world.container(job, world.machine(world.member()), T0, T0 + MINUTE, role="driver")
+    world.end_job(job, T0 + MINUTE, reason_code="pool_failure")
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 5 * MINUTE)
+
+    found = receipt(job)
+    assert found["final"] is True
+    assert found["charge"] == "0.000000"
+    assert found["containers"][0]["not_charged_because"] == "refunded"
+    assert _paid(world, buyer) == 0
+
+
+def test_an_unknown_job_has_none(world: World) -> None:
+    with pytest.raises(NotFoundError):
+        receipt("0" * 32)

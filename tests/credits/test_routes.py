@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import Request
+from fastapi.testclient import TestClient
+from ledger_world import MINUTE, T0, World
+
+from market.accounts.member import Member
+from market.api import caller
+from market.api.app import create_app
+from market.credits.settlement import settle
+
+pytestmark = pytest.mark.database
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Ask as user1 (a member), user2 (another) or user3 (an administrator)."""
+    people = {f"user{n}": Member(world.member(), f"user{n}", "", is_admin=n == 3) for n in (1, 2, 3)}
+
+    def known(request: Request) -> Member:
+        return people[request.headers["X-Who"]]
+
+    monkeypatch.setattr(caller, "current", known)
+    app = create_app()
+    app.dependency_overrides = {
+        dependency: known for dependency in [caller.Caller.__metadata__[0].dependency]
+    }
+    client = TestClient(app, raise_server_exceptions=False)
+
+    def send(who: str, method: str, path: str, **options: Any) -> Any:
+        headers = {"X-Who": who, **options.pop("headers", {})}
+        return client.request(method, f"/api/v1{path}", headers=headers, **options)
+
+    return send
+
+
+ONE, TWO, NOBODY = (f"{number:032x}" for number in (1, 2, 99))
+
+
+def test_ones_own_credits(ask: Ask) -> None:
+    found = ask("user1", "GET", f"/users/{ONE}/credits").json()
+    assert found["balance"] == found["available"] == found["granted"] == "15.000000"
+    assert (found["held"], found["rate"]) == ("0.000000", "1.000000")
+
+
+@pytest.mark.parametrize("path", ["credits", "statement"])
+def test_anothers_account_is_not_there_but_for_administrators(ask: Ask, path: str) -> None:
+    assert ask("user1", "GET", f"/users/{TWO}/{path}").status_code == 404
+    assert ask("user3", "GET", f"/users/{TWO}/{path}").status_code == 200
+    assert ask("user3", "GET", f"/users/{NOBODY}/{path}").status_code == 404
+    assert ask("user3", "GET", f"/users/me'--/{path}").status_code == 404
+
+
+def test_the_statement_in_its_three_forms(ask: Ask) -> None:
+    found = ask("user1", "GET", f"/users/{ONE}/statement").json()
+    assert found["total"] == 1
+    assert set(found["lines"][0]) == {"at", "kind", "amount", "balance", "job_id", "machine_id", "note"}
+    csv = ask("user1", "GET", f"/users/{ONE}/statement?format=csv")
+    assert csv.headers["content-type"] == "text/csv; charset=utf-8"
+    assert csv.text.splitlines()[1].endswith(",welcome")
+    beancount = ask("user1", "GET", f"/users/{ONE}/statement?format=beancount")
+    assert "2023-11-15 balance Assets:Market  15000000 UCR" in beancount.text
+    assert ask("user1", "GET", f"/users/{ONE}/statement?format=xml").status_code == 422
+
+
+def test_administrators_grant_once_for_each_key(ask: Ask) -> None:
+    body = {"amount": "2.5", "reason": "for the review"}
+    given = ask("user3", "POST", f"/users/{ONE}/grants", json=body, headers={"Idempotency-Key": "k"})
+    assert given.status_code == 201
+    assert given.json() == {"user_id": ONE, "amount": "2.500000", "reason": "for the review"} | {
+        "balance": "17.500000"
+    }
+    again = ask("user3", "POST", f"/users/{ONE}/grants", json=body, headers={"Idempotency-Key": "k"})
+    assert again.json() == given.json()
+    assert ask("user1", "GET", f"/users/{ONE}/credits").json()["balance"] == "17.500000"
+
+
+def test_who_may_not_grant_and_what_is_no_grant(ask: Ask) -> None:
+    body = {"amount": "1", "reason": "me"}
+    assert ask("user1", "POST", f"/users/{ONE}/grants", json=body).status_code == 403
+    assert ask("user3", "POST", f"/users/{NOBODY}/grants", json=body).status_code == 404
+    for wrong in (
+        {"amount": "0", "reason": "x"},
+        {"amount": 1, "reason": "x"},
+        {"amount": "1"},
+        {**body, "to": 1},
+    ):
+        assert ask("user3", "POST", f"/users/{ONE}/grants", json=wrong).status_code == 422
+
+
+def test_the_price_and_the_settlements(ask: Ask) -> None:
+    settle(T0 + 10 * MINUTE)
+    price = ask("user1", "GET", "/price?limit=1").json()
+    assert price["rate"] == price["history"][0]["rate"] == "1.000000"
+    assert (price["total"], price["at"]) == (2, T0 + 10 * MINUTE)
+    assert price["types"]["cpu"]["core_hour"] == "1.000000"
+
+    found = ask("user1", "GET", "/settlements?order_by=until").json()
+    assert [one["interval_id"] for one in found["settlements"]] == [1, 2]
+    one = ask("user1", "GET", "/settlements/2").json()
+    assert one["seal"] == found["settlements"][1]["seal"]
+    assert one["steps"][-1] == "seal"
+    for unknown in ("3", "x", "9" * 30, "-1"):
+        assert ask("user1", "GET", f"/settlements/{unknown}").status_code == 404
+    assert ask("user1", "GET", "/settlements?order_by=seal").status_code == 422
+
+
+def test_the_trial_balance_is_for_administrators(ask: Ask) -> None:
+    assert ask("user1", "GET", "/ledger/trial-balance").status_code == 403
+    assert ask("user3", "GET", "/ledger/trial-balance").json()["sum"] == "0.000000"

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ledger_world import MINUTE, T0, World
+
+from market import db
+from market.credits import grants, store
+from market.credits.settlement import settle
+from market.credits.statement import as_beancount, as_csv, statement
+from market.credits.summary import summary
+from market.credits.units import parse_credits
+from market.errors import ConflictError, NotFoundError
+from market.paging import Page
+
+pytestmark = pytest.mark.database
+
+NEXT_DAY = T0 + 110 * MINUTE  # past midnight
+
+
+@pytest.fixture
+def lender(world: World) -> str:
+    """Give somebody with every kind of posting, over two days."""
+    member, other = world.member(), world.member()
+    machine = world.machine(member)
+    for start in (T0, NEXT_DAY):
+        world.online(machine, start, start + 5 * MINUTE)
+        own, lost = world.job(member, at=start), world.job(other, at=start)
+        world.container(own, machine, start, start + 2 * MINUTE, role="driver")
+        world.container(lost, machine, start, start + 2 * MINUTE, role="driver")
+        world.end_job(own, start + 2 * MINUTE)
+        world.end_job(lost, start + 2 * MINUTE)
+    broken = world.job(member)
+    world.container(broken, machine, T0, T0 + MINUTE, role="driver")
+    world.end_job(broken, T0 + MINUTE, reason_code="pool_failure")
+    world.mark(NEXT_DAY + 60 * MINUTE)
+    settle(NEXT_DAY + 5 * MINUTE)
+    return member
+
+
+def test_the_lines_lead_to_the_balance(world: World, lender: str) -> None:
+    lines = statement(lender)
+
+    assert {line["kind"] for line in lines} == {"grant", "capture", "pay", "stipend", "refund"}
+    assert lines == sorted(lines, key=lambda line: line["at"])
+    running = 0
+    for line in lines:
+        running += parse_credits(line["amount"])
+        assert parse_credits(line["balance"]) == running
+    assert summary(lender)["balance"] == lines[-1]["balance"]
+    assert next(line["words"] for line in lines if line["kind"] == "capture") == "Job digits"
+    assert all(line["machine_id"] for line in lines if line["kind"] in ("pay", "stipend"))
+
+
+def test_csv_has_the_same_lines(world: World, lender: str) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(statement(lender)))))
+    assert [row["balance"] for row in rows] == [line["balance"] for line in statement(lender)]
+    assert rows[0]["time"] == "2023-11-14T22:15:00.000Z"
+
+
+def test_beancount_asserts_a_balance_for_each_day(world: World, lender: str, tmp_path: Path) -> None:
+    with db.transaction() as cursor:
+        cursor.execute("SELECT grant_credit(%s, 5, 'for \"a\\b\"' || chr(10) || 'x', 'k', %s)", [lender, T0])
+    text = as_beancount(statement(lender))
+
+    assert [line for line in text.splitlines() if line.split()[1:2] == ["balance"]] == [
+        f"2023-11-15 balance Assets:Market  {_balance_at(lender, '2023-11-14')} UCR",
+        f"2023-11-16 balance Assets:Market  {parse_credits(summary(lender)['balance'])} UCR",
+    ]
+    program = shutil.which("bean-check", path=str(Path(sys.executable).parent))
+    assert program, "bean-check comes with requirements-test.txt"
+    file = tmp_path / "statement.beancount"
+    file.write_text(text)
+    checked = subprocess.run([program, str(file)], capture_output=True, text=True)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def _balance_at(user_id: str, day: str) -> int:
+    rows = csv.DictReader(io.StringIO(as_csv(statement(user_id))))
+    return [parse_credits(row["balance"]) for row in rows if row["time"].startswith(day)][-1]
+
+
+def test_nobody_without_postings_breaks_a_format(world: World) -> None:
+    member = world.member(credits_ucr=0)
+    assert statement(member) == []
+    assert as_csv([]).count("\n") == 1
+    assert "open" not in as_beancount([])
+
+
+def test_a_note_is_no_formula() -> None:
+    line = {"at": T0, "kind": "grant", "amount": "1.000000", "balance": "1.000000", "note": "=1+1"}
+    assert "'=1+1" in as_csv([{**line, "job_id": None, "machine_id": None}])
+
+
+def test_the_summary_adds_up(world: World, lender: str) -> None:
+    found = {name: parse_credits(text) for name, text in summary(lender).items() if name != "user_id"}
+    assert found["balance"] == found["granted"] + found["sharing_credit"] - found["using_credit"]
+    assert found["available"] == found["balance"] - found["held"]
+    assert found["sharing_credit"] > 0
+
+
+def test_a_grant_with_a_key_is_given_once(world: World) -> None:
+    admin, member = world.member(), world.member()
+    first = grants.give(admin, member, "2.5", "thanks", "key")
+    assert first == grants.give(admin, member, "2.5", "thanks", "key")
+    assert first["balance"] == "17.500000"
+    with pytest.raises(ConflictError):
+        grants.give(admin, member, "3", "thanks", "key")
+    assert grants.give(admin, member, "2.5", "thanks", None)["balance"] == "20.000000"
+    with pytest.raises(NotFoundError):
+        grants.give(admin, "f" * 32, "1", "x", None)
+    assert statement(member)[-1]["note"] == "thanks"
+    assert world.violations() == []
+
+
+def test_settlements_are_listed_with_what_moved(world: World, lender: str) -> None:
+    listing = store.list_settlements(Page(limit=1))
+    assert listing.total == 23
+    newest = listing.rows[0]
+    assert newest["until"] == NEXT_DAY + 5 * MINUTE
+    assert parse_credits(newest["captured"]) == parse_credits(newest["paid"]) + parse_credits(newest["fee"])
+    assert len(newest["seal"]) == 64
+    found = store.settlement(newest["interval_id"])
+    assert found["steps"] == ["freeze", "price", "capture", "pay", "reconcile", "seal"]
+    with pytest.raises(NotFoundError):
+        store.settlement(10_000)
+
+
+def test_the_trial_balance_is_zero(world: World, lender: str) -> None:
+    with db.transaction() as cursor:
+        found = store.trial_balance(cursor)
+    assert found["sum"] == "0.000000"
+    assert [line["account"] for line in found["accounts"]][:3] == ["fee", "pool", "treasury"]
+    assert {line["user_id"] for line in found["accounts"][3:]} >= {lender}

@@ -1,0 +1,126 @@
+"""Whatever is changed in a closed interval, by whoever, is named."""
+
+from __future__ import annotations
+
+import argparse
+
+import psycopg2
+import pytest
+from ledger_world import MINUTE, T0, World
+
+from market import db, settings
+from market.cli import ledger, settle
+from market.credits import invariants, settlement
+
+pytestmark = pytest.mark.database
+
+
+@pytest.fixture
+def settled(world: World) -> World:
+    buyer, lender = world.member(), world.member()
+    machine = world.machine(lender)
+    world.online(machine, T0, T0 + 10 * MINUTE)
+    job = world.job(buyer)
+    world.container(job, machine, T0, T0 + 8 * MINUTE, role="driver")
+    world.end_job(job, T0 + 8 * MINUTE)
+    world.mark(T0 + 60 * MINUTE)
+    settlement.settle(T0 + 15 * MINUTE)
+    return world
+
+
+def _verify(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = ledger.run(settings.load(), argparse.Namespace(action="verify"))
+    return code, capsys.readouterr().out
+
+
+def test_a_ledger_as_it_was_sealed_is_in_order(settled: World, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = _verify(capsys)
+    assert code == 0
+    assert said.startswith("3 intervals with ")
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("UPDATE transfer SET amount_ucr = amount_ucr + 1 WHERE payee = 'pool'", "journal capture:"),
+        ("UPDATE journal SET note = 'x' WHERE kind = 'grant'", "journal signup:"),
+        ("DELETE FROM transfer WHERE payer = 'treasury'", "journal signup:"),
+        ("UPDATE usage_line SET vcores = 2", "usage_line container_"),
+        ("DELETE FROM usage_line", "missing"),
+        ("UPDATE charge SET amount_ucr = 0, total_ucr = 0", "charge container_"),
+        ("UPDATE rate_tick SET rate_micro = 2 WHERE interval_id = 1", "rate_tick 1: changed"),
+        ("UPDATE settlement SET fee_micro = 1 WHERE interval_id = 2", "settlement 2: changed"),
+        ("DELETE FROM seal WHERE interval_id = 2", "interval 2: seal 2: missing"),
+        ("UPDATE sealed_row SET sha256 = sha256('x') WHERE interval_id = 1", "seal 1: changed"),
+        ("UPDATE hold_entry SET amount_ucr = 1 WHERE kind = 'take'", "hold_entry take:"),
+        ("UPDATE account SET granted_ucr = granted_ucr + 1", "zero_sum: all accounts"),
+        ("UPDATE hold SET captured_ucr = 0, closed_ms = NULL", "hold: "),
+        (
+            "INSERT INTO payout VALUES (1, 'f', 'treasury', 0, 0, 1)",
+            "interval 1: payout f@1: added",
+        ),
+        (
+            "INSERT INTO journal (key, kind, at_ms) VALUES ('forged', 'grant', 1); TRUNCATE unsealed",
+            "journal forged: added",
+        ),
+    ],
+)
+def test_one_change_is_named(
+    settled: World, capsys: pytest.CaptureFixture[str], damage: str, named: str
+) -> None:
+    settled.sql(f"SET session_replication_role = replica; {damage}")
+    code, said = _verify(capsys)
+    assert code == 1
+    assert named in said
+
+
+@pytest.mark.parametrize("table", ["journal", "transfer", "hold_entry", "usage_line", "charge", "seal"])
+@pytest.mark.parametrize(
+    "damage", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "UPDATE {} SET {column} = {column}"]
+)
+def test_the_application_can_change_no_posting(settled: World, table: str, damage: str) -> None:
+    column = "leg" if table == "transfer" else "key" if table in ("journal", "hold_entry") else "interval_id"
+    statement = damage.format(table, table, column=column)
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege), db.transaction() as cursor:
+        cursor.execute(statement)
+    with pytest.raises(psycopg2.Error, match="refused"):
+        settled.sql(statement)
+
+
+def test_a_broken_invariant_fails_the_settlement_and_names_the_row(settled: World) -> None:
+    settled.sql("UPDATE account SET granted_ucr = granted_ucr + 1 WHERE user_id = %s", f"{1:032x}")
+
+    with pytest.raises(settlement.InvariantError, match="zero_sum: all accounts: add up to 1 ucr"):
+        settlement.settle(T0 + 20 * MINUTE)
+
+    assert settled.one("SELECT count(*) FROM seal") == 3
+    with db.transaction() as cursor:
+        assert len(invariants.check(cursor)) == 2
+    settled.sql("UPDATE account SET granted_ucr = granted_ucr - 1 WHERE user_id = %s", f"{1:032x}")
+    assert len(settlement.settle(T0 + 20 * MINUTE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        ("1700000100000", T0),
+        ("2023-11-14T22:15:00Z", T0),
+        ("2023-11-14T22:15:00", T0),
+        ("2023-11-14T23:15:00+01:00", T0),
+    ],
+)
+def test_a_time_on_the_command_line(text: str, at_ms: int) -> None:
+    assert settle.until_ms(text) == at_ms
+
+
+def test_what_is_no_time_is_refused() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no time"):
+        settle.until_ms("yesterday")
+
+
+def test_the_command_prints_what_it_settled(settled: World, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = argparse.Namespace(until=T0 + 60 * MINUTE)
+    assert settle.run(settings.load(), chosen) == 0
+    assert "12" in capsys.readouterr().out
+    assert settle.run(settings.load(), chosen) == 0
+    assert "settled already" in capsys.readouterr().out
