@@ -1,0 +1,212 @@
+"""When a container ended, and why: rules over what was seen, without any input or output.
+
+The ResourceManager lists live containers only, so an end lies between the last poll that saw a container and
+the first that did not. Its own totals for the application, which it keeps to the millisecond, narrow that
+down once the application is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from market.cluster.resourcemanager import TERMINAL, App, Container, Node
+
+UNREGISTERED = "unregistered machine"
+_FINAL_AFTER_MS = 4000  # the ResourceManager keeps a running total for 3 s before it looks again
+_LOST = ("LOST", "REBOOTED", "UNHEALTHY")
+_DRAINED = ("DECOMMISSIONING", "DECOMMISSIONED", "SHUTDOWN")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A registered machine behind a node; `display_name` is what others see."""
+
+    machine_id: str
+    display_name: str
+    active: bool
+
+
+@dataclass(frozen=True)
+class KnownApplication:
+    """An application as the last poll left it; the totals are high-water marks."""
+
+    application_id: str
+    job_id: str
+    epoch_ms: int
+    vcore_seconds: int
+    memory_mib_seconds: int
+    preempted_memory_mib_seconds: int
+    state: str
+    last_seen_ms: int
+
+    def is_final(self, now: App, at_ms: int) -> bool:
+        """Tell whether the totals will not change any more: two equal reads of an ended application."""
+        return (
+            now.ended
+            and now.running_containers == 0
+            and self.state in TERMINAL
+            and at_ms - self.last_seen_ms >= _FINAL_AFTER_MS
+            and now.memory_seconds <= self.memory_mib_seconds
+            and now.vcore_seconds <= self.vcore_seconds
+        )
+
+
+@dataclass(frozen=True)
+class KnownContainer:
+    """A container as the last poll left it."""
+
+    container_id: str
+    application_id: str
+    role: str
+    node_id: str
+    vcores: int
+    memory_mib: int
+    start_ms: int
+    last_seen_ms: int
+    end_ms: int | None
+    gone_ms: int | None
+
+    @property
+    def known_ms(self) -> int:
+        """How long it was there for certain."""
+        return (self.last_seen_ms if self.end_ms is None else self.end_ms) - self.start_ms
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of a container, as it is charged."""
+
+    container_id: str
+    end_ms: int
+    kind: str
+
+
+def attempt_of(container_id: str) -> int:
+    """Return the number of the attempt that a container belongs to."""
+    return max(1, int(container_id.rsplit("_", 2)[-2]))
+
+
+def is_first(container_id: str) -> bool:
+    """Tell whether it is an attempt's first container, which runs the driver."""
+    return int(container_id.rsplit("_", 1)[-1]) == 1
+
+
+def endings_while_running(
+    vanished: Sequence[KnownContainer],
+    nodes: Mapping[str, Node],
+    preempted_mib_seconds: int,
+    at_ms: int,
+) -> list[Ending]:
+    """Return the ends of containers that are gone while their application runs on.
+
+    `preempted_mib_seconds` is by how much the application's preemption counter rose since the last poll: the
+    ResourceManager adds a container's whole life to it. The end is the last poll that saw the container,
+    never later than the truth; that of a lost node is when it was found lost.
+    """
+    found = []
+    for container in sorted(vanished, key=lambda one: one.memory_mib * one.known_ms, reverse=True):
+        kind = _node_kind(nodes.get(container.node_id))
+        if kind is None:
+            life = container.memory_mib * container.known_ms // 1000
+            kind = "preempted" if 0 < life <= preempted_mib_seconds else "finished"
+            preempted_mib_seconds -= life if kind == "preempted" else 0
+        end_ms = max(at_ms, container.last_seen_ms) if kind == "node_lost" else container.last_seen_ms
+        found.append(Ending(container.container_id, end_ms, kind))
+    return found
+
+
+def endings_of_ended(
+    containers: Sequence[KnownContainer],
+    app: App,
+    epoch_ms: int,
+    nodes: Mapping[str, Node],
+    driver_ends: Mapping[str, int],
+    at_ms: int,
+) -> list[Ending]:
+    """Return the ends of an ended application's open containers, so that all add up to its final totals.
+
+    Where the totals cannot be trusted, because the ResourceManager started anew after the application did,
+    a driver ended when its attempt did (`driver_ends`, by container) and an executor when it was last seen.
+    """
+    still_open = [one for one in containers if one.end_ms is None]
+    latest = {one.container_id: max(one.last_seen_ms, one.gone_ms or at_ms) for one in still_open}
+    part = _part(containers, app, latest) if app.started_ms >= epoch_ms else None
+    found = []
+    for one in still_open:
+        window_ms = latest[one.container_id] - one.last_seen_ms
+        if part is not None:
+            end_ms = one.last_seen_ms + window_ms * part.numerator // part.denominator
+        else:
+            told = driver_ends.get(one.container_id, 0)
+            end_ms = max(one.last_seen_ms, min(told, latest[one.container_id]))
+        kind = _kind_at_end(app, nodes.get(one.node_id))
+        found.append(Ending(one.container_id, end_ms, kind))
+    return found
+
+
+def _part(containers: Iterable[KnownContainer], app: App, latest: Mapping[str, int]) -> Fraction:
+    """Return which part of their uncertain time the open containers were there, by the application's totals.
+
+    Memory decides: the ResourceManager drops less than a MiB and second for each container, but also less
+    than a core and second, which is much for a container with one core.
+    """
+    parts = [Fraction(1)]
+    listed = list(containers)
+    for total, size in (
+        (app.memory_seconds + len(listed), lambda one: one.memory_mib),
+        (app.vcore_seconds + len(listed), lambda one: one.vcores),
+    ):
+        certain = sum(size(one) * one.known_ms for one in listed)
+        open_ms = sum(
+            size(one) * (latest[one.container_id] - one.last_seen_ms)
+            for one in listed
+            if one.container_id in latest
+        )
+        if open_ms:
+            parts.append(Fraction(total * 1000 - certain, open_ms))
+    return max(Fraction(0), min(parts))
+
+
+def _node_kind(node: Node | None) -> str | None:
+    """Return why a container ended if its node did, None if the node is well."""
+    if node is None or node.state in _LOST:
+        return "node_lost"
+    return "drained" if node.state in _DRAINED else None
+
+
+def _kind_at_end(app: App, node: Node | None) -> str:
+    """Return why a container ended whose application has ended; a node that still drains ended nothing."""
+    if app.state == "FINISHED" and app.final_status == "SUCCEEDED":
+        return "finished"
+    if app.state == "KILLED" or (node is not None and node.state == "DECOMMISSIONING"):
+        return "killed"
+    return _node_kind(node) or "killed"
+
+
+def new_container(
+    seen: Container,
+    job_id: str,
+    application_id: str,
+    drivers: Iterable[str],
+    machine: Machine | None,
+    at_ms: int,
+) -> dict[str, object]:
+    """Return the row of a container that is seen for the first time."""
+    start_ms = seen.started_ms or at_ms
+    is_driver = seen.container_id in drivers or is_first(seen.container_id)
+    return {
+        "container_id": seen.container_id,
+        "job_id": job_id,
+        "application_id": application_id,
+        "attempt": attempt_of(seen.container_id),
+        "role": "driver" if is_driver else "executor",
+        "node_id": seen.node_id,
+        "host": machine.display_name if machine else UNREGISTERED,
+        "machine_id": machine.machine_id if machine else None,
+        "vcores": max(1, seen.allocated_vcores),
+        "memory_mib": max(1, seen.allocated_mib),
+        "start_ms": start_ms,
+        "last_seen_ms": max(at_ms, start_ms),
+    }
