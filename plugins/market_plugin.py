@@ -1,7 +1,7 @@
 """What Airflow's plugin loader runs: REST routes, pages, menu entries and the limit on logins.
 
-Every Airflow process loads this file, and only the api-server reads these attributes: so each imports what
-it needs when it is read.
+Every Airflow process loads this file and reads few of these attributes, most of them only the api-server: so
+each imports what it needs when it is read.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ class MarketPlugin(AirflowPlugin):
         from market.pages.views import FLASK_BLUEPRINTS
 
         return FLASK_BLUEPRINTS
+
+    @cached_property
+    def listeners(self) -> list[Any]:  # type: ignore[override]
+        """What the scheduler tells of runs."""
+        from market.jobs import listener
+
+        return [listener]
 
     @cached_property
     def external_views(self) -> list[Any]:  # type: ignore[override]

@@ -24,14 +24,21 @@ Cursor = Any  # a NamedTupleCursor: psycopg2 ships no types
 T = TypeVar("T")
 
 _ATTEMPTS = 5
-_idle: list[Any] = []
+_idle: list[tuple[str, Any]] = []
 _lock = threading.Lock()
 _KEPT = 16
 
 
 def connect() -> Connection:
     """Open a connection of its own, with rows as named tuples; for long loops and tests."""
-    url = os.environ.get("MARKET_DATABASE_URL") or settings.load().database_url("market_app")
+    return _connect(_url())
+
+
+def _url() -> str:
+    return os.environ.get("MARKET_DATABASE_URL") or settings.load().database_url("market_app")
+
+
+def _connect(url: str) -> Connection:
     return psycopg2.connect(
         url,
         cursor_factory=NamedTupleCursor,
@@ -44,7 +51,8 @@ def connect() -> Connection:
 @contextmanager
 def transaction() -> Iterator[Cursor]:
     """Yield a cursor; commit at the end, roll back on any error. READ COMMITTED."""
-    connection = _take()
+    url = _url()
+    connection = _take(url)
     try:
         with connection, connection.cursor() as cursor:
             yield cursor
@@ -53,7 +61,7 @@ def transaction() -> Iterator[Cursor]:
             connection.rollback()
         raise
     finally:
-        _give(connection)
+        _give(url, connection)
 
 
 def retried(work: Callable[[Cursor], T]) -> T:
@@ -72,13 +80,15 @@ def retried(work: Callable[[Cursor], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _take() -> Connection:
+def _take(url: str) -> Connection:
     with _lock:
         while _idle:
-            connection = _idle.pop()
-            if connection.closed == 0 and connection.info.backend_pid and _alive(connection):
+            to, connection = _idle.pop()
+            if to != url:  # the settings name another database by now
+                connection.close()
+            elif connection.closed == 0 and connection.info.backend_pid and _alive(connection):
                 return connection
-    return connect()
+    return _connect(url)
 
 
 def _alive(connection: Connection) -> bool:
@@ -93,12 +103,12 @@ def _alive(connection: Connection) -> bool:
     return True
 
 
-def _give(connection: Connection) -> None:
+def _give(url: str, connection: Connection) -> None:
     if connection.closed:
         return
     with _lock:
         if len(_idle) < _KEPT:
-            _idle.append(connection)
+            _idle.append((url, connection))
             return
     connection.close()
 

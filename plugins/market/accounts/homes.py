@@ -9,7 +9,7 @@ _MIB = 1 << 20
 
 
 def path(username: str) -> str:
-    """Return the folder in HDFS that is a user's home."""
+    """Return a user's home folder in HDFS."""
     return f"/user/{username}"
 
 

@@ -169,6 +169,11 @@ class ResourceManager:
         found = self._get("/nodes", {"states": states or ALL_NODE_STATES})
         return [_node(one) for one in items(found, "nodes", "node")]
 
+    def node(self, node_id: str) -> Node | None:
+        """Return a node by host:port, or None if the ResourceManager does not know it."""
+        found = self._find(f"/nodes/{quote(node_id)}")
+        return _node(found["node"]) if found else None
+
     def set_node_resource(self, node_id: str, mib: int, vcores: int, timeout_ms: int = -1) -> None:
         """Set a node's size; with a negative timeout what runs there may end first."""
         body = {"resource": {"memory": mib, "vCores": vcores}, "overCommitTimeout": timeout_ms}

@@ -70,7 +70,7 @@ def environment(settings: Settings) -> dict[str, str]:
             "dag_bundle_config_list": json.dumps(bundles),
             # A job's file never changes, and the bundle itself says when there is a new one.
             "bundle_refresh_check_interval": "1",
-            "min_file_process_interval": "300",
+            "min_file_process_interval": "3600",
             "parsing_processes": "2",
             "stale_dag_threshold": "50",
         },
@@ -81,7 +81,13 @@ def environment(settings: Settings) -> dict[str, str]:
             "task_instance_heartbeat_timeout": "60",
             "task_instance_heartbeat_timeout_detection_interval": "10",
         },
-        "triggerer": {"default_capacity": "5000", "capacity": "5000"},
+        "triggerer": {
+            "default_capacity": "5000",
+            "capacity": "5000",
+            # What a killed triggerer had is taken up by the next one after this many seconds of silence.
+            "job_heartbeat_sec": "2",
+            "triggerer_health_check_threshold": "12",
+        },
         "fab": {"config_file": str(paths.root / "config" / "webserver_config.py")},
         "logging": {
             "base_log_folder": str(paths.logs / "airflow"),

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from market.jobs.submission import JAVA_RUNNER, PYTHON_RUNNER, STAGING
 from market.settings import Settings
 from market.stack import keys, migrate, postgres
 from market.stack.services import Service, base_environment, environment, hadoop_environment, java
@@ -19,6 +20,9 @@ _FOLDERS = {
     "/market": "755",
     "/market/lib": "755",
     "/market/jobs": "755",
+    STAGING: "1777",
+    # Spark makes this one for whoever comes first, and then nobody else could write into it.
+    f"{STAGING}/.sparkStaging": "1777",
     "/yarn-logs": "1777",
     "/spark-logs": "1777",
     "/tmp": "1777",  # noqa: S108 - a folder of HDFS
@@ -72,12 +76,12 @@ def fill_hdfs(settings: Settings) -> None:
         if files.status(folder) is None:
             files.mkdirs(folder, permission=mode)
         files.set_permission(folder, mode)
-    runner = Path(__file__).parents[1] / "jobs" / "runner" / "run_program.py"
+    runner = Path(__file__).parents[1] / "jobs" / "runner"
     runtime = settings.paths.runtime
     uploads = {
         PYSPARK_ARCHIVE: runtime / "pyspark.zip",
-        "/market/lib/run_program.jar": runtime / "run_program.jar",
-        "/market/lib/run_program.py": runner,
+        JAVA_RUNNER: runtime / "market_program.jar",
+        PYTHON_RUNNER: runner / "market_program.py",
     }
     for target, source in uploads.items():
         there = files.status(target)

@@ -18,6 +18,7 @@ UV = "uv==0.13.9"
 # Supervisor's last release is 15 months old, but what else is on PyPI is older (circus 21 months; honcho 25,
 # and it restarts nothing), and Debian's runit and s6 do not tell why a service does not run.
 SUPERVISOR = "supervisor==4.3.0"
+_SITE = "sitecustomize.py"
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def machine_steps(paths: Paths) -> list[Step]:
         Step(
             "runtime",
             "the jobs' runtime: Spark and Python's libraries (about 500 MB)",
-            lambda: [lock.read_bytes()],
-            lambda: _runtime(paths, lock),
+            lambda: [lock.read_bytes(), (runner / _SITE).read_bytes()],
+            lambda: _runtime(paths, lock, runner / _SITE),
         ),
         Step(
             "runner",
@@ -114,7 +115,7 @@ def _hadoop(paths: Paths, pom: Path) -> None:
     fresh.rename(paths.hadoop)
 
 
-def _runtime(paths: Paths, lock: Path) -> None:
+def _runtime(paths: Paths, lock: Path, site: Path) -> None:
     _environment(paths, paths.runtime, [lock])
     spark = next(paths.runtime.glob("lib/python3*/site-packages/pyspark"), None)
     if spark is None:
@@ -122,10 +123,10 @@ def _runtime(paths: Paths, lock: Path) -> None:
     jars = paths.runtime / "jars"
     jars.unlink(missing_ok=True)
     jars.symlink_to(spark.relative_to(paths.runtime) / "jars")
-    _archive(paths, spark)
+    _archive(paths, spark, site)
 
 
-def _archive(paths: Paths, spark: Path) -> None:
+def _archive(paths: Paths, spark: Path, site: Path) -> None:
     """Pack pyspark and py4j with their compiled modules, uncompressed.
 
     The zip that comes with Spark holds sources only, and every Python process of a job compiles them again.
@@ -139,6 +140,7 @@ def _archive(paths: Paths, spark: Path) -> None:
     shutil.copytree(spark, work / "pyspark", ignore=skipped)
     shutil.rmtree(work / "pyspark" / "python", ignore_errors=True)
     shutil.copytree(spark.parent / "py4j", work / "py4j", ignore=skipped)
+    shutil.copy(site, work)
     command([python, "-m", "compileall", "-q", "-b", str(work)], "compileall")
     target = paths.runtime / "pyspark.zip"
     with zipfile.ZipFile(target.with_suffix(".zip.new"), "w", zipfile.ZIP_STORED) as archive:
@@ -165,7 +167,7 @@ def _runner(paths: Paths, sources: Path) -> None:
         str(classes),
     ]
     command([*arguments, *found], "javac")
-    with zipfile.ZipFile(paths.runtime / "run_program.jar", "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(paths.runtime / "market_program.jar", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(classes.rglob("*.class")):
             archive.write(path, path.relative_to(classes))
     shutil.rmtree(classes)

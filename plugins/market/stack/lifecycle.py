@@ -151,7 +151,7 @@ def down(settings: Settings, progress: Progress) -> None:
         if supervisor.running():
             for name in supervisor.extras():
                 with progress(name):
-                    supervisor.stop(name)
+                    supervisor.stop_at_once(name)
             with progress("services"):
                 supervisor.shutdown()
         supervisor.forget_extras()

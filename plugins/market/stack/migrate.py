@@ -10,12 +10,14 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
+from market.stack.shell import SetupError
+
 DATABASE = "market"
 OWNER, APPLICATION, AIRFLOW = "market_owner", "market_app", "airflow"
 _LOCK = 0x6D61726B
 
 
-class MigrationError(Exception):
+class MigrationError(SetupError):
     """A file that was already applied has changed or gone, or one failed; the message names it."""
 
 

@@ -54,7 +54,11 @@ def java(heap_mib: int, main: str) -> Callable[[Settings], list[str]]:
 
 def hadoop_environment(settings: Settings) -> dict[str, str]:
     """Return the variables of Hadoop's servers: the account is the superuser of HDFS and YARN's admin."""
-    return {"HADOOP_USER_NAME": settings.service.account, "HADOOP_CONF_DIR": str(settings.paths.hadoop_conf)}
+    return {
+        "HADOOP_USER_NAME": settings.service.account,
+        "HADOOP_CONF_DIR": str(settings.paths.hadoop_conf),
+        "MALLOC_ARENA_MAX": "2",  # else each of some hundred threads may keep memory of its own
+    }
 
 
 def get_json(url: str) -> dict[str, object]:

@@ -19,6 +19,7 @@ _START_DEADLINE_S = 20
 _RESTARTS = 10
 # With these a machine's agent ends for good: it has left, or was rejected (machines/agent.py).
 _DONE = "0,3"
+_NOT_THERE = ("NOT_RUNNING", "BAD_NAME")
 
 
 class Supervisor:
@@ -66,7 +67,12 @@ class Supervisor:
 
     def stop(self, name: str) -> None:
         """Stop a program and wait for its end."""
-        self._call("stopProcess", name, True, tolerated=("NOT_RUNNING", "BAD_NAME"))
+        self._call("stopProcess", name, True, tolerated=_NOT_THERE)
+
+    def stop_at_once(self, name: str) -> None:
+        """Stop a program that ends gracefully at the first signal, and at once at the second."""
+        self._call("signalProcess", name, "TERM", tolerated=_NOT_THERE)
+        self.stop(name)
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Return what is known of each program: statename, pid, description, exitstatus."""

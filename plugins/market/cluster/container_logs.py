@@ -1,0 +1,170 @@
+"""Log files of containers, as the NodeManager and the log server send them: byte-exact, from any offset.
+
+Both wrap what they send in a header with the file's length and a trailer, both only take "the first N bytes"
+or "the last N bytes", and a running container's file grows meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from market.cluster.errors import ClusterUnavailable
+from market.cluster.http import CONNECT_S, items, send
+
+_READ_S = 20.0
+_CHUNK = 1 << 16
+_MAX_HEADER = 16 << 10
+_MAX_JSON = 8 << 20
+_HEADER_END = b"LogContents:\n"
+_LENGTH = re.compile(rb"\nLogLength:(\d+)\n")
+# From the file's beginning up to here the bytes before an offset are read and dropped; above it, its end is.
+_FROM_START = 256 << 10
+_MARGIN = 64 << 10  # how much a file may grow between two requests; four times as much at each new try
+_TRIES = 6
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """A log file; its size in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a file, and how long the whole file was then."""
+
+    file_size: int
+    chunks: Iterator[bytes]
+
+
+@dataclass(frozen=True)
+class _Block:
+    file_size: int
+    size: int
+    answer: requests.Response
+    begun: bytes
+    rest: Iterator[bytes]
+
+
+def fetch_json(url: str, user: str, **query: Any) -> Any | None:
+    """Return an answer's JSON, None for anything but 200; never more than a few MiB, and no redirect."""
+    answer = _get(url, user, query, "application/json")
+    with answer:
+        if answer.status_code != 200:
+            return None
+        body = b""
+        for chunk in _streamed(answer.iter_content(_CHUNK)):
+            body += chunk
+            if len(body) > _MAX_JSON:
+                return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def fetch_part(url: str, user: str, offset: int, length: int | None) -> Part | None:
+    """Return bytes of a file from an offset, None if the server does not have the file.
+
+    Raises ClusterUnavailable; while the chunks are read, too, if the server breaks off.
+    """
+    if offset <= _FROM_START:
+        block = _block(url, user, None if length is None else offset + length)
+        return None if block is None else Part(block.file_size, _cut(block, offset, length))
+    probe = _block(url, user, -1)
+    for attempt in range(_TRIES):
+        if probe is None:
+            return None
+        probe.answer.close()
+        if offset >= probe.file_size:
+            return Part(probe.file_size, iter(()))
+        block = _block(url, user, offset - probe.file_size - (_MARGIN << 2 * attempt))
+        if block is None:
+            return None
+        start = block.file_size - block.size
+        if start <= offset:
+            return Part(block.file_size, _cut(block, offset - start, length))
+        probe = block  # it has grown by more than the margin meanwhile
+    raise ClusterUnavailable("the file grows faster than it can be read")
+
+
+def _block(url: str, user: str, size: int | None) -> _Block | None:
+    """Ask for the first (or last, if negative) `size` bytes of a file, and read the answer's header."""
+    query = {} if size is None else {"size": size}
+    answer = _get(url, user, query, "*/*")
+    if answer.status_code != 200:
+        answer.close()
+        return None
+    rest = _streamed(answer.iter_content(_CHUNK))
+    begun = b""
+    while _HEADER_END not in begun and len(begun) < _MAX_HEADER:
+        chunk = next(rest, b"")
+        if not chunk:
+            break
+        begun += chunk
+    header, found, begun = begun.partition(_HEADER_END)
+    length = _LENGTH.search(header)
+    if not found or not length:  # "Can not find logs for container", with 200
+        answer.close()
+        return None
+    file_size = int(length.group(1))
+    return _Block(file_size, file_size if size is None else min(abs(size), file_size), answer, begun, rest)
+
+
+def _cut(block: _Block, skip: int, length: int | None) -> Iterator[bytes]:
+    """Yield a block's bytes without the first `skip`, at most `length`, and nothing of the trailer."""
+    try:
+        left = max(0, block.size - skip)
+        left = left if length is None else min(left, length)
+        for chunk in _joined(block.begun, block.rest):
+            if left == 0:
+                return
+            dropped, skip = chunk[skip:], max(0, skip - len(chunk))
+            if dropped:
+                yield dropped[:left]
+                left -= min(left, len(dropped))
+    finally:
+        block.answer.close()
+
+
+def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _get(url: str, user: str, query: dict[str, Any], accept: str) -> requests.Response:
+    # No status tells "I have none" from a failure: the log server says 404, 500, 503, or 200 with words.
+    return send(
+        "GET",
+        url,
+        params={"user.name": user, **query},
+        headers={"Accept": accept, "Accept-Encoding": "identity"},
+        stream=True,
+        timeout=(CONNECT_S, _READ_S),
+        allow_redirects=False,
+        own_errors=True,
+    )
+
+
+def _streamed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from chunks
+    except requests.RequestException as error:
+        raise ClusterUnavailable(f"the log server broke off ({type(error).__name__})") from error
+
+
+def log_files(found: Any) -> list[LogFile]:
+    """Return the files of one container in a listing; sizes come as numbers or as text."""
+    return [
+        LogFile(str(one["fileName"]), int(one["fileSize"]))
+        for one in items(found, "containerLogInfo")
+        if one.get("fileName") and str(one.get("fileSize", "")).isdigit()
+    ]

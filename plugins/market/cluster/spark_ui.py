@@ -1,0 +1,110 @@
+"""A running driver's own REST interface, through the ResourceManager's proxy.
+
+What answers is a program of somebody else's: its answer is bounded in time and size, no redirect is followed,
+no cookie is kept, and nothing in it is taken for true beyond being a number or a short text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+_CONNECT_S, _READ_S, _TOTAL_S = 1.0, 2.0, 4.0
+_MAX_BYTES = 4 << 20
+_MAX_STAGES = 50
+_MAX_NAME = 400
+_FOLDERS = re.compile(r" at /.*/")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that runs."""
+
+    stage_id: int
+    name: str
+    status: str
+    tasks_done: int
+    tasks_total: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an application is: tasks of all its Spark jobs so far, stages that run, live executors."""
+
+    tasks_done: int
+    tasks_total: int
+    executors: int
+    stages: tuple[Stage, ...]
+
+
+class SparkUi:
+    """A client; `user` is who asks the ResourceManager's proxy."""
+
+    def __init__(self, resource_manager_url: str, user: str) -> None:
+        self._base = resource_manager_url.rstrip("/") + "/proxy"
+        self._user = user
+
+    def progress(self, application_id: str) -> Progress | None:
+        """Return how far a driver is, None if there is none (yet, or any more) that answers in time."""
+        until = time.monotonic() + _TOTAL_S
+        path = f"{self._base}/{quote(application_id)}/api/v1/applications/{quote(application_id)}"
+        with requests.Session() as session:
+            session.trust_env = False
+            jobs = self._get(session, f"{path}/jobs", until)
+            if jobs is None:
+                return None
+            stages = self._get(session, f"{path}/stages?status=active", until) or []
+            executors = self._get(session, f"{path}/executors", until) or []
+        return Progress(
+            tasks_done=sum(_count(job, "numCompletedTasks") for job in jobs),
+            tasks_total=sum(max(0, _count(job, "numTasks") - _count(job, "numSkippedTasks")) for job in jobs),
+            executors=sum(
+                1 for one in executors if one.get("id") != "driver" and one.get("isActive") is True
+            ),
+            stages=tuple(_stage(stage) for stage in stages[:_MAX_STAGES]),
+        )
+
+    def _get(self, session: requests.Session, url: str, until: float) -> list[dict[str, Any]] | None:
+        try:
+            with session.get(
+                url,
+                params={"user.name": self._user},
+                headers={"Accept": "application/json"},
+                timeout=(_CONNECT_S, _READ_S),
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                if answer.status_code != 200:
+                    return None
+                body = b""
+                for chunk in answer.iter_content(1 << 16):
+                    body += chunk
+                    if len(body) > _MAX_BYTES or time.monotonic() > until:
+                        return None
+            found = json.loads(body)
+        except (requests.RequestException, ValueError, RecursionError):
+            return None
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else None
+
+
+def _count(found: Mapping[str, Any], name: str) -> int:
+    value = found.get(name)
+    return value if type(value) is int and 0 <= value < 1 << 40 else 0
+
+
+def _stage(found: Mapping[str, Any]) -> Stage:
+    return Stage(
+        stage_id=_count(found, "stageId"),
+        # Folders of the machine that runs the driver are nobody's business: "sum at main.py:10".
+        name=_FOLDERS.sub(" at ", str(found.get("name", ""))[:_MAX_NAME]),
+        status=str(found.get("status", ""))[:20],
+        tasks_done=_count(found, "numCompleteTasks"),
+        tasks_total=_count(found, "numTasks"),
+    )

@@ -1,0 +1,144 @@
+"""The task of a job: submit it to YARN at most once, then wait without holding a process.
+
+`_hook` and its `_conf` and `_yarn_application_id` are private to the provider: its version is pinned, and
+tests/jobs/test_operator.py would notice their going.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from market import settings
+from market.cluster.clients import hdfs, resource_manager
+from market.cluster.resourcemanager import App
+from market.errors import MarketError
+from market.jobs import kill, paths, status, store, submission_lock
+from market.jobs.spec import JobSpec
+from market.jobs.submission import arguments
+from market.jobs.trigger import JobTrigger
+
+_CONNECTION = "market_yarn"
+_MIB = 1 << 20
+
+
+class MarketSparkSubmit(SparkSubmitOperator):
+    """SparkSubmitOperator for one job of the market."""
+
+    # Users wrote parts of the arguments; nothing is rendered as a template.
+    template_fields: Sequence[str] = ()
+
+    def __init__(self, *, job_id: str, username: str, spec: JobSpec, **options: Any) -> None:
+        super().__init__(
+            conn_id=_CONNECTION,
+            durable=True,
+            yarn_track_via_rm_api=True,
+            **arguments(job_id, username, spec),
+            **options,
+        )
+        self.job_id = job_id
+        self.username = username
+
+    def execute(self, context: Context) -> None:
+        """Submit the job, or find what an earlier try submitted, and defer until it has ended."""
+        try:
+            if not status.claim(self.job_id):
+                self._finish()
+            else:
+                super().execute(context)
+        except AirflowFailException:
+            raise
+        except (AirflowException, MarketError, RuntimeError, OSError) as error:
+            self._give_up_at_last(context, error)
+            raise
+
+    def submit_job(self, context: Context) -> str:
+        """Return the application with the job's tag; submit it if there is none.
+
+        The lock is inherited by spark-submit: one that outlived its task keeps a later try waiting, which
+        finds the tag then.
+        """
+        with submission_lock.taken(self.job_id) as lock:
+            app = self._tagged() or self._submit(lock)
+        if not status.submitted(self.job_id, app.application_id):
+            kill.applications(self.job_id)
+        return app.application_id
+
+    def _submit(self, lock: int) -> App:
+        if not status.claim(self.job_id):
+            self._finish()
+        self._make_folder()
+        assert self._hook is not None
+        try:
+            self._hook.submit(self.application, pass_fds=(lock,), env=_environment())
+        finally:
+            app = self._tagged()  # what counts is what YARN has, not what was printed
+        if app is None:
+            raise RuntimeError("spark-submit ended, and YARN has no application of this job")
+        return app
+
+    def _tagged(self) -> App | None:
+        found = sorted(resource_manager().apps(tags=[self.job_id]), key=lambda app: app.started_ms)
+        return found[-1] if found else None
+
+    def _make_folder(self) -> None:
+        """Make the job's folder for its owner; what the program writes into it has the home's limits."""
+        files, limits, folder = hdfs(), settings.load().files, paths.job_folder(self.job_id)
+        files.mkdirs(folder, permission="700")
+        files.set_owner(folder, self.username, self.username)
+        files.set_quota(folder, limits.home_quota_names, limits.home_quota_mib * _MIB)
+
+    def get_job_status(self, external_id: Any, context: Context) -> str:
+        """Return the state of what an earlier try submitted: always one that is waited for.
+
+        So a try never submits again; how the job ended is said by `execute_complete`.
+        """
+        return "RUNNING"
+
+    def poll_until_complete(self, external_id: Any, context: Context) -> None:
+        """Give the process back until the job has ended."""
+        self.defer(trigger=JobTrigger(job_id=self.job_id), method_name="execute_complete")
+
+    def execute_complete(self, context: Context, event: Any = None) -> None:
+        """End as the job has ended."""
+        self._finish()
+
+    def _finish(self) -> None:
+        job = store.find(self.job_id)
+        if job is None:
+            raise AirflowFailException("The market does not know this job.")
+        if job.status != "succeeded":
+            raise AirflowFailException(f"{job.status}: {job.reason}" if job.ended else job.reason)
+
+    def _give_up_at_last(self, context: Context, error: Exception) -> None:
+        """Close the job when no try is left: nobody else would learn that it was never submitted."""
+        instance = context["ti"]
+        if instance.try_number <= instance.max_tries:
+            return
+        self.log.error("no try is left: %s", error)
+        said = (
+            "The market could not submit this job. Nothing was charged; an administrator sees why in Airflow."
+        )
+        status.end(self.job_id, status.End("failed", "pool_failure", said))
+
+    def on_kill(self) -> None:
+        """Leave a spark-submit on its way alone: a later try, or the watch, finds what became of it.
+
+        The task's process is ended by a restart of Airflow as well as by a person; the job is stopped by
+        `status.stop` only.
+        """
+        self.log.warning("the task was ended while it submitted")
+
+
+def _environment() -> dict[str, str]:
+    """Return what spark-submit needs of this process's environment.
+
+    Not in it: Airflow's secrets, and PYTHONPATH, which Spark would hand on to the job.
+    """
+    kept = ("PATH", "HOME", "LANG", "TZ", "JAVA_HOME", "HADOOP_CONF_DIR", "HADOOP_USER_NAME", "MARKET_STACK")
+    return {name: value for name, value in os.environ.items() if name in kept or name.startswith("SPARK_")}

@@ -1,0 +1,174 @@
+"""What people do with jobs: submit, cancel, extend, hide."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from market import db, settings
+from market.accounts.member import Member
+from market.accounts.schemas import loaded
+from market.clock import new_id, now_ms
+from market.credits import ledger, price, tariff
+from market.credits.units import parse_credits
+from market.db import Cursor
+from market.errors import BadInputError, ConflictError, MarketError, OverLimitError
+from market.jobs import kill, program, status, store
+from market.jobs.schemas import ExtensionSchema, JobRequestSchema
+from market.jobs.spec import JobSpec
+
+log = logging.getLogger(__name__)
+
+_SLACK_MS = 24 * 3600 * 1000  # a hold outlives the longest that its job may take by a day
+
+
+def submit(member: Member, body: Mapping[str, Any], dry_run: bool = False) -> dict[str, Any]:
+    """Check a job, hold what it may cost, and store it; return `{status, job_id, quote}`.
+
+    A dry run checks the same, except the balance, and returns `{quote}` only. Raises BadInputError,
+    NotEnoughCreditError, OverLimitError.
+    """
+    asked = loaded(JobRequestSchema(), dict(body))
+    entry = program.entry_file(member.username, asked)
+    spec = JobSpec.of_request(asked, entry)
+    _check_program(spec)
+    if dry_run:
+        with db.transaction() as cursor:
+            _check_limits(cursor, member.user_id, spec)
+            return {"quote": dict(_quote(cursor, spec).to_wire())}
+    job_id, name = new_id(), asked.get("job_name") or _stem(entry)
+    with db.transaction() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"submit {member.user_id}"])
+        _check_limits(cursor, member.user_id, spec)
+        quote = _quote(cursor, spec)
+        _store(cursor, member, job_id, name, spec, quote)
+    return {"status": "submitted", "job_id": job_id, "quote": dict(quote.to_wire())}
+
+
+def cancel(member: Member, job_id: str) -> dict[str, Any]:
+    """Stop a job in any status; return `{status, job_id}`. Of an ended job nothing changes.
+
+    Raises NotFoundError. YARN is told before this returns; if it does not answer, the watch tells it later.
+    """
+    job = store.owned_job(member, job_id)
+    after = status.stop(job_id, "cancelled", f"cancelled by {member.username}", by=member.username)
+    if after == "cancelling":
+        try:
+            kill.applications(job_id)
+        except MarketError as error:
+            log.warning("job %s is to be stopped, but %s", job.job_id, error.detail)
+        after = (store.find(job_id) or job).status
+    return {"status": after, "job_id": job_id}
+
+
+def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Let an open job cost more or run longer, at its locked rate; return it as JobSchema shows it.
+
+    Both figures are absolute. Raises BadInputError, ConflictError, NotEnoughCreditError, NotFoundError.
+    """
+    asked = loaded(ExtensionSchema(), dict(body))
+    store.owned_job(member, job_id)
+    with db.transaction() as cursor:
+        cursor.execute("SELECT status, spec FROM job WHERE job_id = %s FOR UPDATE", [job_id])
+        row = cursor.fetchone()
+        if row.status in (*store.ENDED, "cancelling"):
+            raise ConflictError("The job has ended, or is being stopped: it cannot be extended any more.")
+        before = JobSpec.from_json(row.spec)
+        spec = _extended(before, asked)
+        hold = ledger.hold_of(cursor, job_id)
+        assert hold is not None
+        wanted = _quote(cursor, spec, hold.rate_micro).hold_ucr
+        key = f"extend:{job_id}:{wanted}:{spec.max_duration}"
+        ledger.extend_hold(cursor, job_id, max(wanted, hold.amount_ucr), key)
+        cursor.execute("UPDATE job SET spec = %s WHERE job_id = %s", [json.dumps(spec.to_json()), job_id])
+        said = (
+            f"extended by {member.username}: {spec.max_duration} s, {spec.max_credits or 'by size'} credits"
+        )
+        status.record(cursor, job_id, row.status, said)
+    return store.to_wire(store.owned_job(member, job_id))
+
+
+def hide(member: Member, job_id: str) -> None:
+    """Take an ended job off its owner's list. Raises ConflictError while it is open, NotFoundError."""
+    job = store.owned_job(member, job_id)
+    if not job.ended:
+        raise ConflictError("The job has not ended. Cancel it first.")
+    with db.transaction() as cursor:
+        cursor.execute("UPDATE job SET hidden = true WHERE job_id = %s", [job_id])
+
+
+def _extended(before: JobSpec, asked: Mapping[str, Any]) -> JobSpec:
+    stored = before.to_json()
+    errors = {}
+    if asked.get("max_duration", before.max_duration) < before.max_duration:
+        errors["max_duration"] = [f"may not be less than the {before.max_duration} s that it has"]
+    if "max_credits" in asked and parse_credits(asked["max_credits"]) < parse_credits(
+        before.max_credits or "0"
+    ):
+        errors["max_credits"] = [f"may not be less than the {before.max_credits} that it has"]
+    if errors:
+        raise BadInputError(errors)
+    return JobSpec.from_json({**stored, **asked})
+
+
+def _check_program(spec: JobSpec) -> None:
+    if spec.main_class and not spec.is_jar:
+        raise BadInputError({"main_class": ["is only for a .jar; a Python program starts at its top"]})
+    extends, most = (parse_credits(text or "0") for text in (spec.auto_extend_to, spec.max_credits))
+    if spec.auto_extend_to and extends < most:
+        raise BadInputError({"auto_extend_to": ["may not be less than max_credits"]})
+
+
+def _check_limits(cursor: Cursor, user_id: str, spec: JobSpec) -> None:
+    limits = settings.load().jobs
+    cursor.execute(
+        "SELECT count(*) AS jobs, coalesce(sum(core_num), 0) AS cores FROM job"
+        " WHERE user_id = %s AND ended_ms IS NULL",
+        [user_id],
+    )
+    row = cursor.fetchone()
+    if row.jobs >= limits.open_jobs_per_user:
+        raise OverLimitError(
+            f"You have {row.jobs} open jobs and may have {limits.open_jobs_per_user}. "
+            "Wait until one has ended, or cancel one.",
+            retry_after_s=30,
+        )
+    if row.cores + spec.core_num > limits.open_cores_per_user:
+        raise OverLimitError(
+            f"Your open jobs ask for {row.cores} cores and may ask for {limits.open_cores_per_user} in all. "
+            "Ask for fewer, wait until a job has ended, or cancel one.",
+            retry_after_s=30,
+        )
+
+
+def _quote(cursor: Cursor, spec: JobSpec, rate_micro: int | None = None) -> tariff.Quote:
+    return tariff.quote(
+        spec.machine_type,
+        spec.containers,
+        spec.max_duration,
+        None if spec.max_credits is None else parse_credits(spec.max_credits),
+        price.current_rate_micro(cursor) if rate_micro is None else rate_micro,
+    )
+
+
+def _store(
+    cursor: Cursor, member: Member, job_id: str, name: str, spec: JobSpec, quote: tariff.Quote
+) -> None:
+    at_ms = now_ms()
+    cursor.execute(
+        "INSERT INTO job (job_id, user_id, job_name, spec, machine_type, core_num, rate_micro, weight_micro,"
+        " gib_weight_micro, status, added_ms) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'submitted', %s)",
+        [
+            *(job_id, member.user_id, name, json.dumps(spec.to_json()), spec.machine_type, spec.core_num),
+            *(quote.rate_micro, quote.weight_micro, quote.gib_weight_micro, at_ms),
+        ],
+    )
+    status.record(cursor, job_id, "submitted", at_ms=at_ms)
+    expires_ms = at_ms + (spec.max_wait + spec.max_duration) * 1000 + _SLACK_MS
+    ledger.take_hold(cursor, job_id, member.user_id, quote.hold_ucr, quote.rate_micro, expires_ms, at_ms)
+
+
+def _stem(entry: str) -> str:
+    return entry.rsplit("/", 1)[-1].rsplit(".", 1)[0][:100]

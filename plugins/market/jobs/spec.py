@@ -1,0 +1,88 @@
+"""What a job is, after defaults: its program, its size, its limits. Stored as JSON and read by the DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from market import settings
+
+# YARN rounds a container's memory up to a multiple of its smallest allocation.
+ALLOCATION_MIB = 64
+DRIVER_CORES = 1
+_OVERHEAD_SHARE = 10  # a tenth of the heap, as Spark's own default, where that is more than the setting
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """Paths are relative: `root_path` to the owner's home, the others to `root_path`. Memory in MiB."""
+
+    root_path: str
+    entry_file: str
+    machine_type: str
+    core_num: int
+    executor_cores: int
+    driver_memory: int
+    executor_memory: int
+    max_duration: int
+    max_wait: int
+    main_class: str | None = None
+    libs: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
+    app_params: tuple[str, ...] = ()
+    max_credits: str | None = None
+    auto_extend_to: str | None = None
+    spark_conf: Mapping[str, str] = ()  # type: ignore[assignment]
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> JobSpec:
+        """Return the specification in a stored row or a DAG file."""
+        known = {field.name for field in fields(cls)}
+        found = {name: value for name, value in stored.items() if name in known}
+        for name in ("libs", "archives", "app_params"):
+            found[name] = tuple(found.get(name) or ())
+        found["spark_conf"] = dict(found.get("spark_conf") or {})
+        return cls(**found)
+
+    @classmethod
+    def of_request(cls, asked: Mapping[str, Any], entry_file: str) -> JobSpec:
+        """Return what a loaded body of `POST /jobs` means: with the settings' defaults where it is silent."""
+        limits = settings.load().jobs
+        defaults = {
+            "driver_memory": limits.driver_memory_mib,
+            "executor_memory": limits.executor_memory_mib,
+            "max_duration": limits.max_duration_s,
+            "max_wait": limits.max_wait_s,
+        }
+        return cls.from_json({**defaults, **asked, "entry_file": entry_file})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the specification as JSON can hold it."""
+        return asdict(self)
+
+    @property
+    def executors(self) -> int:
+        """How many executors it has."""
+        return self.core_num // self.executor_cores
+
+    @property
+    def containers(self) -> list[tuple[int, int]]:
+        """Each container's (vcores, MiB) as YARN allocates them, the driver's first."""
+        driver = (DRIVER_CORES, container_mib(self.driver_memory))
+        return [driver] + [(self.executor_cores, container_mib(self.executor_memory))] * self.executors
+
+    @property
+    def is_jar(self) -> bool:
+        """Tell whether it is a program for Java's virtual machine."""
+        return self.entry_file.lower().endswith(".jar")
+
+
+def overhead_mib(heap_mib: int) -> int:
+    """Return the memory beside a heap: of Python, threads and buffers."""
+    return max(settings.load().jobs.memory_overhead_mib, heap_mib // _OVERHEAD_SHARE)
+
+
+def container_mib(heap_mib: int) -> int:
+    """Return the memory that YARN allocates for a container with this heap, in MiB."""
+    return -(-(heap_mib + overhead_mib(heap_mib)) // ALLOCATION_MIB) * ALLOCATION_MIB

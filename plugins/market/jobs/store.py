@@ -1,0 +1,161 @@
+"""Jobs in the database: one, a page of one's own, the statuses that one had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from market import db
+from market.accounts.member import Member
+from market.clock import now_ms
+from market.credits.units import format_credits
+from market.errors import NotFoundError
+from market.jobs.spec import JobSpec
+from market.paging import Listing, Page
+
+ENDED = ("succeeded", "failed", "cancelled", "lost")
+
+_SELECT = """
+    SELECT j.job_id, j.user_id, m.username, j.job_name, j.spec, j.machine_type, j.core_num, j.status,
+           j.reason_code, j.reason, j.application_id, j.added_ms, j.started_ms, j.ended_ms, j.hidden,
+           j.cancelled_by, h.rate_micro, h.amount_ucr AS hold_ucr, h.captured_ucr
+    FROM job j JOIN member m USING (user_id) JOIN hold h USING (job_id)
+"""
+# What a list may be ordered by -> the column.
+_ORDERS = {
+    "added_time": "j.added_ms",
+    "start_time": "j.started_ms",
+    "end_time": "j.ended_ms",
+    "job_name": "j.job_name",
+    "status": "j.status",
+    "machine_type": "j.machine_type",
+    "core_num": "j.core_num",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job's row with its owner's name and its hold. Times are epoch ms, `_ucr` micro-credits."""
+
+    job_id: str
+    user_id: str
+    username: str
+    job_name: str
+    spec: JobSpec
+    machine_type: str
+    core_num: int
+    status: str
+    reason_code: str | None
+    reason: str
+    application_id: str | None
+    added_ms: int
+    started_ms: int | None
+    ended_ms: int | None
+    hidden: bool
+    cancelled_by: str | None
+    rate_micro: int
+    hold_ucr: int
+    captured_ucr: int
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether it has come to its end."""
+        return self.ended_ms is not None
+
+    @property
+    def dag_id(self) -> str:
+        """Its DAG in Airflow."""
+        return f"job_{self.job_id}"
+
+
+def find(job_id: str) -> Job | None:
+    """Return a job, None if there is none."""
+    with db.transaction() as cursor:
+        cursor.execute(_SELECT + " WHERE j.job_id = %s", [job_id])
+        row = cursor.fetchone()
+    return _job(row) if row else None
+
+
+def owned_job(member: Member, job_id: str) -> Job:
+    """Return a job that the member may see: his own, hidden or not; an administrator sees all.
+
+    Raises NotFoundError.
+    """
+    job = find(job_id)
+    if job is None or not (member.is_admin or job.user_id == member.user_id):
+        raise NotFoundError("There is no such job.")
+    return job
+
+
+def open_jobs() -> list[Job]:
+    """Return all jobs that have not ended, oldest first."""
+    with db.transaction() as cursor:
+        cursor.execute(_SELECT + " WHERE j.ended_ms IS NULL ORDER BY j.added_ms")
+        return [_job(row) for row in cursor.fetchall()]
+
+
+def list_jobs(
+    member: Member, page: Page, statuses: Sequence[str] | None = None, search: str = ""
+) -> Listing[Job]:
+    """Return a page of one's own jobs that are not hidden, newest first unless the page says otherwise.
+
+    `search` is a part of the name.
+    """
+    where, values = "j.user_id = %s AND NOT j.hidden", [member.user_id]
+    if statuses:
+        where += " AND j.status = ANY (%s)"
+        values.append(list(statuses))  # type: ignore[arg-type]
+    if search:
+        where += " AND strpos(lower(j.job_name), lower(%s)) > 0"
+        values.append(search)
+    column = _ORDERS[page.order_by or "added_time"]
+    order = f"{column} {'DESC NULLS LAST' if page.descending else 'ASC NULLS FIRST'}, j.job_id"
+    with db.transaction() as cursor:
+        cursor.execute(f"SELECT count(*) FROM job j WHERE {where}", values)  # noqa: S608 - own words only
+        total = cursor.fetchone()[0]
+        cursor.execute(
+            f"{_SELECT} WHERE {where} ORDER BY {order} LIMIT %s OFFSET %s", [*values, page.limit, page.offset]
+        )
+        return Listing([_job(row) for row in cursor.fetchall()], total)
+
+
+def history(job_id: str) -> list[dict[str, object]]:
+    """Return the statuses that a job had, oldest first: `{status, at, reason}`."""
+    with db.transaction() as cursor:
+        cursor.execute(
+            "SELECT status, at_ms, reason FROM job_status WHERE job_id = %s ORDER BY seq", [job_id]
+        )
+        return [{"status": row.status, "at": row.at_ms, "reason": row.reason} for row in cursor.fetchall()]
+
+
+def to_wire(job: Job) -> dict[str, Any]:
+    """Return a job as the routes and the pages show it: JobSchema."""
+    spec = job.spec.to_json()
+    until = job.ended_ms or now_ms()
+    return {
+        **spec,
+        "job_id": job.job_id,
+        "user_id": job.user_id,
+        "job_name": job.job_name,
+        "status": job.status,
+        "reason_code": job.reason_code,
+        "reason": job.reason,
+        "added_time": job.added_ms,
+        "start_time": job.started_ms,
+        "end_time": job.ended_ms,
+        "duration": None if job.started_ms is None else max(0, until - job.started_ms),
+        "rate": format_credits(job.rate_micro),
+        "hold": format_credits(job.hold_ucr),
+        "used_credit": format_credits(job.captured_ucr),
+        "application_id": job.application_id,
+        "dag_id": job.dag_id,
+        "libs": list(job.spec.libs),
+        "archives": list(job.spec.archives),
+        "app_params": list(job.spec.app_params),
+    }
+
+
+def _job(row: Any) -> Job:
+    found = row._asdict()
+    return Job(**(found | {"spec": JobSpec.from_json(found["spec"])}))

@@ -1,0 +1,130 @@
+"""What `spark-submit` is told of a job: only the market's own words; what users wrote travels encoded.
+
+YARN starts programs through a shell and replaces braces in what it is given, Spark splits lists at commas and
+expands patterns in addresses, and Airflow renders templates. So parameters are carried in one encoded
+argument (jobs/runner decodes it), addresses percent-encoded, and values of variables quoted for the shell.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+from market import settings
+from market.accounts import homes
+from market.jobs import paths
+from market.jobs.spec import DRIVER_CORES, JobSpec, overhead_mib
+from market.settings import Settings
+
+PYTHON_RUNNER = "/market/lib/market_program.py"
+JAVA_RUNNER = "/market/lib/market_program.jar"
+JAVA_RUNNER_CLASS = "distributedmarket.Program"
+STAGING = "/market/staging"
+
+# What a shell replaces inside double quotes, and what YARN does before it: {{NAME}} becomes $NAME, and <CPS>
+# and <LOG_DIR> stand for other things. Two quotes between two characters are nothing to the shell.
+_SHELL = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "\\$", "`": "\\`"})
+_YARN = {"{{": '{""{', "}}": '}""}', "<CPS>": '<""CPS>', "<LOG_DIR>": '<""LOG_DIR>'}
+# Spark looks for files whose names fit a pattern: a name's own signs are marked as such.
+_GLOB = str.maketrans({sign: "\\" + sign for sign in "*?[]{}\\"})
+
+
+def arguments(job_id: str, username: str, spec: JobSpec) -> dict[str, Any]:
+    """Return the arguments of SparkSubmitOperator for a job."""
+    loaded = settings.load()
+    root = paths.below(homes.path(username), spec.root_path)
+    places = [_address(loaded, f"{root}/{name}") for name in (*spec.libs, *spec.archives, spec.entry_file)]
+    libs, archives, entry = places[: len(spec.libs)], places[len(spec.libs) : -1], places[-1]
+    jars = [place for place, name in zip(libs, spec.libs, strict=True) if name.lower().endswith(".jar")]
+    python = [place for place in libs if place not in jars]
+    call = encoded(
+        spec.entry_file.rsplit("/", 1)[-1], spec.main_class or "", *_params(loaded, job_id, root, spec)
+    )
+    program: dict[str, Any] = {
+        "application": loaded.hdfs_uri + PYTHON_RUNNER,
+        "files": entry,
+        "jars": ",".join(jars) or None,
+    }
+    if spec.is_jar:
+        program = {
+            "application": loaded.hdfs_uri + JAVA_RUNNER,
+            "java_class": JAVA_RUNNER_CLASS,
+            "jars": ",".join([entry, *jars]),
+        }
+    return {
+        **program,
+        "name": f"market {job_id}",
+        "py_files": ",".join(python) or None,
+        "archives": ",".join(archives) or None,
+        "application_args": [call],
+        "proxy_user": username,
+        "yarn_queue": spec.machine_type,
+        "num_executors": spec.executors,
+        "executor_cores": spec.executor_cores,
+        "executor_memory": f"{spec.executor_memory}m",
+        "driver_memory": f"{spec.driver_memory}m",
+        "conf": {**spec.spark_conf, **_conf(loaded, job_id, root, spec)},
+    }
+
+
+def _conf(loaded: Settings, job_id: str, root: str, spec: JobSpec) -> dict[str, str]:
+    """Return what a job may not set itself."""
+    from market.stack.hadoop import POOL_LABEL
+
+    variables = {
+        "MARKET_JOB_ID": job_id,
+        "MARKET_INPUT": loaded.hdfs_uri + root,
+        "MARKET_OUTPUT": loaded.hdfs_uri + paths.output(job_id),
+    }
+    passed = {name: for_shell(value) for name, value in variables.items()}
+    # PySpark gives executors' Python these values as they stand here: sitecustomize.py puts the true ones in.
+    passed["MARKET_VARIABLES"] = _base64(json.dumps(variables))
+    conf = {
+        "spark.yarn.tags": job_id,
+        "spark.yarn.am.nodeLabelExpression": POOL_LABEL if loaded.pool.enabled else spec.machine_type,
+        "spark.yarn.executor.nodeLabelExpression": spec.machine_type,
+        "spark.driver.cores": str(DRIVER_CORES),
+        "spark.driver.memoryOverhead": f"{overhead_mib(spec.driver_memory)}m",
+        "spark.executor.memoryOverhead": f"{overhead_mib(spec.executor_memory)}m",
+        "spark.dynamicAllocation.enabled": "false",
+        "spark.yarn.stagingDir": loaded.hdfs_uri + STAGING,
+        "spark.yarn.submit.waitAppCompletion": "false",
+    }
+    for name, value in passed.items():
+        conf[f"spark.yarn.appMasterEnv.{name}"] = conf[f"spark.executorEnv.{name}"] = value
+    return conf
+
+
+def _params(loaded: Settings, job_id: str, root: str, spec: JobSpec) -> list[str]:
+    places = {"{input}": loaded.hdfs_uri + root, "{output}": loaded.hdfs_uri + paths.output(job_id)}
+    found = []
+    for item in spec.app_params:
+        for name, address in places.items():
+            item = item.replace(name, address)
+        found.append(item)
+    return found
+
+
+def encoded(*words: str) -> str:
+    """Return words, none of which holds a NUL, as one that no shell, template or quoting touches."""
+    return _base64("\0".join(words))
+
+
+def for_shell(value: str) -> str:
+    """Return a value so that `export NAME="<it>"` in YARN's start script gives exactly the value."""
+    value = value.translate(_SHELL)
+    for sign, safe in _YARN.items():
+        while sign in value:
+            value = value.replace(sign, safe)
+    return value
+
+
+def _base64(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _address(loaded: Settings, path: str) -> str:
+    """Return a file's address as an element of one of Spark's lists."""
+    return loaded.hdfs_uri + quote(path.translate(_GLOB), safe="/")

@@ -1,0 +1,78 @@
+"""Waiting for jobs, in the triggerer: all that wait there share one watch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+log = logging.getLogger(__name__)
+
+_PERIOD_S = 1.0
+
+
+class JobTrigger(BaseTrigger):
+    """Ends when a job has ended."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__()
+        self.job_id = job_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what makes this trigger again."""
+        return "market.jobs.trigger.JobTrigger", {"job_id": self.job_id}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait for the job's end."""
+        await _waiting.end_of(self.job_id)
+        yield TriggerEvent({"job_id": self.job_id})
+
+    async def on_kill(self) -> None:
+        """Stop the job when an administrator ends its task in Airflow."""
+        await asyncio.to_thread(_stop, self.job_id)
+
+
+def _stop(job_id: str) -> None:
+    from market.jobs import kill, status
+
+    if status.stop(job_id, "cancelled", "cancelled by an administrator in Airflow") == "cancelling":
+        kill.applications(job_id)
+
+
+class _Waiting:
+    """Whoever waits here, and the watch that runs as long as somebody does."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, asyncio.Event] = {}
+        self._watch: asyncio.Task[None] | None = None
+
+    async def end_of(self, job_id: str) -> None:
+        """Return when the job has ended."""
+        end = self._ends.setdefault(job_id, asyncio.Event())
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._loop())
+        try:
+            await end.wait()
+        finally:
+            self._ends.pop(job_id, None)
+
+    async def _loop(self) -> None:
+        from market.jobs import watch
+
+        while self._ends:
+            began = asyncio.get_running_loop().time()
+            try:
+                still_open = await asyncio.to_thread(watch.look)
+            except Exception:  # the database or YARN is away; it comes back
+                log.exception("the watch over the jobs failed; it goes on")
+            else:
+                for job_id, end in self._ends.items():
+                    if job_id not in still_open:
+                        end.set()
+            await asyncio.sleep(max(0.1, began + _PERIOD_S - asyncio.get_running_loop().time()))
+
+
+_waiting = _Waiting()

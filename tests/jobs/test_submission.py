@@ -1,0 +1,125 @@
+"""What users write reaches spark-submit in a form that no shell, list, pattern or template touches."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from market.jobs import submission
+from market.jobs.spec import JobSpec
+
+RUNNER = Path(submission.__file__).parent / "runner"
+ODD = 'a b"c$HOME`id`\\{{x}}}{<CPS>,#%41*[1]?ü🎈'
+
+
+def arguments(**changes: Any) -> dict[str, Any]:
+    asked = {
+        "root_path": "digits",
+        "entry_file": "main.py",
+        "machine_type": "cpu",
+        "core_num": 2,
+        "executor_cores": 1,
+        "driver_memory": 512,
+        "executor_memory": 512,
+        "max_duration": 60,
+        "max_wait": 60,
+    }
+    return submission.arguments("ab" * 16, "alice", JobSpec.from_json(asked | changes))
+
+
+def decoded(call: str) -> list[str]:
+    return base64.urlsafe_b64decode(call + "=" * (-len(call) % 4)).decode().split("\0")
+
+
+def test_parameters_come_through_with_their_places_filled() -> None:
+    call = arguments(app_params=("--out", "{output}/x", "{{input}}", '"$`\n'))["application_args"]
+    words = decoded(*call)
+    assert words[:3] == ["main.py", "", "--out"]
+    assert words[3].endswith(f"/market/jobs/{'ab' * 16}/output/x")
+    assert words[4].startswith("{hdfs://")
+    assert words[4].endswith("/user/alice/digits}")
+    assert words[5] == '"$`\n'
+
+
+@pytest.mark.parametrize("name", ["root_path", "entry_file"])
+def test_addresses_hold_no_sign_with_a_meaning(name: str) -> None:
+    odd = ODD.replace("/", "") + ".py"
+    place = arguments(**{name: odd})["files"]
+    path = place.removeprefix("hdfs://").split("/", 1)[1]
+    assert not set(path) & set(' ,#*?[]{}"`$\\')
+
+
+def test_a_jar_runs_through_its_runner_with_its_libraries_beside_it() -> None:
+    found = arguments(entry_file="app.jar", libs=("dep.jar",), main_class="org.x.Main")
+    assert found["java_class"] == "distributedmarket.Program"
+    assert [place.rsplit("/", 1)[1] for place in found["jars"].split(",")] == ["app.jar", "dep.jar"]
+    assert decoded(*found["application_args"]) == ["app.jar", "org.x.Main"]
+
+
+def test_what_a_job_sets_cannot_undo_what_the_market_sets() -> None:
+    conf = arguments(spark_conf={"spark.yarn.tags": "x", "spark.dynamicAllocation.enabled": "true"})["conf"]
+    assert conf["spark.yarn.tags"] == "ab" * 16
+    assert conf["spark.dynamicAllocation.enabled"] == "false"
+
+
+def test_a_shell_gives_variables_exactly() -> None:
+    """As YARN's start script does it: the value between double quotes, after replacing its own signs."""
+    quoted = submission.for_shell(ODD)
+    assert "{{" not in quoted
+    assert "}}" not in quoted
+    assert "<CPS>" not in quoted
+    shown = subprocess.run(
+        ["bash", "-c", f'export X="{quoted}"\nprintf %s "$X"'], capture_output=True, check=True, text=True
+    )
+    assert shown.stdout == ODD
+
+
+def test_python_finds_the_true_variables_in_its_environment() -> None:
+    variables = base64.urlsafe_b64encode(json.dumps({"MARKET_INPUT": ODD}).encode()).decode().rstrip("=")
+    shown = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.environ['MARKET_INPUT'])"],
+        env=os.environ | {"PYTHONPATH": str(RUNNER), "MARKET_VARIABLES": variables, "MARKET_INPUT": "quoted"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert shown.stdout == ODD + "\n"
+
+
+def run_program(folder: Path, text: str, *parameters: str) -> subprocess.CompletedProcess[str]:
+    (folder / "train.py").write_text(text)
+    call = submission.encoded("train.py", "", *parameters)
+    return subprocess.run(
+        [sys.executable, str(RUNNER / "market_program.py"), call], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_a_program_runs_as_if_started_by_itself(tmp_path: Path) -> None:
+    program = (
+        "import sys, __main__\n"
+        "def helper(): pass\n"
+        "assert __name__ == '__main__' and __main__.helper is helper and __file__.endswith('/train.py')\n"
+        "assert sys.modules['__main__'].helper is helper\n"
+        "print(repr(sys.argv))\n"
+    )
+    params = ["", "a\nb", "{{ ds }}", "$(id)", "ü"]
+    shown = run_program(tmp_path, program, *params)
+    assert shown.stdout == repr(["train.py", *params]) + "\n", shown.stderr
+
+
+def test_a_program_that_fails_shows_its_own_lines_only(tmp_path: Path) -> None:
+    shown = run_program(tmp_path, "def f():\n    raise ValueError('no')\nf()\n")
+    assert shown.returncode == 1
+    assert "train.py" in shown.stderr
+    assert "market_program" not in shown.stderr
+
+
+def test_a_program_s_exit_code_is_its_own(tmp_path: Path) -> None:
+    assert run_program(tmp_path, "import sys; sys.exit(7)").returncode == 7

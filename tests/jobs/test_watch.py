@@ -1,0 +1,201 @@
+"""The watch over jobs, with a stand-in for the ResourceManager that says what a test wants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from ledger_world import World
+
+from market import clock
+from market.cluster.errors import ClusterUnavailable
+from market.cluster.resourcemanager import App, Attempt
+from market.jobs import limits, reconcile, store, watch
+
+pytestmark = pytest.mark.database
+
+
+@dataclass
+class Yarn:
+    """Answers as a ResourceManager with these applications."""
+
+    known: dict[str, App] = field(default_factory=dict)
+    killed: list[str] = field(default_factory=list)
+    started_on: int = 0
+    away: bool = False
+
+    def has(self, job_id: str, state: str, **changes: Any) -> App:
+        fields: dict[str, Any] = {name: 0 for name in App.__dataclass_fields__}
+        fields |= {
+            "application_id": f"application_{job_id}",
+            "user": "alice",
+            "name": "",
+            "queue": "root.cpu",
+        }
+        fields |= {
+            "final_status": "UNDEFINED",
+            "diagnostics": "",
+            "log_aggregation": "",
+            "am_http_address": "",
+        }
+        app = replace(App(**(fields | {"state": state, "tags": (job_id,)})), **changes)
+        self.known[app.application_id] = app
+        return app
+
+    def apps(self, states: Any = None, tags: Any = None) -> list[App]:
+        if self.away:
+            raise ClusterUnavailable("away")
+        return [
+            app
+            for app in self.known.values()
+            if (states is None or app.state in states) and (tags is None or set(app.tags) & set(tags))
+        ]
+
+    def app(self, application_id: str) -> App | None:
+        return self.known.get(application_id)
+
+    def attempts(self, application_id: str) -> list[Attempt]:
+        return [Attempt("attempt", "container", "h:1", "h:2", "h", 1_900_000_000_000, 0)]
+
+    def kill(self, application_id: str) -> None:
+        self.killed.append(application_id)
+
+    def info(self) -> dict[str, Any]:
+        return {"startedOn": self.started_on}
+
+
+@pytest.fixture
+def yarn(monkeypatch: pytest.MonkeyPatch) -> Yarn:
+    made = Yarn()
+    monkeypatch.setattr(watch, "resource_manager", lambda: made)
+    limits._over.clear()
+    return made
+
+
+@pytest.fixture
+def job(world: World) -> str:
+    job_id = world.job(world.member(), at=clock.now_ms())
+    world.sql("UPDATE job SET status = 'queued' WHERE job_id = %s", job_id)
+    return job_id
+
+
+def status_of(job_id: str) -> tuple[str, str | None]:
+    found = store.find(job_id)
+    assert found is not None
+    return found.status, found.reason_code
+
+
+def test_a_job_follows_its_application(job: str, yarn: Yarn) -> None:
+    yarn.has(job, "ACCEPTED")
+    assert watch.look() == {job}
+    assert status_of(job) == ("accepted", None)
+    yarn.has(job, "RUNNING", allocated_vcores=2, allocated_mib=1536)
+    watch.look()
+    assert status_of(job) == ("running", None)
+    yarn.has(job, "FINISHED", final_status="SUCCEEDED", finished_ms=clock.now_ms())
+    assert watch.look() == set()
+    assert status_of(job) == ("succeeded", None)
+
+
+def test_what_is_to_be_stopped_is_killed_until_yarn_says_so(world: World, job: str, yarn: Yarn) -> None:
+    yarn.has(job, "RUNNING")
+    world.sql("UPDATE job SET status = 'cancelling', reason_code = 'cancelled' WHERE job_id = %s", job)
+    watch.look()
+    watch.look()
+    assert yarn.killed == [f"application_{job}"] * 2
+    yarn.has(job, "KILLED", finished_ms=clock.now_ms())
+    watch.look()
+    assert status_of(job) == ("cancelled", "cancelled")
+
+
+def test_a_job_is_stopped_at_its_time(world: World, job: str, yarn: Yarn) -> None:
+    yarn.has(job, "RUNNING")
+    world.sql(
+        "UPDATE job SET status = 'running', started_ms = %s WHERE job_id = %s",
+        *(clock.now_ms() - 3_601_000, job),
+    )
+    watch.look()
+    assert status_of(job) == ("cancelling", "max_duration")
+    assert yarn.killed
+
+
+def test_a_job_that_found_no_machine_ends_without_cost(world: World, job: str, yarn: Yarn) -> None:
+    world.sql(
+        "UPDATE job SET added_ms = %s, status = 'submitted' WHERE job_id = %s",
+        clock.now_ms() - 3_601_000,
+        job,
+    )
+    world.sql("UPDATE job SET application_id = NULL WHERE job_id = %s", job)
+    watch.look()
+    assert status_of(job) == ("failed", "no_capacity")
+    assert world.one("SELECT sum(held_ucr) FROM account") == 0
+
+
+def test_a_job_that_holds_more_than_was_quoted_is_stopped(job: str, yarn: Yarn) -> None:
+    yarn.has(job, "RUNNING", allocated_vcores=9, allocated_mib=99_999)
+    watch.look()
+    assert status_of(job)[0] == "running", "once may be an executor that is being replaced"
+    for _ in range(limits._LOOKS):
+        watch.look()
+    assert status_of(job) == ("cancelling", "over_size")
+
+
+def test_a_job_is_stopped_when_its_hold_is_used_up(world: World, job: str, yarn: Yarn) -> None:
+    yarn.has(job, "RUNNING")
+    world.sql("UPDATE job SET status = 'running', started_ms = %s WHERE job_id = %s", clock.now_ms(), job)
+    now = clock.now_ms()
+    world.container(job, None, now - 3_600_000, now, vcores=5)
+    watch.look()
+    assert status_of(job) == ("cancelling", "credit_exhausted")
+
+
+def test_an_application_that_yarn_forgot_leaves_the_job_lost(job: str, yarn: Yarn) -> None:
+    yarn.started_on = clock.now_ms()
+    watch.look()
+    assert status_of(job)[0] == "queued", "it may still be reading its store"
+    yarn.started_on = 0
+    watch.look()
+    assert status_of(job) == ("lost", "pool_failure")
+
+
+def test_an_application_of_an_ended_job_is_killed(world: World, job: str, yarn: Yarn) -> None:
+    world.end_job(job, clock.now_ms())
+    yarn.has(job, "RUNNING")
+    yarn.has("ee" * 16, "RUNNING")
+    watch.look()
+    assert yarn.killed == [f"application_{job}"], "others' applications are not ours to kill"
+
+
+def test_nothing_is_concluded_while_yarn_does_not_answer(job: str, yarn: Yarn) -> None:
+    yarn.away = True
+    with pytest.raises(ClusterUnavailable):
+        watch.look()
+    assert status_of(job)[0] == "queued"
+
+
+def test_what_nobody_submits_any_more_is_closed(
+    world: World, job: str, yarn: Yarn, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
+    world.sql("UPDATE job SET application_id = NULL WHERE job_id = %s", job)
+    world.sql("INSERT INTO job_status (job_id, at_ms, status) VALUES (%s, %s, 'queued')", job, clock.now_ms())
+    reconcile.run_pass()
+    assert status_of(job)[0] == "queued"
+    world.sql("UPDATE job_status SET at_ms = at_ms - 3600000")
+    reconcile.run_pass()
+    assert status_of(job) == ("failed", "pool_failure")
+
+
+def test_files_of_ended_jobs_are_withdrawn_after_a_while(
+    world: World, job: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
+    world.end_job(job, clock.now_ms())
+    reconcile.withdraw()
+    assert not world.one("SELECT withdrawn FROM job WHERE job_id = %s", job)
+    world.sql("UPDATE job SET ended_ms = ended_ms - 3600000 WHERE job_id = %s", job)
+    reconcile.withdraw()
+    assert world.one("SELECT withdrawn FROM job WHERE job_id = %s", job)
