@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airflow_server import Airflow, airflow_server
+from commands import market
 
 from market import settings
 
+pytest_plugins = ["ledger_fixtures"]
 GROUPS = {"database", "cluster", "browser"}
+# Airflow makes its home when it is imported: not in the home of whoever runs the tests.
+os.environ["AIRFLOW_HOME"] = str(settings.ROOT / ".market" / "test-airflow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not GROUPS & {mark.name for mark in item.iter_markers()}:
             item.add_marker(pytest.mark.unit)
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """Run Airflow's api-server with the market's plugin, on a PostgreSQL of its own."""
+    with airflow_server(tmp_path_factory.mktemp("airflow")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -41,18 +51,3 @@ def stack() -> Iterator[settings.Settings]:
         yield settings.load(state)
     finally:
         market("down", "--force")
-
-
-def market(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run a command of `./market`; raise with its output if it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "market.cli", *arguments],
-        cwd=settings.ROOT,
-        env={**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
-        capture_output=True,
-        text=True,
-        **options,  # type: ignore[call-overload]
-    )
-    if done.returncode:
-        raise RuntimeError(f"./market {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-    return done

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import servers
 from airflow.sdk import DAG
 from airflow.triggers.base import TaskSuccessEvent
+from ledger_world import World
 
 from market import looping, settings
 from market.looping import LoopTask, LoopTrigger, exclusively
@@ -76,16 +76,11 @@ def test_its_task_goes_to_the_triggerer_without_a_worker() -> None:
 
 
 @pytest.mark.database
-def test_the_work_of_one_name_is_done_by_one_at_a_time(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with servers.database(tmp_path_factory.mktemp("postgres")) as served:
-        served.migrate()
-        monkeypatch.setenv("MARKET_DATABASE_URL", served.url("market_app"))
-        with exclusively("roster") as first, exclusively("roster") as second, exclusively("meter") as other:
-            assert (first, second, other) == (True, False, True)
-        with exclusively("roster") as again:
-            assert again
+def test_the_work_of_one_name_is_done_by_one_at_a_time(world: World) -> None:
+    with exclusively("roster") as first, exclusively("roster") as second, exclusively("meter") as other:
+        assert (first, second, other) == (True, False, True)
+    with exclusively("roster") as again:
+        assert again
 
 
 @pytest.mark.parametrize("file", sorted((settings.ROOT / "dags").glob("*.py")), ids=lambda path: path.stem)

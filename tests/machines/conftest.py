@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import servers
-from ledger_world import World, make_template
+from ledger_world import World
 
 from market.accounts.member import Member
 from market.machines import registry
-
-
-@pytest.fixture(scope="session")
-def machine_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Database]:
-    with servers.database(tmp_path_factory.mktemp("postgres")) as served:
-        make_template(served)
-        yield served
 
 
 @dataclass
@@ -49,9 +40,6 @@ class Lenders:
 
 
 @pytest.fixture
-def lenders(machine_server: servers.Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lenders]:
-    monkeypatch.setenv("MARKET_DATABASE_URL", machine_server.url("market_app"))
-    world = World(machine_server)
+def lenders(world: World) -> Lenders:
     people = [Member(world.member(), f"user{n}", f"user{n}@example.org") for n in (1, 2)]
-    yield Lenders(world, *people)
-    world.close()
+    return Lenders(world, *people)

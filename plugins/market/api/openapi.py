@@ -15,7 +15,7 @@ from marshmallow import Schema
 
 from market.api.idempotency import HEADER
 from market.api.problems import MEDIA_TYPE
-from market.api.schemas import ProblemSchema
+from market.api.schemas.common import ProblemSchema
 
 _PARAMETER = re.compile(r"{(\w+)(:path)?}")
 _PAGE = {

@@ -60,7 +60,7 @@ def router() -> APIRouter:
 
 
 def described(
-    takes: SchemaType | None = None,
+    takes: SchemaType | str | None = None,
     gives: SchemaType | str | None = None,
     plural: str = "",
     refuses: Sequence[int] = (),
@@ -69,7 +69,7 @@ def described(
 ) -> dict[str, Any]:
     """Return what a route adds to the OpenAPI document, for its `openapi_extra`.
 
-    `gives` is a schema, or a media type for bytes; with `plural` it is a list of that schema under this name.
+    `takes` and `gives` are schemas, or media types for bytes; with `plural` it gives a list under this name.
     """
     return {
         "takes": takes,

@@ -7,6 +7,7 @@ import importlib
 import sys
 
 from market import settings
+from market.errors import MarketError
 from market.stack import setup
 from market.stack.shell import SetupError
 
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     try:
         chosen = _parser(arguments).parse_args(arguments)
         return _run(chosen)
-    except (SetupError, settings.SettingsError) as error:
+    except (SetupError, settings.SettingsError, MarketError) as error:
         print(f"market: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

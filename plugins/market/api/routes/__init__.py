@@ -1,5 +1,14 @@
 """The routes, grouped by noun. A route is three steps: load, call one function of the market, dump."""
 
-from market.api.routes import health, users
+from market.api.routes import credits, files, health, jobs, machines, price, settlements, users
 
-ROUTERS = (health.router, users.router)
+ROUTERS = (
+    users.router,
+    credits.router,
+    files.router,
+    jobs.router,
+    machines.router,
+    price.router,
+    settlements.router,
+    health.router,
+)

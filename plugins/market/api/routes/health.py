@@ -8,7 +8,7 @@ from fastapi import Request
 
 from market.api import health as parts
 from market.api import openapi, routing
-from market.api.schemas import HealthSchema
+from market.api.schemas.common import HealthSchema
 from market.errors import UnavailableError
 
 router = routing.router()

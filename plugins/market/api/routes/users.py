@@ -27,7 +27,7 @@ def _address(request: Request) -> str:
         RegistrationSchema, UserSchema, refuses=(409, 413, 422, 429), public=True
     ),
 )
-def register(
+def register_user(
     request: Request, body: Annotated[dict[str, Any], routing.body(RegistrationSchema)]
 ) -> dict[str, Any]:
     """Make a user, with a home in HDFS and the first credits."""

@@ -1,0 +1,72 @@
+"""Routes on a user's credits: the account, the statement, grants."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Request, Response
+
+from market.accounts import members
+from market.accounts.schemas import GrantSchema
+from market.api import idempotency, routing
+from market.api.caller import AdminCaller, Caller
+from market.api.routing import UserId
+from market.api.schemas.money import CreditsSchema, GrantedSchema, StatementSchema
+
+router = routing.router()
+
+
+@router.get(
+    "/users/{user_id}/credits",
+    tags=["credits"],
+    openapi_extra=routing.described(gives=CreditsSchema, refuses=(404,)),
+)
+def credits(member: Caller, user_id: UserId) -> dict[str, Any]:
+    """Return what a user has earned, spent and holds."""
+    from market.credits import summary
+
+    return routing.dumped(CreditsSchema, summary.summary(members.visible(member, user_id).user_id))
+
+
+@router.get(
+    "/users/{user_id}/statement",
+    tags=["credits"],
+    openapi_extra=routing.described(
+        gives=StatementSchema, refuses=(404, 422), query={"format": "json (default), csv or beancount"}
+    ),
+)
+def statement(request: Request, member: Caller, user_id: UserId) -> Any:
+    """Return every posting of a user's account, oldest first, with the balance after it."""
+    from market.credits import statement as statements
+
+    form = routing.choice(request, "format", ("json", "csv", "beancount"))
+    lines = statements.statement(members.visible(member, user_id).user_id)
+    if form == "csv":
+        return _text(statements.as_csv(lines), "text/csv")
+    if form == "beancount":
+        return _text(statements.as_beancount(lines), "text/plain")
+    return routing.dumped(StatementSchema, {"lines": lines, "total": len(lines)})
+
+
+@router.post(
+    "/users/{user_id}/grants",
+    status_code=201,
+    tags=["credits"],
+    openapi_extra=routing.described(GrantSchema, GrantedSchema, refuses=(403, 404, 409, 413, 422)),
+)
+def grant(
+    request: Request,
+    admin: AdminCaller,
+    user_id: UserId,
+    body: Annotated[dict[str, Any], routing.body(GrantSchema)],
+) -> dict[str, Any]:
+    """Give a user credits, with a reason; for administrators."""
+    from market.credits import grants
+
+    to = members.visible(admin, user_id)
+    key = request.headers.get(idempotency.HEADER)
+    return routing.dumped(GrantedSchema, grants.give(admin.user_id, to.user_id, **body, request_key=key))
+
+
+def _text(content: str, media_type: str) -> Response:
+    return Response(content, media_type=f"{media_type}; charset=utf-8")

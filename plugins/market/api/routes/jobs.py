@@ -1,0 +1,206 @@
+"""Routes on jobs: submit, look, cancel, and what a job leaves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+
+from market.accounts.member import Member
+from market.api import routing, streams
+from market.api.caller import Caller
+from market.api.routing import FilePath, JobId, Json
+from market.api.schemas import jobs as schemas
+from market.api.schemas.common import FilesSchema
+from market.jobs.schemas import ExtensionSchema, JobRequestSchema, JobSchema
+from market.paging import Page
+
+router = routing.router()
+
+_BYTES = "application/octet-stream"
+_MAX_OFFSET = 1 << 62
+
+
+@router.post(
+    "/jobs",
+    status_code=201,
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        takes=JobRequestSchema,
+        gives=schemas.SubmittedSchema,
+        refuses=(402, 413, 422, 429),
+        query={"dry_run": "true: answers 200 with the quote only, and nothing is written"},
+    ),
+)
+def submit_job(request: Request, member: Caller, body: Json) -> Any:
+    """Submit a job: hold what it may cost, and run it as soon as there is room."""
+    from market.jobs import service
+
+    dry = routing.flag(request, "dry_run")
+    answer = service.submit(member, body, dry_run=dry)
+    if dry:
+        return JSONResponse(routing.dumped(schemas.QuotedSchema, answer), status_code=200)
+    return routing.dumped(schemas.SubmittedSchema, answer)
+
+
+@router.get("/jobs", tags=["jobs"], openapi_extra=routing.described(gives=JobSchema, plural="jobs"))
+def list_jobs(
+    member: Caller,
+    page: Annotated[
+        Page,
+        routing.page(
+            "added_time", "start_time", "end_time", "job_name", "status", "machine_type", "core_num"
+        ),
+    ],
+) -> dict[str, Any]:
+    """List one's own jobs."""
+    from market.jobs import store
+
+    found = store.list_jobs(member, page)
+    return {"jobs": [_shown(job) for job in found.rows], "total": found.total}
+
+
+@router.get("/jobs/{job_id}", tags=["jobs"], openapi_extra=routing.described(gives=JobSchema, refuses=(404,)))
+def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """Return a job."""
+    return _shown(_owned(member, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    status_code=202,
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.JobStatusSchema, refuses=(404,)),
+)
+def cancel_job(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """Stop a job in any status; of an ended one nothing changes."""
+    from market.jobs import service
+
+    return routing.dumped(schemas.JobStatusSchema, service.cancel(member, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/extend",
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        takes=ExtensionSchema, gives=JobSchema, refuses=(402, 404, 409, 413, 422)
+    ),
+)
+def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
+    """Let an open job cost more or run longer, at its locked rate."""
+    from market.jobs import service
+
+    return routing.dumped(JobSchema, service.extend(member, job_id, body))
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    status_code=204,
+    tags=["jobs"],
+    openapi_extra=routing.described(refuses=(404, 409)),
+)
+def hide_job(member: Caller, job_id: JobId) -> Response:
+    """Take an ended job off one's list; its receipt stays."""
+    from market.jobs import service
+
+    service.hide(member, job_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/jobs/{job_id}/receipt",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.ReceiptSchema, refuses=(404,)),
+)
+def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """Return what a job cost so far, by container."""
+    from market import db
+    from market.credits import receipt as receipts
+
+    _owned(member, job_id)
+    with db.transaction() as cursor:
+        return routing.dumped(schemas.ReceiptSchema, receipts.receipt(cursor, job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/progress",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.ProgressSchema, refuses=(404,)),
+)
+def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """Return how far a running job is."""
+    from market.jobs import progress as progresses
+
+    return routing.dumped(schemas.ProgressSchema, progresses.progress(_owned(member, job_id)))
+
+
+@router.get(
+    "/jobs/{job_id}/results",
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        gives=FilesSchema, refuses=(404, 422), query={"format": "json, or zip for all files in one"}
+    ),
+)
+def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
+    """List a job's result files; before its end, what is there by now."""
+    from market.jobs import results
+
+    found = _owned(member, job_id)
+    if routing.choice(request, "format", ("json", "zip")) == "zip":
+        return streams.download(results.zip(found), f"{found.job_name}.zip")
+    return routing.dumped(FilesSchema, {"files": results.list_files(found)})
+
+
+@router.get(
+    "/jobs/{job_id}/results/{path:path}",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=_BYTES, refuses=(404, 422)),
+)
+def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
+    """Return a result file's bytes."""
+    from market.jobs import results
+
+    status, chunks = results.open_file(_owned(member, job_id), path)
+    return streams.download(chunks, path, status.size)
+
+
+@router.get(
+    "/jobs/{job_id}/logs",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.LogFilesSchema, refuses=(404,)),
+)
+def list_logs(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """List a job's log files."""
+    from market.jobs import logs
+
+    return routing.dumped(schemas.LogFilesSchema, {"files": logs.list_files(_owned(member, job_id))})
+
+
+@router.get(
+    "/jobs/{job_id}/logs/{container_id}/{file}",
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        gives="text/plain", refuses=(404, 422), query={"offset": "bytes to skip", "length": "bytes to return"}
+    ),
+)
+def get_log(request: Request, member: Caller, job_id: JobId, container_id: str, file: str) -> Response:
+    """Return a log file's bytes from an offset; past its end, nothing."""
+    from market.jobs import logs
+
+    found = _owned(member, job_id)
+    offset = routing.number(request, "offset", 0, 0, _MAX_OFFSET) or 0
+    length = routing.number(request, "length", None, 0, _MAX_OFFSET)
+    return streams.text(logs.read(found, container_id, file, offset, length))
+
+
+def _owned(member: Member, job_id: str) -> Any:
+    from market.jobs import store
+
+    return store.owned_job(member, job_id)
+
+
+def _shown(job: Any) -> dict[str, Any]:
+    from market.jobs import store
+
+    return routing.dumped(JobSchema, store.to_wire(job))

@@ -1,0 +1,1 @@
+"""What the routes answer with, as marshmallow schemas; what they take is with the part that takes it."""

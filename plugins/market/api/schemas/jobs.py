@@ -1,0 +1,101 @@
+"""Jobs as the routes show them."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from market.api.schemas.common import credit, identity, text, time_ms
+
+
+class QuoteSchema(Schema):
+    """What a job would cost."""
+
+    rate = credit()
+    credits_per_hour = credit("all containers together, at this rate")
+    hold = credit("the most that it may cost")
+
+
+class QuotedSchema(Schema):
+    """The answer to a dry run."""
+
+    quote = fields.Nested(QuoteSchema)
+
+
+class SubmittedSchema(Schema):
+    """The answer to a submission."""
+
+    status = text()
+    job_id = identity()
+    quote = fields.Nested(QuoteSchema)
+
+
+class JobStatusSchema(Schema):
+    """A job's status after a command."""
+
+    status = text()
+    job_id = identity()
+
+
+class LogFileSchema(Schema):
+    """A log file of a container."""
+
+    container_id = text()
+    role = fields.String(metadata={"enum": ["driver", "executor"]})
+    host = text("the machine's display name")
+    file = text()
+    size = fields.Integer(metadata={"description": "bytes"})
+
+
+class LogFilesSchema(Schema):
+    """A job's log files."""
+
+    files = fields.List(fields.Nested(LogFileSchema))
+
+
+class ReceiptLineSchema(Schema):
+    """What one container cost."""
+
+    container_id = text()
+    role = text()
+    host = text()
+    machine_id = identity(allow_none=True)
+    seconds = fields.Raw()
+    vcores = fields.Integer()
+    memory_mib = fields.Integer()
+    weight = credit()
+    amount = credit()
+    rounding = fields.Raw(metadata={"description": "micro-credits that were dropped"})
+    not_charged_because = text(allow_none=True)
+
+
+class ReceiptSchema(Schema):
+    """What a job cost; the amounts add up to the charge. `final` is false until the last capture."""
+
+    job_id = identity()
+    rate = credit()
+    charge = credit()
+    final = fields.Boolean()
+    containers = fields.List(fields.Nested(ReceiptLineSchema))
+
+
+class StageSchema(Schema):
+    """A stage that runs."""
+
+    stage_id = fields.Integer()
+    name = text()
+    status = text()
+    tasks_done = fields.Integer()
+    tasks_total = fields.Integer()
+
+
+class ProgressSchema(Schema):
+    """How far a running job is."""
+
+    status = text()
+    application_id = text(allow_none=True)
+    stages = fields.List(fields.Nested(StageSchema))
+    tasks_done = fields.Integer()
+    tasks_total = fields.Integer(metadata={"description": "of all Spark jobs that the program began"})
+    executors = fields.Integer(metadata={"description": "that are alive"})
+    cost = credit("used of the hold by now, also what is not captured yet")
+    updated_time = time_ms(attribute="updated_ms")

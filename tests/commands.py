@@ -1,0 +1,24 @@
+"""`./market` for tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from market import settings
+
+
+def market(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command of `./market`; raise with its output if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "market.cli", *arguments],
+        cwd=settings.ROOT,
+        env={**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        **options,  # type: ignore[call-overload]
+    )
+    if done.returncode:
+        raise RuntimeError(f"./market {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+    return done

@@ -1,0 +1,89 @@
+"""Members of a running market, and waiting for what they do."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import requests
+
+from market import settings
+from market.cli.rest import Rest
+
+T = TypeVar("T")
+ENDED = ("succeeded", "failed", "cancelled", "lost")
+
+
+def until(look: Callable[[], T], what: str, deadline_s: float = 180) -> T:
+    """Return the first answer that is true."""
+    limit = time.monotonic() + deadline_s
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > limit:
+            raise AssertionError(f"{what}: not within {deadline_s} s")
+        time.sleep(0.2)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A member who is logged in."""
+
+    username: str
+    user_id: str
+    password: str
+    rest: Rest
+
+    def put(self, path: str, text: str | bytes) -> None:
+        """Upload a file with this content."""
+        answer = self.send("PUT", f"/files/{path}", data=text.encode() if isinstance(text, str) else text)
+        assert answer.status_code == 201, answer.text
+
+    def send(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Send any request; the answer may be a refusal."""
+        return self.rest._session.request(
+            method, f"{self.rest.url}/market/api/v1{path}", timeout=60, **options
+        )
+
+    def submit(self, root: str, **fields: Any) -> str:
+        """Submit a small job and return its id."""
+        body = {"root_path": root, "core_num": 1, "machine_type": "cpu", "max_duration": 600} | fields
+        return str(self.rest.post("/jobs", body)["job_id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Return a job."""
+        found: dict[str, Any] = self.rest.get(f"/jobs/{job_id}")
+        return found
+
+    def ended(self, job_id: str, deadline_s: float = 240) -> dict[str, Any]:
+        """Return a job when it has ended."""
+        return until(
+            lambda: job if (job := self.job(job_id))["status"] in ENDED else None,
+            f"the end of {job_id}",
+            deadline_s,
+        )
+
+    def in_status(self, job_id: str, status: str, deadline_s: float = 120) -> None:
+        """Wait for a status."""
+        until(lambda: self.job(job_id)["status"] == status, f"{job_id} {status}", deadline_s)
+
+    def log(self, job_id: str, role: str = "driver", file: str = "stdout") -> str:
+        """Return a log file's text."""
+        for one in self.rest.get(f"/jobs/{job_id}/logs")["files"]:
+            if (one["role"], one["file"]) == (role, file):
+                return self.rest.text(f"/jobs/{job_id}/logs/{one['container_id']}/{file}")
+        return ""
+
+
+def person(stack: settings.Settings, name: str) -> Person:
+    """Register somebody new and log him in."""
+    username, password = f"{name}-{secrets.token_hex(3)}", secrets.token_hex(12)
+    market = Rest(stack.url("api"))
+    made = market.post(
+        "/users", {"username": username, "password": password, "email": f"{username}@example.org"}
+    )
+    return Person(username, made["user_id"], password, market.login(username, password))
