@@ -58,8 +58,8 @@ class Page:
     def entry(self, name: str) -> None:
         """Open a menu entry of Airflow, and look into its frame."""
         self.driver.switch_to.default_content()
-        if self.driver.current_url.startswith("data:") or "/auth/" in self.driver.current_url:
-            self.driver.get(self.url)
+        # From Airflow's first page: an entry that is open already would not load its page again.
+        self.driver.get(self.url)
         link = self.until(lambda: self._menu(name), f"the menu entry {name}")
         link.click()
         self.frame(name)
@@ -137,7 +137,12 @@ def chromium(*options: str) -> webdriver.Chrome:
     for option in (
         "--headless=new",
         "--no-sandbox",
+        "--disable-gpu",
         "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
         "--window-size=1400,1000",
         *options,
     ):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster.conftest import Person, person, until
+from people import Person, person, until
 
 from market import settings
 from market.cluster.clients import resource_manager

@@ -186,6 +186,7 @@ class NodeManager:
             "SPARK_LOCAL_IP": self._address,
             "JDK_JAVA_OPTIONS": options,
             "HADOOP_CONF_DIR": str(self._folder / "conf"),
+            "MALLOC_ARENA_MAX": "2",
             "MARKET_STACK": os.environ.get("MARKET_STACK", str(self._paths.state)),
             key: value,
         }

@@ -1,0 +1,55 @@
+"""A running market with two lent machines, a lender and a buyer; shared by all tests of the cluster."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+from people import Person, person
+
+from market import settings
+from market.cli import demo
+
+
+@pytest.fixture(scope="session")
+def lender(stack: settings.Settings) -> Person:
+    return person(stack, "lender")
+
+
+@pytest.fixture(scope="session")
+def buyer(stack: settings.Settings) -> Person:
+    return person(stack, "buyer")
+
+
+@pytest.fixture(scope="session")
+def stranger(stack: settings.Settings) -> Person:
+    return person(stack, "stranger")
+
+
+@pytest.fixture(scope="session")
+def machines(stack: settings.Settings, lender: Person) -> Iterator[list[dict[str, Any]]]:
+    """Lend two machines of different sizes through the agent, as the demo does."""
+    file = stack.paths.secrets / "test_lender"
+    file.write_text(lender.password)
+    file.chmod(0o600)
+    demo.lend(stack, lender.rest, lender.username, file)
+    return lender.rest.get("/machines", limit=200)["machines"]
+
+
+@pytest.fixture(scope="session")
+def admin(stack: settings.Settings) -> requests.Session:
+    """Speak to Airflow's own API as the administrator."""
+    session = requests.Session()
+    login = {"username": stack.service.admin, "password": stack.secret("admin_password")}
+    answer = session.post(f"{stack.url('api')}/auth/token", json=login, timeout=30)
+    session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    return session
+
+
+@pytest.fixture
+def program() -> Callable[[str], str]:
+    """Return a text without the indentation that it has in a test."""
+    return lambda text: textwrap.dedent(text).lstrip()
