@@ -30,6 +30,10 @@ class Step:
     inputs: Callable[[], Iterable[bytes]]
     run: Callable[[], None]
     needed: Callable[[], bool] = field(default=lambda: False)
+    undoes: tuple[str, ...] = ()  # steps that are no longer done after this one
+
+
+ENVIRONMENT, TEST_ENVIRONMENT = "airflow-env", "airflow-env-test"
 
 
 def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
@@ -44,11 +48,12 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             lambda: _tools(paths),
         ),
         Step(
-            "airflow-env-test" if for_tests else "airflow-env",
+            TEST_ENVIRONMENT if for_tests else ENVIRONMENT,
             "Airflow's environment" + (" with the test tools" if for_tests else ""),
             lambda: [lock.read_bytes() for lock in locks],
             lambda: _environment(paths, paths.airflow_env, locks),
             lambda: not (paths.airflow_env / "bin" / "airflow").exists(),
+            undoes=(ENVIRONMENT if for_tests else TEST_ENVIRONMENT,),
         ),
         *machine_steps(paths),
     ]

@@ -18,7 +18,7 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from market import settings
-from market.stack.installs import Step, steps
+from market.stack.installs import TEST_ENVIRONMENT, Step, steps
 from market.stack.shell import SetupError, command
 
 _GIB = 1024**3
@@ -33,7 +33,7 @@ def run(paths: settings.Paths, for_tests: bool = False) -> bool:
     paths.installs.mkdir(exist_ok=True)
     with _exclusively(paths.installs / "setup.lock"):
         _system(_packages(for_tests))
-        todo = [step for step in steps(paths, for_tests) if not _done(paths, step)]
+        todo = [step for step in _wanted(paths, for_tests) if not _done(paths, step)]
         if not todo:
             return False
         free = shutil.disk_usage(paths.installs).free
@@ -44,11 +44,23 @@ def run(paths: settings.Paths, for_tests: bool = False) -> bool:
             )
         for number, step in enumerate(todo, 1):
             print(f"setup {number}/{len(todo)}: {step.title}", file=sys.stderr, flush=True)
+            for name in step.undoes:
+                _stamp(paths, name).unlink(missing_ok=True)
             step.run()
-            stamp = _stamp(paths, step)
+            stamp = _stamp(paths, step.name)
             stamp.parent.mkdir(exist_ok=True)
             stamp.write_text(_digest(step))
     return True
+
+
+def _wanted(paths: settings.Paths, for_tests: bool) -> list[Step]:
+    """Return the steps; an environment with the test tools serves for everything.
+
+    To trade it for the one without would take the tools away from tests that run, which start stacks.
+    """
+    with_tools = steps(paths, for_tests=True)
+    equipped = all(_done(paths, step) for step in with_tools if step.name == TEST_ENVIRONMENT)
+    return with_tools if for_tests or equipped else steps(paths)
 
 
 def _digest(step: Step) -> str:
@@ -58,12 +70,12 @@ def _digest(step: Step) -> str:
     return digest.hexdigest()
 
 
-def _stamp(paths: settings.Paths, step: Step) -> Path:
-    return paths.installs / "stamps" / step.name
+def _stamp(paths: settings.Paths, name: str) -> Path:
+    return paths.installs / "stamps" / name
 
 
 def _done(paths: settings.Paths, step: Step) -> bool:
-    stamp = _stamp(paths, step)
+    stamp = _stamp(paths, step.name)
     return stamp.exists() and stamp.read_text() == _digest(step) and not step.needed()
 
 
