@@ -114,7 +114,7 @@ def test_another_s_job_is_as_if_it_were_not_there(
 
 
 SHOW = """
-    import json, os, sys
+    import json, os, re, sys
     from pyspark.sql import SparkSession
     names = ("MARKET_JOB_ID", "MARKET_INPUT", "MARKET_OUTPUT")
     def seen(_):
@@ -122,7 +122,8 @@ SHOW = """
     spark = SparkSession.builder.getOrCreate()
     executor = spark.sparkContext.parallelize([0], 1).map(seen).first()
     import util
-    read = spark.read.text(os.environ["MARKET_INPUT"] + "/data.txt").first().value
+    place = re.sub(r"([][{}*?\\\\])", r"\\\\\\1", os.environ["MARKET_INPUT"])  # to Spark these are patterns
+    read = spark.read.text(place + "/data.txt").first().value
     print(json.dumps({"argv": sys.argv, "driver": seen(0), "executor": executor, "util": util.word,
                       "read": read, "name": __name__, "output": os.environ["MARKET_OUTPUT"]}))
     spark.createDataFrame([("x",)], ["a"]).write.parquet(os.environ["MARKET_OUTPUT"])

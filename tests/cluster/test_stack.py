@@ -65,7 +65,7 @@ def test_hadoop_s_servers_are_small(stack: settings.Settings, machines: list[dic
     assert set(sizes) == set(_DAEMONS)
     six = sum(sum(sorted(found)[:2]) for found in sizes.values())  # of the machines two, as in the demo
     print({name: [size >> 20 for size in found] for name, found in sizes.items()}, six >> 20)
-    assert six < 1.1 * 2**30
+    assert six < 1.1e9
 
 
 def test_the_pages_of_hdfs_and_yarn_work(stack: settings.Settings) -> None:

@@ -114,7 +114,7 @@ def mortal(furnished: servers.Database, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def _forget_connections() -> None:
     while db._idle:
-        db._idle.pop().close()
+        db._idle.pop()[1].close()
     PLAN.count, PLAN.dies_at = 0, -1
 
 

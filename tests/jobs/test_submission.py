@@ -49,11 +49,17 @@ def test_parameters_come_through_with_their_places_filled() -> None:
 
 
 @pytest.mark.parametrize("name", ["root_path", "entry_file"])
-def test_addresses_hold_no_sign_with_a_meaning(name: str) -> None:
+def test_spark_is_told_of_plain_addresses_only(name: str) -> None:
     odd = ODD.replace("/", "") + ".py"
     place = arguments(**{name: odd})["files"]
     path = place.removeprefix("hdfs://").split("/", 1)[1]
-    assert not set(path) & set(' ,#*?[]{}"`$\\')
+    assert path.isascii()
+    assert not set(path) & set(' ,#%*?[]{}"`$\\')
+    assert path.endswith(".py")
+
+
+def test_files_with_plain_names_stay_where_they_are() -> None:
+    assert arguments()["files"].endswith("/user/alice/digits/main.py")
 
 
 def test_a_jar_runs_through_its_runner_with_its_libraries_beside_it() -> None:

@@ -18,9 +18,8 @@ from market import settings
 from market.cluster.clients import hdfs, resource_manager
 from market.cluster.resourcemanager import App
 from market.errors import MarketError
-from market.jobs import kill, paths, status, store, submission_lock
+from market.jobs import kill, paths, status, store, submission, submission_lock
 from market.jobs.spec import JobSpec
-from market.jobs.submission import arguments
 from market.jobs.trigger import JobTrigger
 
 _CONNECTION = "market_yarn"
@@ -38,11 +37,12 @@ class MarketSparkSubmit(SparkSubmitOperator):
             conn_id=_CONNECTION,
             durable=True,
             yarn_track_via_rm_api=True,
-            **arguments(job_id, username, spec),
+            **submission.arguments(job_id, username, spec),
             **options,
         )
         self.job_id = job_id
         self.username = username
+        self.program_files = submission.files(job_id, username, spec)
 
     def execute(self, context: Context) -> None:
         """Submit the job, or find what an earlier try submitted, and defer until it has ended."""
@@ -92,6 +92,11 @@ class MarketSparkSubmit(SparkSubmitOperator):
         files.mkdirs(folder, permission="700")
         files.set_owner(folder, self.username, self.username)
         files.set_quota(folder, limits.home_quota_names, limits.home_quota_mib * _MIB)
+        own = files.as_user(self.username)
+        for source, place in self.program_files:
+            if place != source:
+                own.mkdirs(place.rsplit("/", 1)[0], permission="700")
+                own.create(place, own.open(source))
 
     def get_job_status(self, external_id: Any, context: Context) -> str:
         """Return the state of what an earlier try submitted: always one that is waited for.
@@ -141,4 +146,8 @@ def _environment() -> dict[str, str]:
     Not in it: Airflow's secrets, and PYTHONPATH, which Spark would hand on to the job.
     """
     kept = ("PATH", "HOME", "LANG", "TZ", "JAVA_HOME", "HADOOP_CONF_DIR", "HADOOP_USER_NAME", "MARKET_STACK")
-    return {name: value for name, value in os.environ.items() if name in kept or name.startswith("SPARK_")}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or name.startswith(("SPARK_", "PYSPARK_"))
+    }

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
-from urllib.parse import quote
 
 from market import settings
 from market.accounts import homes
@@ -27,21 +27,21 @@ STAGING = "/market/staging"
 # and <LOG_DIR> stand for other things. Two quotes between two characters are nothing to the shell.
 _SHELL = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "\\$", "`": "\\`"})
 _YARN = {"{{": '{""{', "}}": '}""}', "<CPS>": '<""CPS>', "<LOG_DIR>": '<""LOG_DIR>'}
-# Spark looks for files whose names fit a pattern: a name's own signs are marked as such.
-_GLOB = str.maketrans({sign: "\\" + sign for sign in "*?[]{}\\"})
+# Addresses that mean the same to all of Spark: it decodes others more often than it encodes them, splits them
+# at commas and takes them for patterns. Files with other names are copied to a plain one.
+_PLAIN = re.compile(r"[A-Za-z0-9_./@=+~-]+")
+_SUFFIX = re.compile(r"(\.tar)?\.[A-Za-z0-9]+\Z")
 
 
 def arguments(job_id: str, username: str, spec: JobSpec) -> dict[str, Any]:
     """Return the arguments of SparkSubmitOperator for a job."""
     loaded = settings.load()
     root = paths.below(homes.path(username), spec.root_path)
-    places = [_address(loaded, f"{root}/{name}") for name in (*spec.libs, *spec.archives, spec.entry_file)]
+    places = [loaded.hdfs_uri + place for _, place in files(job_id, username, spec)]
     libs, archives, entry = places[: len(spec.libs)], places[len(spec.libs) : -1], places[-1]
     jars = [place for place, name in zip(libs, spec.libs, strict=True) if name.lower().endswith(".jar")]
     python = [place for place in libs if place not in jars]
-    call = encoded(
-        spec.entry_file.rsplit("/", 1)[-1], spec.main_class or "", *_params(loaded, job_id, root, spec)
-    )
+    call = encoded(entry.rsplit("/", 1)[-1], spec.main_class or "", *_params(loaded, job_id, root, spec))
     program: dict[str, Any] = {
         "application": loaded.hdfs_uri + PYTHON_RUNNER,
         "files": entry,
@@ -67,6 +67,24 @@ def arguments(job_id: str, username: str, spec: JobSpec) -> dict[str, Any]:
         "driver_memory": f"{spec.driver_memory}m",
         "conf": {**spec.spark_conf, **_conf(loaded, job_id, root, spec)},
     }
+
+
+def files(job_id: str, username: str, spec: JobSpec) -> list[tuple[str, str]]:
+    """Return the files of a program, its own last: (where it lies, where Spark is told that it lies).
+
+    Where the two differ it must be copied before.
+    """
+    root = paths.below(homes.path(username), spec.root_path)
+    found = []
+    for number, name in enumerate((*spec.libs, *spec.archives, spec.entry_file)):
+        source, base = f"{root}/{name}", name.rsplit("/", 1)[-1]
+        if _PLAIN.fullmatch(source):
+            found.append((source, source))
+            continue
+        suffix = _SUFFIX.search(base)
+        plain = base if _PLAIN.fullmatch(base) else f"file{suffix.group() if suffix else ''}"
+        found.append((source, f"{paths.job_folder(job_id)}/program/{number}/{plain}"))
+    return found
 
 
 def _conf(loaded: Settings, job_id: str, root: str, spec: JobSpec) -> dict[str, str]:
@@ -123,8 +141,3 @@ def for_shell(value: str) -> str:
 
 def _base64(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _address(loaded: Settings, path: str) -> str:
-    """Return a file's address as an element of one of Spark's lists."""
-    return loaded.hdfs_uri + quote(path.translate(_GLOB), safe="/")

@@ -13,19 +13,10 @@ from market.machines import guard, node_config
 from market.machines.node_config import Files, Ports
 from market.machines.sandbox import Sandbox, sandbox
 from market.settings import Paths
+from market.stack.java import HADOOP_SERVER
 
 _MAIN = "org.apache.hadoop.yarn.server.nodemanager.NodeManager"
-_JAVA = [
-    "-Xmx64m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-Xss512k",
-    "-XX:MaxMetaspaceSize=128m",
-    "-XX:ReservedCodeCacheSize=48m",
-    "-XX:+ExitOnOutOfMemoryError",
-    # Without this Java 17 keeps Guice from working.
-    "--add-opens=java.base/java.lang=ALL-UNNAMED",
-]
+_HEAP_MIB = 64
 _LOG4J = """\
 log4j.rootLogger=INFO, console
 log4j.appender.console=org.apache.log4j.ConsoleAppender
@@ -75,7 +66,8 @@ class NodeManager:
         self.sweep()
         self._prepare(node_config.local_files(shared, self._address, ports, self._work, self._path))
         hadoop = self._paths.hadoop
-        words = [str(Path(self._java_home) / "bin" / "java"), *_JAVA, *self._own_archive()]
+        words = [str(Path(self._java_home) / "bin" / "java"), f"-Xmx{_HEAP_MIB}m", *HADOOP_SERVER]
+        words += self._own_archive()
         words += [f"-Djava.io.tmpdir={self._work / 'tmp'}"]
         words += ["-cp", f"{self._folder / 'conf'}:{hadoop}/classes:{hadoop}/jars/*", _MAIN]
         self._shorten_log()

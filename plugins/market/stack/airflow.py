@@ -6,6 +6,7 @@ import json
 import os
 
 from market.settings import Settings
+from market.stack.spark import PYSPARK_ARCHIVE
 
 YARN_CONNECTION = "market_yarn"
 
@@ -69,6 +70,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "dag_processor": {
             "dag_bundle_config_list": json.dumps(bundles),
             # A job's file never changes, and the bundle itself says when there is a new one.
+            "dag_bundle_storage_path": str(paths.state / "airflow" / "bundles"),
             "bundle_refresh_check_interval": "1",
             "min_file_process_interval": "3600",
             "parsing_processes": "2",
@@ -113,5 +115,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "HADOOP_CONF_DIR": str(paths.hadoop_conf),
         "HADOOP_USER_NAME": settings.service.account,
         "SPARK_LOCAL_IP": settings.bind,
-        "SPARK_SUBMIT_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m",
+        "SPARK_SUBMIT_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m -XX:-UsePerfData "
+        f"-Djava.io.tmpdir={paths.run}",
+        # Without this Spark uploads its own archive of sources for every job: see installs.py.
+        "PYSPARK_ARCHIVES_PATH": f"{settings.hdfs_uri}{PYSPARK_ARCHIVE}",
     }

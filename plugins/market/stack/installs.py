@@ -52,7 +52,7 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             "Airflow's environment" + (" with the test tools" if for_tests else ""),
             lambda: [lock.read_bytes() for lock in locks],
             lambda: _environment(paths, paths.airflow_env, locks),
-            lambda: not (paths.airflow_env / "bin" / "airflow").exists(),
+            lambda: not (paths.airflow_env / "bin" / ("pytest" if for_tests else "airflow")).exists(),
             undoes=(ENVIRONMENT if for_tests else TEST_ENVIRONMENT,),
         ),
         *machine_steps(paths),
@@ -146,7 +146,9 @@ def _archive(paths: Paths, spark: Path, site: Path) -> None:
     shutil.rmtree(work / "pyspark" / "python", ignore_errors=True)
     shutil.copytree(spark.parent / "py4j", work / "py4j", ignore=skipped)
     shutil.copy(site, work)
-    command([python, "-m", "compileall", "-q", "-b", str(work)], "compileall")
+    # In error messages the files stand with their place in the archive, not in this folder.
+    names = ["-s", str(work), "-p", "pyspark.zip"]
+    command([python, "-m", "compileall", "-q", "-b", *names, str(work)], "compileall")
     target = paths.runtime / "pyspark.zip"
     with zipfile.ZipFile(target.with_suffix(".zip.new"), "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(work.rglob("*")):

@@ -9,20 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from market.settings import Settings
+from market.stack.java import HADOOP_SERVER, SPARK_SERVER
 
 Check = Callable[[Settings], str]  # what is wrong, in words; empty when all is well
 
 _TIMEOUT_S = 5
-# Without these Java 17 keeps Guice in the NodeManager and the ResourceManager from working.
-_OPENS = ["--add-opens=java.base/java.lang=ALL-UNNAMED"]
-_SMALL = [
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-Xss512k",
-    "-XX:MaxMetaspaceSize=128m",
-    "-XX:ReservedCodeCacheSize=48m",
-    "-XX:+ExitOnOutOfMemoryError",  # the supervisor starts it again; a daemon without memory only hangs
-]
 
 
 @dataclass(frozen=True)
@@ -47,7 +38,7 @@ def java(heap_mib: int, main: str) -> Callable[[Settings], list[str]]:
         path = f"{settings.paths.hadoop_conf}:{hadoop}/classes:{hadoop}/jars/*"
         # Jetty unpacks the web pages into the temporary folder: ours, so that nothing lies outside.
         scratch = f"-Djava.io.tmpdir={settings.paths.run}"
-        return ["java", f"-Xmx{heap_mib}m", *_SMALL, *_OPENS, scratch, "-cp", path, main]
+        return ["java", f"-Xmx{heap_mib}m", *HADOOP_SERVER, scratch, "-cp", path, main]
 
     return command
 
@@ -160,10 +151,9 @@ def _spark_history(settings: Settings) -> list[str]:
     }
     given = [f"-D{name}={value}" for name, value in options.items()]
     path = f"{settings.paths.conf / 'spark'}:{settings.paths.hadoop_conf}:{settings.paths.runtime}/jars/*"
-    small = [option for option in _SMALL if "Metaspace" not in option]
     main = "org.apache.spark.deploy.history.HistoryServer"
     scratch = f"-Djava.io.tmpdir={settings.paths.run}"
-    return ["java", "-Xmx192m", *small, scratch, *given, "-cp", path, main]
+    return ["java", "-Xmx192m", *SPARK_SERVER, scratch, *given, "-cp", path, main]
 
 
 def _spark_history_environment(settings: Settings) -> dict[str, str]:

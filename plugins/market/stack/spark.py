@@ -5,7 +5,7 @@ from __future__ import annotations
 from market.settings import Settings
 
 # Small machines: the compiler's first tier and the collector without threads start fastest.
-_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xss512k"
+_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xss512k -XX:-UsePerfData"
 PYSPARK_ARCHIVE = "/market/lib/pyspark.zip"
 
 
@@ -21,7 +21,6 @@ def write(settings: Settings) -> None:
 def defaults(settings: Settings) -> dict[str, str]:
     """Return the options of every job."""
     runtime = settings.paths.runtime
-    archive = f"{settings.hdfs_uri}{PYSPARK_ARCHIVE}"
     return {
         "spark.master": "yarn",
         "spark.submit.deployMode": "cluster",
@@ -31,8 +30,6 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.yarn.config.replacementPath": "{{MARKET_RUNTIME}}",
         "spark.driver.extraClassPath": f"{runtime}/jars/*",
         "spark.executor.extraClassPath": f"{runtime}/jars/*",
-        "spark.yarn.appMasterEnv.PYSPARK_ARCHIVES_PATH": archive,
-        "spark.executorEnv.PYSPARK_ARCHIVES_PATH": archive,
         "spark.driver.extraJavaOptions": _JVM,
         "spark.executor.extraJavaOptions": _JVM,
         "spark.yarn.am.waitTime": "300s",
