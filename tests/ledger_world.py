@@ -26,6 +26,8 @@ SPEC = (
 
 def make_template(server: servers.Database) -> None:
     """Migrate once; each world starts as a copy."""
+    # No test pulls the plug: what was committed need not reach the disk before the next statement.
+    _administer(server, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
     server.migrate()
     _administer(server, f"CREATE DATABASE {_TEMPLATE} TEMPLATE {migrate.DATABASE} OWNER {migrate.OWNER}")
 
@@ -104,10 +106,10 @@ class World:
         machine_id = f"{self.names:032x}"
         self.sql(
             "INSERT INTO machine (machine_id, user_id, machine_type, display_name, ip_address, service_port,"
-            " core_count, memory_mib, time_period_s, state, created_ms, lease_end_ms)"
-            " VALUES (%s, %s, %s, %s, %s, 8041, %s, 8192, 86400, 'active', %s, %s)",
+            " core_count, memory_mib, time_period_s, state, created_ms, lease_end_ms, verified_ms)"
+            " VALUES (%s, %s, %s, %s, %s, 8041, %s, 8192, 86400, 'active', %s, %s, %s)",
             *(machine_id, owner, "cpu" if owner else "pool", f"m{self.names}", f"10.0.0.{self.names}"),
-            *(cores, T0, T0 + 86_400_000),
+            *(cores, T0, T0 + 86_400_000, T0),
         )
         return machine_id
 

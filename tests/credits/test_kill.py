@@ -14,15 +14,17 @@ from ledger_world import MINUTE, T0, World
 from psycopg2.extras import NamedTupleCursor
 
 from market import db
+from market.credits import settlement
 from market.credits.settlement import settle
 
 pytestmark = pytest.mark.database
 
 UNTIL = T0 + 15 * MINUTE  # three intervals
 SEED = 20_261_124
-# A sample of all points; MARKET_KILL_POINTS=1000 takes every one.
-POINTS = int(os.environ.get("MARKET_KILL_POINTS", "32"))
-INNER_POINTS = int(os.environ.get("MARKET_KILL_POINTS", "20"))
+JOBS = 64
+# A sample of all points; MARKET_KILL_POINTS=10000 takes every one.
+POINTS = int(os.environ.get("MARKET_KILL_POINTS", "120"))
+INNER_POINTS = int(os.environ.get("MARKET_KILL_POINTS", "80"))
 _TEMPLATE = "killed_template"
 _TABLES = (
     *("settlement", "settlement_step", "usage_line", "final_job", "uptime_line", "demand_line", "rate_tick"),
@@ -78,8 +80,8 @@ def furnished(ledger_server: servers.Database) -> servers.Database:
     for second in range(0, 900, 30):
         world.demand(T0 + second * 1000, total=12, used=chance.randrange(12), pending=chance.randrange(8))
     kinds = ("finished", "killed", "node_lost", "preempted", "drained")
-    for number in range(24):
-        job = world.job(chance.choice(buyers), hold_ucr=chance.choice((2_000, 100_000, 500_000)))
+    for number in range(JOBS):
+        job = world.job(chance.choice(buyers), hold_ucr=chance.choice((2_000, 100_000, 300_000)))
         end = T0 + chance.randrange(2, 17) * MINUTE + chance.randrange(1000)
         for container in range(3):
             start = T0 + chance.randrange(MINUTE)
@@ -98,15 +100,16 @@ def furnished(ledger_server: servers.Database) -> servers.Database:
 def mortal(furnished: servers.Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[servers.Database]:
     monkeypatch.setenv("MARKET_DATABASE_URL", furnished.url("market_app"))
 
-    def connect() -> Any:
+    def connect(url: str) -> Any:
         return psycopg2.connect(
-            furnished.url("market_app"),
+            url,
             connection_factory=MortalConnection,
             cursor_factory=MortalCursor,
             options="-c search_path=market -c timezone=UTC",
         )
 
-    monkeypatch.setattr(db, "connect", connect)
+    monkeypatch.setattr(db, "_connect", connect)
+    monkeypatch.setattr(settlement, "_CHUNK", 20)  # several transactions for the captures of an interval
     _forget_connections()
     yield furnished
     _forget_connections()
@@ -131,6 +134,7 @@ def test_a_settlement_killed_at_any_statement_ends_the_same(mortal: servers.Data
     world = World(mortal, template=_TEMPLATE)
     expected, points = _expected(world), PLAN.count
     world.close()
+    assert points > 150, "before and after each statement and each COMMIT"
     chosen = random.Random(SEED).sample(range(points), min(points, POINTS))
     for point in chosen:
         _forget_connections()

@@ -33,6 +33,24 @@ def test_a_job_pays_the_owners_of_its_machines(world: World) -> None:
     assert world.violations() == []
 
 
+def test_more_jobs_than_one_transaction_captures_are_all_charged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "_CHUNK", 2)
+    buyer, machine = world.member(), world.machine(world.member())
+    jobs = [world.job(buyer, hold_ucr=100_000) for _ in range(7)]
+    for job in jobs:
+        world.container(job, machine, T0, T0 + 3 * MINUTE)
+        world.end_job(job, T0 + 3 * MINUTE)
+    world.mark(T0 + HOUR)
+
+    settle(T0 + 5 * MINUTE)
+
+    assert {world.hold(job).captured_ucr for job in jobs} == {CORE_HOUR // 20}
+    assert not any(world.hold(job).open for job in jobs)
+    assert world.violations() == []
+
+
 def test_the_charge_does_not_depend_on_how_time_was_cut(world: World) -> None:
     buyer, lender = world.member(), world.member()
     machine = world.machine(lender)
@@ -176,6 +194,34 @@ def test_a_job_that_never_had_an_application_gets_all_back(world: World) -> None
 
     assert world.balances(buyer).available_ucr == 15_000_000
     assert not world.hold(job).open
+
+
+@pytest.mark.parametrize("expires", [None, 8 * MINUTE], ids=["ten minutes after its end", "at its expiry"])
+def test_a_hold_whose_usage_stays_unknown_is_given_back(world: World, expires: int | None) -> None:
+    """It has an application, the ResourceManager forgot that, and the meter never saw it."""
+    buyer = world.member()
+    job = world.job(buyer)
+    world.sql("DELETE FROM application_usage")
+    if expires is not None:
+        world.sql("UPDATE hold SET expires_ms = %s", T0 + expires)
+    world.end_job(job, T0 + MINUTE, reason_code="pool_failure")
+    world.mark(T0 + HOUR)
+
+    settle(T0 + 5 * MINUTE)
+    assert world.hold(job).open
+    settle(T0 + (10 if expires else 15) * MINUTE)
+
+    assert not world.hold(job).open
+    assert world.balances(buyer).available_ucr == 15_000_000
+    assert world.violations() == []
+
+
+def test_a_hold_of_an_open_job_stays_whatever_the_time(world: World) -> None:
+    job = world.job(world.member())
+    world.sql("UPDATE hold SET expires_ms = taken_ms + 1")
+    world.mark(T0 + HOUR)
+    settle(T0 + 30 * MINUTE)
+    assert world.hold(job).open
 
 
 def test_the_rest_comes_back_only_when_the_usage_is_final(world: World) -> None:

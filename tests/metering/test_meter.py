@@ -198,6 +198,32 @@ def test_presence_is_that_of_active_machines_and_has_gaps(world: World, rm: Fake
     assert [(row.a, row.b) for row in stretches] == [(0, 4_000), (60_000, 62_000)]
 
 
+def test_presence_begins_with_the_first_good_measurement(world: World, rm: FakeResourceManager) -> None:
+    machine(world, rm)
+    world.sql("UPDATE machine SET verified_ms = NULL")
+    poll(rm, T0)
+    assert world.sql("SELECT * FROM machine_presence") == []
+    world.sql("UPDATE machine SET verified_ms = %s", T0 + 1_000)
+    poll(rm, T0 + 2_000)
+    assert world.one("SELECT from_ms FROM machine_presence") == T0 + 2_000
+
+
+def test_a_canary_is_nobody_s_job_and_raises_no_alert(
+    world: World, rm: FakeResourceManager, job: str
+) -> None:
+    lent = machine(world, rm)
+    world.sql(
+        "INSERT INTO verification (verification_id, machine_id, core_count, started_ms)"
+        " SELECT repeat('c', 32), machine_id, 1, %s FROM machine",
+        T0,
+    )
+    rm.change(user="spark", tags=("canary-" + "c" * 32,))
+    rm.start(2, lent, T0)
+    poll(rm, T0 + 2_000)
+    assert world.sql("SELECT * FROM alert") == []
+    assert containers(world) == {}
+
+
 @pytest.mark.parametrize("stranger", ["another's tag", "no tag"])
 def test_an_application_without_a_job_of_its_user_raises_one_alert(
     world: World, rm: FakeResourceManager, job: str, stranger: str

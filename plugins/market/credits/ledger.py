@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg2
 
+from market.credits.tariff import Factors
 from market.db import Cursor
 from market.errors import ConflictError, NotEnoughCreditError, NotFoundError
 
@@ -53,7 +54,14 @@ class Hold:
     captured_ucr: int
     released_ucr: int
     rate_micro: int
+    weight_micro: int
+    gib_weight_micro: int
     open: bool
+
+    @property
+    def factors(self) -> Factors:
+        """What its containers are priced with, whatever the tariff says by now."""
+        return Factors(self.rate_micro, self.weight_micro, self.gib_weight_micro)
 
     @property
     def remaining_ucr(self) -> int:
@@ -117,8 +125,8 @@ def release_hold(cursor: Cursor, job_id: str, key: str, at_ms: int | None = None
 def hold_of(cursor: Cursor, job_id: str) -> Hold | None:
     """Return the hold of a job, None if it has none."""
     cursor.execute(
-        "SELECT job_id, user_id, amount_ucr, captured_ucr, released_ucr, rate_micro,"
-        " closed_ms IS NULL AS open FROM hold WHERE job_id = %s",
+        "SELECT job_id, user_id, amount_ucr, captured_ucr, released_ucr, rate_micro, weight_micro,"
+        " gib_weight_micro, closed_ms IS NULL AS open FROM hold WHERE job_id = %s",
         [job_id],
     )
     row = cursor.fetchone()

@@ -19,6 +19,15 @@ _MIB_PER_GIB = 1024
 
 
 @dataclass(frozen=True)
+class Factors:
+    """What a price is made of, each times 10^6; locked with a job's hold."""
+
+    rate_micro: int
+    weight_micro: int
+    gib_weight_micro: int
+
+
+@dataclass(frozen=True)
 class Quote:
     """What a job of a certain size costs; the three factors are locked with the hold."""
 
@@ -50,6 +59,30 @@ def quote(
     charges down: a job that stays in its size and time is never short of the rounding.
     Raises BadInputError for a machine type that the tariff lacks.
     """
+    factors = Factors(rate_micro, *_weights(machine_type))
+    return quote_at(factors, containers, max_duration_s, max_credits_ucr)
+
+
+def quote_at(
+    factors: Factors,
+    containers: Iterable[tuple[int, int]],
+    max_duration_s: int,
+    max_credits_ucr: int | None,
+) -> Quote:
+    """Return the same with the factors that a hold has locked, whatever the tariff says by now."""
+    sizes = list(containers)
+    locked = (factors.rate_micro, factors.weight_micro, factors.gib_weight_micro)
+    total = sum(_product(*locked, *size) for size in sizes)
+    most = _ceiling(total * max_duration_s * 1000)
+    return Quote(
+        *locked,
+        credits_per_hour_ucr=_ceiling(total * _MS_PER_HOUR),
+        hold_ucr=most if max_credits_ucr is None else min(most, max_credits_ucr),
+    )
+
+
+def _weights(machine_type: str) -> tuple[int, int]:
+    """Return the weights of a core and of a GiB for a machine type."""
     loaded = settings.load()
     try:
         weight = loaded.types[machine_type].weight_micro
@@ -58,17 +91,7 @@ def quote(
         raise BadInputError(
             {"machine_type": [f"There is no machine type {machine_type!r}; there are: {known}."]}
         ) from None
-    gib_weight = loaded.credits.micro("gib_weight")
-    sizes = list(containers)
-    total = sum(_product(rate_micro, weight, gib_weight, *size) for size in sizes)
-    most = _ceiling(total * max_duration_s * 1000)
-    return Quote(
-        rate_micro=rate_micro,
-        weight_micro=weight,
-        gib_weight_micro=gib_weight,
-        credits_per_hour_ucr=_ceiling(total * _MS_PER_HOUR),
-        hold_ucr=most if max_credits_ucr is None else min(most, max_credits_ucr),
-    )
+    return weight, loaded.credits.micro("gib_weight")
 
 
 def price(

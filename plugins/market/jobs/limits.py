@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from market import db
 from market.clock import now_ms
 from market.cluster.resourcemanager import App
-from market.credits.units import format_credits
-from market.jobs import status
+from market.jobs import budget, status
 from market.jobs.store import Job
 
 # Looks in a row that must find too much: while an executor is replaced, YARN counts both for a moment.
@@ -23,7 +22,7 @@ def enforce(jobs: Iterable[Job], active: Mapping[str, App]) -> None:
         if job.status == "cancelling":
             continue
         app = active.get(job.job_id)
-        reason = _time(job) or _credit(job, used) or (_size(job, app) if app else None)
+        reason = _time(job) or budget.over(job, used.get(job.job_id, 0)) or (_size(job, app) if app else None)
         if reason:
             status.stop(job.job_id, *reason)
 
@@ -37,12 +36,6 @@ def _time(job: Job) -> tuple[str, str] | None:
         said = f"no machine of the type {job.machine_type} came free in {job.spec.max_wait} s"
         return "no_capacity", said
     return None
-
-
-def _credit(job: Job, used: Mapping[str, int]) -> tuple[str, str] | None:
-    if used.get(job.job_id, 0) < job.hold_ucr or job.status != "running":
-        return None
-    return "credit_exhausted", f"stopped when its hold of {format_credits(job.hold_ucr)} credits was used up"
 
 
 def _size(job: Job, app: App) -> tuple[str, str] | None:

@@ -7,14 +7,17 @@ ended during a poll is left to the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from market import clock, db, settings
-from market.cluster.clients import resource_manager
+from market.cluster.clients import hdfs, resource_manager
+from market.cluster.event_log import ExecutorLife, executor_lives
 from market.cluster.resourcemanager import App, Attempt, Container, Node, Partition, ResourceManager
 from market.db import Cursor
-from market.metering import store
+from market.errors import MarketError
+from market.metering import filling, store
 from market.metering.store import Mark, TaggedJob
 from market.metering.usage import (
     Ending,
@@ -27,6 +30,9 @@ from market.metering.usage import (
     new_container,
 )
 
+log = logging.getLogger(__name__)
+
+Claims = Callable[[str], list[ExecutorLife]]
 OPEN_STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING")
 _OVERLAP_MS = 10_000  # applications that came and went around the last poll are looked at again
 _SAMPLE_MS = 10_000
@@ -55,6 +61,7 @@ class Seen:
     app: App | None
     known: list[KnownContainer]
     live: list[Container] = field(default_factory=list)
+    claims: list[ExecutorLife] = field(default_factory=list)  # what its own event log says of executors
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
@@ -88,20 +95,23 @@ class Poll:
 
 def run_pass() -> None:
     """Poll once and write it. Raises ClusterUnavailable when the ResourceManager does not answer."""
-    poll(resource_manager())
+    poll(resource_manager(), claims_of=_logged)
 
 
-def poll(rm: ResourceManager, at_ms: int | None = None) -> bool:
-    """Poll once, as if it were `at_ms`; tell whether it was written (False: a later poll was first)."""
+def poll(rm: ResourceManager, at_ms: int | None = None, claims_of: Claims = lambda _: []) -> bool:
+    """Poll once, as if it were `at_ms`; tell whether it was written (False: a later poll was first).
+
+    `claims_of` returns the executors of an application's event log.
+    """
     at = clock.now_ms() if at_ms is None else at_ms
     with db.transaction() as cursor:
         before = Before(
             store.mark(cursor),
             store.open_applications(cursor),
-            store.machines(cursor),
+            store.machines(cursor, settings.load().machines.verify),
             store.last_sample_ms(cursor),
         )
-    found = _look(rm, before, at)
+    found = _look(rm, before, at, claims_of)
     with db.transaction() as cursor:
         # The mark's row is the lock between two meters, and what they are ordered by.
         if not store.save_mark(cursor, Mark(at, found.epoch_ms)):
@@ -120,7 +130,7 @@ def poll(rm: ResourceManager, at_ms: int | None = None) -> bool:
 # --- asking -----------------------------------------------------------------------------------------------
 
 
-def _look(rm: ResourceManager, before: Before, at_ms: int) -> Poll:
+def _look(rm: ResourceManager, before: Before, at_ms: int, claims_of: Claims) -> Poll:
     epoch_ms = int(rm.info()["startedOn"])
     since_ms = max(0, before.mark.at_ms - _OVERLAP_MS)
     apps = {app.application_id: app for app in rm.apps(started_after_ms=since_ms)}
@@ -132,12 +142,13 @@ def _look(rm: ResourceManager, before: Before, at_ms: int) -> Poll:
         jobs = store.tagged_jobs(cursor, {tag for app in apps.values() for tag in app.tags})
         jobs |= store.tagged_jobs(cursor, {one.job_id for one in before.applications.values()})
         known = store.containers(cursor, {*apps, *before.applications})
+        canaries = store.canaries(cursor)
     seen, unknown = [], []
     for application_id, app in apps.items():
         job = _job_of(app, jobs)
         if job is not None:
             seen.append(Seen(job, application_id, app, known.get(application_id, [])))
-        elif not app.ended:
+        elif not app.ended and not canaries.intersection(app.tags):
             unknown.append(app)
     for application_id, earlier in before.applications.items():
         if application_id not in apps:
@@ -145,6 +156,8 @@ def _look(rm: ResourceManager, before: Before, at_ms: int) -> Poll:
             seen.append(Seen(jobs[earlier.job_id], application_id, app_now, known.get(application_id, [])))
     for one in seen:
         _look_closer(rm, one, before)
+        if _lacks_containers(one, before, epoch_ms, at_ms):
+            one.claims = claims_of(one.application_id)
     return Poll(at_ms, epoch_ms, nodes, rm.partitions(), seen, unknown)
 
 
@@ -172,6 +185,29 @@ def _look_closer(rm: ResourceManager, seen: Seen, before: Before) -> None:
     earlier = before.applications.get(app.application_id)
     if is_new or (app.ended and earlier is not None):
         seen.attempts = rm.attempts(app.application_id)
+
+
+def _lacks_containers(seen: Seen, before: Before, epoch_ms: int, at_ms: int) -> bool:
+    """Tell whether an application that is final now was counted for more than the polls saw."""
+    app, earlier = seen.app, before.applications.get(seen.application_id)
+    if app is None or earlier is None or not earlier.is_final(app, at_ms) or app.started_ms < epoch_ms:
+        return False
+    return filling.room_of(app, seen.known, {}).holds(_executor_size(seen.job))
+
+
+def _executor_size(job: TaggedJob) -> filling.Size:
+    from market.jobs.spec import container_mib
+
+    return filling.Size(job.executor_cores, container_mib(job.executor_memory_mib))
+
+
+def _logged(application_id: str) -> list[ExecutorLife]:
+    """Return what an application's event log says; nothing where HDFS is away: the meter goes on."""
+    try:
+        return executor_lives(hdfs(), application_id)
+    except MarketError as error:
+        log.warning("the event log of %s: %s", application_id, error.detail)
+        return []
 
 
 # --- writing ----------------------------------------------------------------------------------------------
@@ -241,7 +277,31 @@ def _write_final(cursor: Cursor, seen: Seen, app: App, found: Poll, before: Befo
     ends = {attempt.container_id: attempt.finished_ms for attempt in seen.attempts}
     endings = endings_of_ended(containers, app, found.epoch_ms, found.nodes, ends, found.at_ms)
     store.save_endings(cursor, endings)
+    _fill_in(cursor, seen, app, containers, endings)
     store.save_final(cursor, [app.application_id], found.at_ms)
+
+
+def _fill_in(
+    cursor: Cursor, seen: Seen, app: App, containers: list[KnownContainer], endings: list[Ending]
+) -> None:
+    """Add executors that only the event log knows, within what the totals leave."""
+    if not seen.claims:
+        return
+    room = filling.room_of(app, containers, {ending.container_id: ending.end_ms for ending in endings})
+    known = [one.container_id for one in containers]
+    lives = filling.believable(seen.claims, app, known, store.gaps(cursor, app.started_ms))
+    rows, ends = filling.rows(
+        lives,
+        room,
+        _executor_size(seen.job),
+        seen.job.job_id,
+        app.application_id,
+        lambda life: store.machine_at(
+            cursor, life.node_id, seen.job.machine_type, life.added_ms, life.removed_ms or life.added_ms
+        ),
+    )
+    store.save_containers(cursor, rows)
+    store.save_endings(cursor, ends)
 
 
 def _missed_drivers(seen: Seen, app: App, before: Before) -> list[dict[str, object]]:
@@ -295,9 +355,9 @@ def _write_machines(cursor: Cursor, found: Poll, before: Before) -> None:
         for node, machine in before.machines.items()
         if node in found.nodes
     }
-    active = {machine.machine_id for machine in before.machines.values() if machine.active}
+    earning = {machine.machine_id for machine in before.machines.values() if machine.earns}
     online = [
-        machine_id for machine_id, state in states.items() if machine_id in active and state == "RUNNING"
+        machine_id for machine_id, state in states.items() if machine_id in earning and state == "RUNNING"
     ]
     store.save_presence(cursor, online, found.at_ms, gap_ms=max(15_000, 3_000 * machines.poll_interval_s))
     lost = [machine_id for machine_id, state in states.items() if state == "LOST"]

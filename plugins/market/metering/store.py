@@ -31,11 +31,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class TaggedJob:
-    """The job that an application's tag names, as far as the driver's size is concerned."""
+    """The job that an application's tag names, as far as its containers' sizes are concerned."""
 
     job_id: str
     username: str
     driver_memory_mib: int | None
+    executor_memory_mib: int
+    executor_cores: int
+    machine_type: str
 
 
 def mark(cursor: Cursor) -> Mark:
@@ -63,11 +66,19 @@ def final_ones(cursor: Cursor, application_ids: Iterable[str]) -> set[str]:
 def tagged_jobs(cursor: Cursor, tags: Iterable[str]) -> dict[str, TaggedJob]:
     """Return the jobs that these tags name, by the tag."""
     cursor.execute(
-        "SELECT job_id, username, (spec->>'driver_memory')::integer AS driver_memory_mib"
+        "SELECT job_id, username, (spec->>'driver_memory')::integer AS driver_memory_mib,"
+        " (spec->>'executor_memory')::integer AS executor_memory_mib,"
+        " (spec->>'executor_cores')::integer AS executor_cores, machine_type"
         " FROM job JOIN member USING (user_id) WHERE job_id = ANY (%s)",
         [list(tags)],
     )
     return {row.job_id: TaggedJob(*row) for row in cursor.fetchall()}
+
+
+def canaries(cursor: Cursor) -> set[str]:
+    """Return the tags of the market's own measurements: they are nobody's job, and cost nothing."""
+    cursor.execute("SELECT 'canary-' || verification_id AS tag FROM verification WHERE ended_ms IS NULL")
+    return {row.tag for row in cursor.fetchall()}
 
 
 def containers(cursor: Cursor, application_ids: Iterable[str]) -> dict[str, list[KnownContainer]]:
@@ -83,14 +94,38 @@ def containers(cursor: Cursor, application_ids: Iterable[str]) -> dict[str, list
     return found
 
 
-def machines(cursor: Cursor) -> dict[str, Machine]:
-    """Return the machines by node (host:port): of several registrations the live one, else the newest."""
+def machines(cursor: Cursor, verified_only: bool) -> dict[str, Machine]:
+    """Return the machines by node (host:port): of several registrations the live one, else the newest.
+
+    Online time earns the stipend; with `verified_only` that of machines which were measured and found good.
+    """
     cursor.execute(
         "SELECT DISTINCT ON (node) ip_address || ':' || service_port AS node, machine_id, display_name,"
-        " state = 'active' AS active FROM machine WHERE state <> 'rejected'"
-        " ORDER BY node, state = 'left', created_ms DESC"
+        " state = 'active' AND (verified_ms IS NOT NULL OR NOT %s) AS earns FROM machine"
+        " WHERE state <> 'rejected' ORDER BY node, state = 'left', created_ms DESC",
+        [verified_only],
     )
-    return {row.node: Machine(row.machine_id, row.display_name, row.active) for row in cursor.fetchall()}
+    return {row.node: Machine(row.machine_id, row.display_name, row.earns) for row in cursor.fetchall()}
+
+
+def gaps(cursor: Cursor, since_ms: int) -> list[tuple[int, int]]:
+    """Return the times after `since_ms` in which the meter did not look."""
+    cursor.execute("SELECT from_ms, to_ms FROM meter_gap WHERE to_ms > %s", [since_ms])
+    return [(row.from_ms, row.to_ms) for row in cursor.fetchall()]
+
+
+def machine_at(cursor: Cursor, node_id: str, machine_type: str, from_ms: int, to_ms: int) -> Machine | None:
+    """Return the machine of a type that was online at a node in that time, None if none was."""
+    cursor.execute(
+        "SELECT machine_id, display_name, state = 'active' AS active FROM machine m"
+        " WHERE ip_address || ':' || service_port = %s AND machine_type = %s"
+        " AND EXISTS (SELECT FROM machine_presence p WHERE p.machine_id = m.machine_id"
+        "             AND p.from_ms <= %s AND p.to_ms >= %s)"
+        " ORDER BY created_ms DESC LIMIT 1",
+        [node_id, machine_type, to_ms, from_ms],
+    )
+    row = cursor.fetchone()
+    return Machine(*row) if row else None
 
 
 def save_mark(cursor: Cursor, made: Mark) -> bool:

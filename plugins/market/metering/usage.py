@@ -21,11 +21,11 @@ _DRAINED = ("DECOMMISSIONING", "DECOMMISSIONED", "SHUTDOWN")
 
 @dataclass(frozen=True)
 class Machine:
-    """A registered machine behind a node; `display_name` is what others see."""
+    """A registered machine behind a node; `display_name` is what others see, `earns`: its time counts."""
 
     machine_id: str
     display_name: str
-    active: bool
+    earns: bool
 
 
 @dataclass(frozen=True)

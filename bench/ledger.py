@@ -1,0 +1,307 @@
+"""The ledger against pgbench's TPC-B, on one PostgreSQL server of its own, in one run.
+
+`.market/airflow-env/bin/python bench/ledger.py [--rounds 5] [--seconds 5] [--batch 10000] [--lines 100000]`
+
+Goals, as ratios to TPC-B of the same run (8 clients, prepared statements, slices interleaved, medians): holds
+>= 1.0 (for a job that is there; the whole submission is shown beside it); commits of holds that are captured
+>= 0.9, a captured hold being one commit to hold and one line of a settlement; lines settled by the batch
+>= 3; all captures on one machine >= 0.9 of the same spread over many; 100 000 usage lines in < 60 s; and all
+that no slower with 10^6 transfers in the ledger than with 10^4.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import NamedTupleCursor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "plugins"), str(ROOT / "tests")]
+
+import servers  # noqa: E402
+
+from market.credits.settlement import settle  # noqa: E402
+from market.stack import migrate, postgres  # noqa: E402
+
+_CLIENTS, _THREADS = 8, 2
+_USERS = 2000
+_MACHINES = 500
+_T0 = 1_700_000_100_000
+_MINUTE = 60_000
+_HOLD = """SELECT market.take_hold('8' || lpad(to_hex(n), 31, '0'), lpad(to_hex(1 + n % {users}), 32, '0'),
+    1000, 1000000, 1900000000000, 0) FROM (SELECT nextval('market.next_job')::integer AS n) drawn;
+"""
+_SUBMIT = """\\set u random(1, {users})
+BEGIN;
+WITH made AS (SELECT md5(random()::text || clock_timestamp()::text || :client_id)::text AS id)
+INSERT INTO market.job (job_id, user_id, job_name, spec, machine_type, core_num, rate_micro, weight_micro,
+    gib_weight_micro, status, added_ms)
+  SELECT id, lpad(to_hex(:u::integer), 32, '0'), 'bench', '{{}}', 'cpu', 1, 1000000, 1000000, 4000,
+    'submitted', 0 FROM made RETURNING job_id AS job \\gset
+SELECT market.take_hold(:job::text, lpad(to_hex(:u::integer), 32, '0'), 1000, 1000000, 1900000000000, 0);
+END;
+"""
+_USER = "lpad(to_hex({}), 32, '0')"
+
+
+@dataclass
+class Bench:
+    """The server, and where its simulated time stands."""
+
+    server: servers.Database
+    connection: Any
+    until_ms: int = _T0
+    jobs: int = 0
+    stored: int = 0
+    tps: dict[str, list[float]] = field(default_factory=dict)
+
+    def sql(self, statement: str, *values: object) -> list[Any]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def pgbench(
+        self, script: str | None, seconds: int, database: str, role: str, each: int | None = None
+    ) -> float:
+        """Return transactions a second of a script, of TPC-B without one; `each`: so many for each client."""
+        command = [str(postgres.programs() / "pgbench"), "-n", "-c", str(_CLIENTS), "-j", str(_THREADS)]
+        command += ["-M", "prepared", *(["-T", str(seconds)] if each is None else ["-t", str(each)])]
+        with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+            if script is not None:
+                file.write(script)
+                file.flush()
+                command += ["-f", file.name]
+            done = subprocess.run(
+                [*command, "-h", "127.0.0.1", "-p", str(self.server.port), "-U", role, database],
+                env={**os.environ, "PGPASSWORD": self.server.passwords[role]},
+                capture_output=True,
+                text=True,
+            )
+        found = re.search(r"tps = ([0-9.]+) \(without", done.stdout)
+        if done.returncode or found is None:
+            raise SystemExit(f"pgbench failed: {done.stdout}{done.stderr}")
+        return float(found[1])
+
+    def held(self, seconds: int) -> float:
+        """Return holds a second, for jobs that are stored before the clock starts."""
+        number = 1500 * seconds
+        first, self.stored = self.stored + 1, self.stored + number
+        self.sql("SELECT setval('next_job', %s, false)", first)
+        user = _USER.format(f"1 + n % {_USERS}")
+        self.sql(
+            "INSERT INTO job (job_id, user_id, job_name, spec, machine_type, core_num, rate_micro,"
+            " weight_micro, gib_weight_micro, status, added_ms)"
+            f" SELECT '8' || lpad(to_hex(n), 31, '0'), {user}, 'bench', '{{}}', 'cpu', 1,"
+            f" 1000000, 1000000, 4000, 'submitted', 0"
+            f" FROM generate_series({first}::integer, {self.stored}) n"
+        )
+        return self.pgbench(
+            _HOLD.format(users=_USERS), seconds, migrate.DATABASE, migrate.APPLICATION, number // _CLIENTS
+        )
+
+    def metered(self, number: int, machines: int) -> None:
+        """Let `number` jobs have ended, each with one container of a minute, on so many machines."""
+        first = self.jobs + 1
+        self.jobs += number
+        job = f"md5('batch ' || {first} + n)"
+        series = f"generate_series(0, {number - 1}) n"
+        start = self.until_ms
+        user, machine = (_USER.format(f"1 + n % {most}") for most in (_USERS, machines))
+        self.sql(
+            "INSERT INTO job (job_id, user_id, job_name, spec, machine_type, core_num, rate_micro,"
+            " weight_micro, gib_weight_micro, status, added_ms, application_id, ended_ms)"
+            f" SELECT {job}, {user}, 'bench', '{{}}', 'cpu', 1, 1000000, 1000000, 4000,"
+            f" 'succeeded', 0, 'application_' || {first} + n, {start + _MINUTE} FROM {series}"
+        )
+        self.sql(f"SELECT count(take_hold({job}, {user}, 20000, 1000000, 1900000000000, 0)) FROM {series}")
+        self.sql(
+            "INSERT INTO application_usage (application_id, job_id, last_seen_ms, final, final_ms)"
+            f" SELECT 'application_' || {first} + n, {job}, 0, true, {start + _MINUTE} FROM {series}"
+        )
+        self.sql(
+            f"INSERT INTO container_usage SELECT 'container_' || {first} + n, {job},"
+            f" 'application_' || {first} + n, 1, 'executor', 'n:1', 'h', {machine},"
+            f" 1, 1024, {start}, {start + _MINUTE}, {start + _MINUTE}, 'finished' FROM {series}"
+        )
+        self.sql("ANALYZE job, hold, hold_entry, application_usage, container_usage")
+
+    def settled(self, number: int, machines: int) -> float:
+        """Return lines a second of a whole settlement, all six steps, of so many lines."""
+        self.metered(number, machines)
+        self.until_ms += 5 * _MINUTE
+        began = time.perf_counter()
+        settle(self.until_ms)
+        spent = time.perf_counter() - began
+        lines = self.sql(
+            "SELECT count(*) FROM charge WHERE interval_id = (SELECT max(interval_id) FROM settlement)"
+        )
+        if lines[0][0] != number:
+            raise SystemExit(f"{lines[0][0]} lines were settled, not {number}")
+        return number / spent
+
+    def note(self, name: str, figure: float) -> None:
+        self.tps.setdefault(name, []).append(figure)
+        print(f"{name:34} {figure:9.0f} /s", file=sys.stderr)
+
+    def median(self, name: str) -> float:
+        return statistics.median(self.tps[name])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="of each slice of pgbench")
+    parser.add_argument("--batch", type=int, default=10_000, help="lines of a settlement in the rounds")
+    parser.add_argument("--lines", type=int, default=100_000, help="lines of the long settlement")
+    parser.add_argument("--transfers", type=int, default=1_000_000, help="in the ledger for the last rounds")
+    chosen = parser.parse_args()
+    # On a disk, not in memory: commits wait for it, in the market as in TPC-B.
+    with (
+        tempfile.TemporaryDirectory(dir=ROOT / ".market") as folder,
+        servers.database(Path(folder)) as server,
+    ):
+        bench = _prepared(server)
+        _rounds(bench, chosen, "")
+        before = _transfers(bench)
+        long_s = chosen.lines / bench.settled(chosen.lines, _MACHINES)
+        _fill(bench, chosen.transfers)
+        _rounds(bench, chosen, " later")
+        wrong = bench.sql("SELECT * FROM violations(false) LIMIT 5")
+        _report(bench, chosen, before, long_s)
+        if wrong:
+            raise SystemExit(f"the ledger does not add up: {wrong}")
+
+
+def _prepared(server: servers.Database) -> Bench:
+    server.migrate()
+    os.environ["MARKET_DATABASE_URL"] = server.url(migrate.APPLICATION)
+    connection = psycopg2.connect(
+        server.url(postgres.SUPERUSER), options="-c search_path=market", cursor_factory=NamedTupleCursor
+    )
+    connection.autocommit = True
+    bench = Bench(server, connection)
+    bench.sql("CREATE DATABASE tpcb")
+    initialise = [str(postgres.programs() / "pgbench"), "-i", "-q", "-s", "10", "-h", "127.0.0.1"]
+    initialise += ["-p", str(server.port), "-U", postgres.SUPERUSER, "tpcb"]
+    environment = {**os.environ, "PGPASSWORD": server.passwords[postgres.SUPERUSER]}
+    subprocess.run(initialise, check=True, capture_output=True, env=environment)
+    user = _USER.format("n")
+    bench.sql(
+        f"INSERT INTO member SELECT {user}, n, 'user' || n, 'x@example.org', {_T0}"
+        f" FROM generate_series(1, {_USERS}) n"
+    )
+    bench.sql(f"SELECT count(open_account({user}, {_T0})) FROM generate_series(1, {_USERS}) n")
+    bench.sql(
+        f"SELECT count(grant_credit({user}, 1000000000000, 'bench', 'bench ' || n, {_T0}))"
+        f" FROM generate_series(1, {_USERS}) n"
+    )
+    bench.sql(
+        "INSERT INTO machine (machine_id, user_id, machine_type, display_name, ip_address, service_port,"
+        f" core_count, memory_mib, time_period_s, state, created_ms, lease_end_ms)"
+        f" SELECT {user}, {user}, 'cpu', 'm' || n,"
+        f" '10.0.0.' || n, 1, 4, 8192, 1, 'active', {_T0}, {_T0} FROM generate_series(1, {_MACHINES}) n"
+    )
+    bench.sql(
+        "CREATE SEQUENCE next_job; GRANT USAGE ON SEQUENCE next_job TO market_app; SELECT nextval('next_job')"
+    )
+    bench.sql("INSERT INTO meter_mark VALUES (1, 1900000000000)")
+    bench.sql("VACUUM ANALYZE")
+    return bench
+
+
+def _rounds(bench: Bench, chosen: argparse.Namespace, suffix: str) -> None:
+    script = _SUBMIT.format(users=_USERS)
+    for _ in range(chosen.rounds):
+        bench.note("TPC-B" + suffix, bench.pgbench(None, chosen.seconds, "tpcb", postgres.SUPERUSER))
+        bench.note("holds" + suffix, bench.held(chosen.seconds))
+        bench.note(
+            "submit: job and hold" + suffix,
+            bench.pgbench(script, chosen.seconds, migrate.DATABASE, migrate.APPLICATION),
+        )
+        bench.note("settled lines, many machines" + suffix, bench.settled(chosen.batch, _MACHINES))
+        bench.note("settled lines, one machine" + suffix, bench.settled(chosen.batch, 1))
+
+
+def _transfers(bench: Bench) -> int:
+    return int(bench.sql("SELECT count(*) FROM transfer")[0][0])
+
+
+def _fill(bench: Bench, transfers: int) -> None:
+    """Bring the ledger to so many transfers: grants of one ucr, as if sealed long ago."""
+    missing = max(0, transfers - _transfers(bench))
+    user = _USER.format(f"1 + n % {_USERS}")
+    bench.sql("SET session_replication_role = replica")
+    bench.sql(
+        "INSERT INTO journal (key, kind, at_ms, note) SELECT 'filled ' || n, 'grant', 0, 'filled'"
+        f" FROM generate_series(1, {missing}) n"
+    )
+    bench.sql(
+        f"INSERT INTO transfer SELECT journal_id, 1, 'treasury', {user}, 1 FROM journal"
+        " CROSS JOIN LATERAL (SELECT substr(key, 8)::integer AS n) k WHERE note = 'filled'"
+    )
+    bench.sql(
+        "INSERT INTO sealed_row SELECT 'journal', key, 1, digest_of(body_of(j)) FROM journal j"
+        " WHERE note = 'filled'"
+    )
+    bench.sql(
+        "UPDATE account SET granted_ucr = granted_ucr + filled.ucr"
+        " FROM (SELECT payee, count(*) AS ucr FROM journal JOIN transfer USING (journal_id)"
+        "       WHERE note = 'filled' GROUP BY payee) filled WHERE user_id = payee"
+    )
+    bench.sql(
+        "UPDATE system_balance SET balance_ucr = balance_ucr - %s WHERE account = 'treasury'"
+        " AND interval_id = (SELECT max(interval_id) FROM settlement)",
+        missing,
+    )
+    bench.sql("SET session_replication_role = origin")
+    bench.sql("VACUUM ANALYZE")
+
+
+def _report(bench: Bench, chosen: argparse.Namespace, before: int, long_s: float) -> None:
+    version = bench.sql("SHOW server_version")[0][0]
+    print(
+        f"PostgreSQL {version}, {os.cpu_count()} cores, {_CLIENTS} clients, {_USERS} accounts, medians of"
+        f" {chosen.rounds} interleaved slices of {chosen.seconds} s; load {os.getloadavg()[0]:.1f}"
+    )
+    later = _transfers(bench)
+    print(f"{'':44} {'first':>9} {'x TPC-B':>8}   {f'at {later:.0e} transfers':>21}  goal")
+
+    def line(name: str, figure: str, goal: str, times: float = 1.0) -> None:
+        first, last = bench.median(figure) * times, bench.median(figure + " later") * times
+        base, base_later = bench.median("TPC-B"), bench.median("TPC-B later")
+        print(f"{name:44} {first:9.0f} {first / base:8.2f}   {last:9.0f} {last / base_later:8.2f}x   {goal}")
+
+    line("TPC-B, transactions/s", "TPC-B", "")
+    line("holds/s", "holds", ">= 1.0")
+    line("whole submissions (job and hold)/s", "submit: job and hold", "")
+    for suffix in ("", " later"):
+        hold, lines = (
+            bench.median(n + suffix) for n in ("submit: job and hold", "settled lines, many machines")
+        )
+        bench.tps["captured holds" + suffix] = [2 / (1 / hold + 1 / lines)]
+    line("commits of holds that are captured/s", "captured holds", ">= 0.9")
+    line("usage lines settled/s, 500 machines", "settled lines, many machines", ">= 3")
+    line("usage lines settled/s, one machine", "settled lines, one machine", "")
+    ratio = bench.median("settled lines, one machine") / bench.median("settled lines, many machines")
+    print(f"one machine : many machines {ratio:.2f} (goal >= 0.9)")
+    print(f"{chosen.lines} usage lines settled in {long_s:.1f} s (goal < 60 s)")
+    for name in ("holds", "settled lines, many machines"):
+        relative = (bench.median(name + " later") / bench.median("TPC-B later")) / (
+            bench.median(name) / bench.median("TPC-B")
+        )
+        print(f"{name}: {relative:.2f} x with {later} transfers, from {before} on (both by TPC-B; goal 1)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Spark's event log in HDFS: when executors came and went, as the driver says.
+
+The program writes it, with its owner's rights: what is read is bounded in size, and nothing in it is taken
+for true beyond being a claim of the right form.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from market.cluster.errors import ClusterRefused, HdfsNotFound
+from market.cluster.hdfs import Hdfs
+
+FOLDER = "/spark-logs"
+_MAX_BYTES = 64 << 20  # decompressed, of all files of a log together
+_MAX_FILES = 20
+_MAX_LIVES = 10_000
+_FILE = re.compile(r"events_(\d+)_.*")
+_ADDED, _REMOVED = b'"SparkListenerExecutorAdded"', b'"SparkListenerExecutorRemoved"'
+_HEAD = 60  # an event's name is the first thing in its line
+
+
+@dataclass(frozen=True)
+class ExecutorLife:
+    """An executor as the driver logged it; `removed_ms` None: until the program's end."""
+
+    container_id: str
+    node_id: str
+    added_ms: int
+    removed_ms: int | None
+
+
+def executor_lives(hdfs: Hdfs, application_id: str) -> list[ExecutorLife]:
+    """Return the executors of an application's log, none if there is no log that can be read.
+
+    Raises ClusterUnavailable when HDFS does not answer.
+    """
+    folder = f"{FOLDER}/eventlog_v2_{application_id}"
+    try:
+        files = sorted((int(match[1]), match[0]) for match in _named(hdfs, folder))
+    except (HdfsNotFound, ClusterRefused):
+        return []
+    return _lives(line for line in _lines(hdfs, folder, [name for _, name in files[:_MAX_FILES]]))
+
+
+def _named(hdfs: Hdfs, folder: str) -> Iterator[re.Match[str]]:
+    for one in hdfs.list(folder):
+        match = _FILE.fullmatch(one.name)
+        if match and not one.is_folder:
+            yield match
+
+
+def _lines(hdfs: Hdfs, folder: str, names: list[str]) -> Iterator[bytes]:
+    """Yield the lines about executors; what is broken ends the reading."""
+    import zstandard
+
+    left = _MAX_BYTES
+    for name in names:
+        raw = io.BufferedReader(_Chunks(hdfs.open(f"{folder}/{name}")))
+        stream: Any = raw
+        if name.endswith(".zstd"):
+            stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        rest = b""
+        try:
+            while left > 0 and (part := stream.read(1 << 16)):
+                left -= len(part)
+                *whole, rest = (rest + part).split(b"\n")
+                yield from (line for line in whole if _ADDED in line[:_HEAD] or _REMOVED in line[:_HEAD])
+        except zstandard.ZstdError:
+            return
+
+
+class _Chunks(io.RawIOBase):
+    """Chunks of bytes as a file."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._rest = chunks, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            try:
+                self._rest = next(self._chunks)
+            except StopIteration:
+                return 0
+        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def _lives(lines: Iterator[bytes]) -> list[ExecutorLife]:
+    added: dict[str, tuple[str, str, int]] = {}
+    removed: dict[str, int] = {}
+    for line in lines:
+        try:
+            event = json.loads(line)
+            number, at_ms = str(event["Executor ID"]), event["Timestamp"]
+            if type(at_ms) is not int:
+                continue
+            if event["Event"] == "SparkListenerExecutorRemoved":
+                removed[number] = at_ms
+                continue
+            info = event["Executor Info"]["Attributes"]
+            node = f"{info['NM_HOST']}:{int(info['NM_PORT'])}"
+            added.setdefault(number, (str(info["CONTAINER_ID"]), node, at_ms))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+        if len(added) >= _MAX_LIVES:
+            break
+    return [ExecutorLife(*found, removed.get(number)) for number, found in added.items()]
