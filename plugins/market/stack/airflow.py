@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 
+from market.jobs.submitter.process import PROGRAMS
 from market.settings import Settings
-from market.stack.spark import PYSPARK_ARCHIVE
+from market.stack import spark
 
 YARN_CONNECTION = "market_yarn"
 
@@ -104,19 +105,17 @@ def environment(settings: Settings) -> dict[str, str]:
         for section, values in options.items()
         for key, value in values.items()
     }
-    return variables | {
-        "AIRFLOW_HOME": str(paths.state / "airflow"),
-        f"AIRFLOW_CONN_{YARN_CONNECTION.upper()}": json.dumps(connection),
-        "PATH": f"{paths.airflow_env / 'bin'}:{paths.runtime / 'bin'}:{os.environ.get('PATH', os.defpath)}",
-        "PYTHONPATH": str(paths.root / "plugins"),
-        "PYTHONUNBUFFERED": "1",
-        "SPARK_HOME": str(next(paths.runtime.glob("lib/python3*/site-packages/pyspark"), paths.runtime)),
-        "SPARK_CONF_DIR": str(paths.conf / "spark"),
-        "HADOOP_CONF_DIR": str(paths.hadoop_conf),
-        "HADOOP_USER_NAME": settings.service.account,
-        "SPARK_LOCAL_IP": settings.bind,
-        "SPARK_SUBMIT_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m -XX:-UsePerfData "
-        f"-Djava.io.tmpdir={paths.run}",
-        # Without this Spark uploads its own archive of sources for every job: see installs.py.
-        "PYSPARK_ARCHIVES_PATH": f"{settings.hdfs_uri}{PYSPARK_ARCHIVE}",
-    }
+    path = [PROGRAMS, paths.airflow_env / "bin", paths.runtime / "bin", os.environ.get("PATH", os.defpath)]
+    return (
+        variables
+        | spark.environment(settings)
+        | {
+            "AIRFLOW_HOME": str(paths.state / "airflow"),
+            f"AIRFLOW_CONN_{YARN_CONNECTION.upper()}": json.dumps(connection),
+            "PATH": ":".join(map(str, path)),  # the first folder's `spark-submit` is the warm one
+            "PYTHONPATH": str(paths.root / "plugins"),
+            "PYTHONUNBUFFERED": "1",
+            "SPARK_SUBMIT_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m -XX:-UsePerfData "
+            f"-Djava.io.tmpdir={paths.run}",
+        }
+    )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from market.jobs.submitter import process as submitter
 from market.settings import Paths
 from market.stack import class_data
 from market.stack.shell import SetupError, command
@@ -56,6 +57,16 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             undoes=(ENVIRONMENT if for_tests else TEST_ENVIRONMENT,),
         ),
         *machine_steps(paths),
+        Step(
+            "submitter",
+            "the warm submitter of jobs",
+            lambda: [
+                (root / "requirements-runtime.txt").read_bytes(),
+                *(path.read_bytes() for path in submitter.sources()),
+            ],
+            lambda: submitter.build(paths),
+            lambda: not submitter.jar(paths).exists(),
+        ),
     ]
 
 

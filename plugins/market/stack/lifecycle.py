@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from fcntl import LOCK_EX, flock
+from typing import Any
 
+from market.machines.sandbox import weakness
 from market.settings import Settings
 from market.stack import bootstrap, hadoop, leftovers, ports, spark
 from market.stack.services import Service, all_services
@@ -118,15 +120,28 @@ def status(settings: Settings) -> list[Health]:
         if state not in ("RUNNING", "STARTING"):
             return Health(service.name, address, False, f"{state.lower()}: start it with ./market up")
         wrong = problem(settings, service)
-        return Health(service.name, address, not wrong, wrong or f"pid {states[service.name]['pid']}")
+        return Health(service.name, address, not wrong, wrong or _detail(settings, service, states))
 
     with ThreadPoolExecutor(max_workers=8) as threads:
         found = list(threads.map(look, all_services(settings)))
     for name in supervisor.extras():
         state = states.get(name, {}).get("statename", "not supervised")
         left = state == "EXITED" and states[name]["exitstatus"] == 0
-        found.append(Health(name, "", left or state == "RUNNING", "has left" if left else state.lower()))
+        detail = "has left" if left else state.lower()
+        if state == "RUNNING" and (weak := weakness()):
+            detail = f"{detail}; {weak}"
+        found.append(Health(name, "", left or state == "RUNNING", detail))
     return found
+
+
+def _detail(settings: Settings, service: Service, states: dict[str, dict[str, Any]]) -> str:
+    pid = f"pid {states[service.name]['pid']}"
+    try:
+        note = service.note(settings)
+    except OSError as error:  # it was well a moment ago
+        note = str(error)
+    parts = (pid, note, weakness() if service.name == "pool" else "")
+    return "; ".join(part for part in parts if part)
 
 
 def as_json(settings: Settings) -> dict[str, object]:

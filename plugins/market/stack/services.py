@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from market.jobs.submitter import process as submitter
 from market.settings import Settings
 from market.stack.java import HADOOP_SERVER, SPARK_SERVER
 
@@ -28,6 +29,7 @@ class Service:
     environment: Callable[[Settings], dict[str, str]]
     stop_signal: str = "TERM"
     stop_wait_s: int = 20
+    note: Check = lambda _: ""  # what is worth knowing when all is well
 
 
 def java(heap_mib: int, main: str) -> Callable[[Settings], list[str]]:
@@ -90,7 +92,10 @@ def _check_namenode(settings: Settings) -> str:
 
 def _check_datanode(settings: Settings) -> str:
     state = _jmx(settings, "namenode_http", "Hadoop:service=NameNode,name=FSNamesystemState")
-    return "" if state.get("NumLiveDataNodes") else "the NameNode does not see it"
+    if not state.get("NumLiveDataNodes"):
+        return "the NameNode does not see it"
+    _jmx(settings, "datanode_http", "Hadoop:service=DataNode,name=JvmMetrics")  # files come in here
+    return ""
 
 
 def _check_resourcemanager(settings: Settings) -> str:
@@ -237,6 +242,17 @@ def all_services(settings: Settings) -> list[Service]:
             _airflow_environment,
         ),
     ]
+    services.append(
+        Service(
+            "submitter",
+            3,
+            None,
+            submitter.command,
+            submitter.check,
+            submitter.environment,
+            note=submitter.note,
+        )
+    )
     if settings.pool.enabled:
         services.append(
             Service("pool", 3, None, _pool, _check_pool, _airflow_environment, stop_wait_s=30),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from market.settings import Settings
 
 # Small machines: the compiler's first tier and the collector without threads start fastest.
-_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xss512k -XX:-UsePerfData"
+_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 PYSPARK_ARCHIVE = "/market/lib/pyspark.zip"
 
 
@@ -49,6 +49,20 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.storage.decommission.replicationReattemptInterval": "2s",
         "spark.stage.maxConsecutiveAttempts": "10",
         "spark.authenticate": "true",
+    }
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables of whoever submits: `spark-submit` of Airflow's tasks, and the warm submitter."""
+    paths = settings.paths
+    return {
+        "SPARK_HOME": str(next(paths.runtime.glob("lib/python3*/site-packages/pyspark"), paths.runtime)),
+        "SPARK_CONF_DIR": str(paths.conf / "spark"),
+        "HADOOP_CONF_DIR": str(paths.hadoop_conf),
+        "HADOOP_USER_NAME": settings.service.account,
+        "SPARK_LOCAL_IP": settings.bind,
+        # Without this Spark uploads its own archive of sources for every job: see installs.py.
+        "PYSPARK_ARCHIVES_PATH": f"{settings.hdfs_uri}{PYSPARK_ARCHIVE}",
     }
 
 
