@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ from typing import Any
 import pytest
 from people import Person, person, until
 
-from market import settings
+from market import clock, db, settings
 from market.cluster.clients import resource_manager
+from market.cluster.errors import ClusterUnavailable
 from market.cluster.resourcemanager import Node
+from market.credits.settlement import settle
 from market.machines import alerts, host
 from market.machines.node_config import shared_files
 from market.machines.nodemanager import NodeManager
 from market.paging import Page
+from market.stack.supervisor import Supervisor
 
 pytestmark = pytest.mark.cluster
 
@@ -74,10 +78,10 @@ def lend(stack: settings.Settings, owner: Person, tmp_path: Path) -> Iterator[An
     password = tmp_path / "password"
     password.write_text(owner.password)
 
-    def start(name: str, hours: str = "1") -> Agent:
+    def start(name: str, hours: str = "1", *more: str) -> Agent:
         log = tmp_path / f"{name}.log"
         words = ["share", "--cores", "1", "--memory", "1g", "--type", "highmem", "--hours", hours]
-        words += ["--name", name, "--username", owner.username, "--password-file", str(password)]
+        words += ["--name", name, "--username", owner.username, "--password-file", str(password), *more]
         with log.open("ab") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "market.cli", *words, "--server", stack.url("api")],
@@ -201,3 +205,253 @@ def test_metadata_counts_what_is_lent(lend: Any) -> None:
     assert line["machines"] >= 1
     assert line["cores"] - line["cores_used"] == line["cores_free"]
     assert line["price"] == "1.250000" or line["rate"] != "1.000000"
+
+
+def size(record: dict[str, Any]) -> tuple[str, tuple[str, ...], int, int] | None:
+    """Return what the ResourceManager shows of a machine."""
+    found = node(f"{record['ip_address']}:{record['service_port']}")
+    return found and (found.state, found.labels, found.total_vcores, found.total_mib)
+
+
+def test_another_size_than_declared_is_refused(stack: settings.Settings, owner: Person) -> None:
+    body = {"core_count": 1, "memory_size": 1024, "machine_type": "highmem", "time_period": 600}
+    made = owner.rest.post("/machines", body)
+    path, joined = f"/machines/{made['machine_id']}", made["join"]
+    ports = host.choose_ports(joined["ip_address"], joined["service_port"])
+    owner.rest.post(f"{path}/join", {"token": joined["token"], "service_port": ports.service})
+    java = host.look(stack.paths.state).java_home
+    liar = NodeManager(stack.paths, stack.paths.state / "machines" / "liar", joined["ip_address"], java)
+    liar.start(shared_files(stack, 2, 2048), ports)
+    try:
+        record = until(
+            lambda: (
+                liar.keep(shared_files(stack, 2, 2048), ports),
+                one if (one := owner.rest.get(path))["availability"] == "rejected" else None,
+            )[1],
+            "the machine to be rejected",
+            90,
+        )
+        assert "declared 1 cores and 1024 MiB" in record["reason"]
+        until(lambda: (size(record) or ("",))[-1] != 2048, "its node to be emptied or gone", 30)
+    finally:
+        liar.stop()
+
+
+def test_a_lease_ends_by_itself(lend: Any) -> None:
+    agent = lend("leased", "0.02")
+    record = agent.wait("active")
+    assert agent.process.wait(90) == 0
+    left = agent.record()
+    assert left["availability"] == "left"
+    assert left["left_time"] <= record["lease_end"]
+
+
+def test_a_machine_rests_outside_its_hours_with_its_agent_running(
+    stack: settings.Settings, lend: Any
+) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    now = datetime.now(UTC)
+    later, end = now + timedelta(hours=6), now + timedelta(hours=12)
+    hours = f"{later:%H:%M}-{end:%H:%M}"
+    agent = lend("nightly", "48", "--window", hours, "--time-zone", "UTC")
+    agent.wait("resting")
+    until(lambda: not agent.left_behind(), "the end of its NodeManager", 40)
+    assert agent.process.poll() is None
+    with db.transaction() as cursor:  # its hours come
+        cursor.execute(
+            "UPDATE machine SET hours = %s WHERE machine_id = %s",
+            [f"{now - timedelta(hours=1):%H:%M}-{later:%H:%M}", agent.record()["machine_id"]],
+        )
+    assert size(agent.wait("active")) == ("RUNNING", ("highmem",), 1, 1024)
+    assert "its hours have begun" in agent.said()
+
+
+def test_a_resize_and_a_restart_of_the_resourcemanager_are_not_forgotten(
+    stack: settings.Settings, lend: Any
+) -> None:
+    agent = lend("resized")
+    record = agent.wait("active")
+    path = f"/machines/{record['machine_id']}"
+    answer = agent.owner.rest.post(f"{path}/resize", {"core_count": 2, "memory_size": 1280})
+    assert (answer["core_count"], answer["memory_size"]) == (2, 1280)
+    until(lambda: size(record) == ("RUNNING", ("highmem",), 2, 1280), "the new size in YARN", 20)
+    too_much = agent.owner.send("POST", f"{path}/resize", json={"core_count": 1024})
+    assert (too_much.status_code, set(too_much.json()["errors"])) == (422, {"core_count"})
+    supervisor = Supervisor(stack)
+    supervisor.stop("resourcemanager")
+    supervisor.start("resourcemanager")
+
+    def known() -> bool:
+        try:
+            return size(record) == ("RUNNING", ("highmem",), 2, 1280)
+        except ClusterUnavailable:
+            return False
+
+    until(known, "the machine after the restart", 60)
+    assert agent.record()["machine_id"] == record["machine_id"]
+    agent.wait("active")
+    for pid in agent.left_behind():
+        if (Path("/proc") / pid / "comm").read_text().strip() == "java":
+            os.kill(int(pid), signal.SIGKILL)
+    until(lambda: "started again" in agent.said(), "a new NodeManager", 60)
+    until(known, "the size after its start", 60)
+    agent.wait("active")
+
+
+def test_a_machine_is_measured_and_verified(lend: Any) -> None:
+    agent = lend("measured")
+    record = agent.wait("active")
+    path = f"/machines/{record['machine_id']}"
+    agent.owner.rest.post(f"{path}/verify")
+    found = until(
+        lambda: [
+            one
+            for one in agent.owner.rest.get(f"{path}/verifications")["verifications"]
+            if one["outcome"] not in ("running", "none")
+        ],
+        "a measurement",
+        150,
+    )[0]
+    assert found["outcome"] == "good", found
+    assert min(found["core_speed"], found["speed"], found["memory_speed"]) > 0
+    now = agent.record()
+    assert (now["trust"], now["verified_time"]) == (1, found["end_time"])
+
+
+SLOW = """
+    import sys, time
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.getOrCreate().sparkContext
+    ran = spark.accumulator(0)
+
+    def work(number):
+        ran.add(1)
+        time.sleep(1)
+        return number
+
+    print("sum", spark.parallelize(range(int(sys.argv[1])), int(sys.argv[1])).map(work).sum(), flush=True)
+    print("attempts", ran.value)
+"""
+
+
+def executors(job_id: str) -> list[Any]:
+    """Return the executors that a job has had, with the display names of their machines."""
+    with db.transaction() as cursor:
+        cursor.execute(
+            "SELECT host, start_ms FROM container_usage WHERE job_id = %s AND role = 'executor'"
+            " ORDER BY start_ms",
+            [job_id],
+        )
+        found: list[Any] = cursor.fetchall()
+    return found
+
+
+def test_a_drain_moves_a_job_to_another_machine(
+    lend: Any, buyer: Person, program: Callable[[str], str]
+) -> None:
+    agents = {name: lend(name) for name in ("drained", "spare")}
+    for agent in agents.values():
+        agent.wait("active")
+    buyer.put("slow/main.py", program(SLOW))
+    job_id = buyer.submit("slow", machine_type="highmem", app_params=["40"])
+    first = until(lambda: executors(job_id), "an executor", 120)[0].host
+    until(lambda: buyer.rest.get(f"/jobs/{job_id}/progress").get("tasks_done", 0) >= 3, "some tasks", 60)
+    drained = agents[first]
+    record = drained.record()
+    began = time.monotonic()
+    assert drained.owner.send("DELETE", f"/machines/{record['machine_id']}").status_code == 202
+    until(lambda: (size(record) or ("",))[0] != "RUNNING", "YARN to be told", 60)
+    told_ms = clock.now_ms()
+    hosts = until(lambda: found if len(found := executors(job_id)) > 1 else None, "a replacement", 60)
+    print(f"a replacement {time.monotonic() - began:.1f} s after DELETE")
+    assert hosts[1].start_ms < told_ms + 10_000
+    job = buyer.ended(job_id)
+    assert job["status"] == "succeeded", job
+    assert hosts[1].host != first
+    assert {one.host for one in hosts} <= set(agents), "a job for a type never runs elsewhere"
+    assert "sum 780" in buyer.log(job_id)
+    assert int(buyer.log(job_id).split("attempts ")[1].split()[0]) <= 41
+    assert drained.wait("left", 130)["reason"] == "removed by its owner"
+
+
+def test_a_machine_that_dies_is_found_lost_and_not_paid_and_its_job_succeeds(
+    lend: Any, buyer: Person, program: Callable[[str], str]
+) -> None:
+    agents = {name: lend(name) for name in ("dies", "lives")}
+    for agent in agents.values():
+        agent.wait("active")
+    buyer.put("slow/main.py", program(SLOW))
+    job_id = buyer.submit("slow", machine_type="highmem", app_params=["20"])
+    first = until(lambda: executors(job_id), "an executor", 120)[0].host
+    until(lambda: buyer.rest.get(f"/jobs/{job_id}/progress").get("tasks_done", 0) >= 3, "some tasks", 60)
+    dead = agents[first]
+    began = time.monotonic()
+    dead.process.kill()
+    until(lambda: not dead.left_behind(), "the end of its containers", 10)
+    dead.wait("lost", 65)
+    assert time.monotonic() - began < 61
+    job = buyer.ended(job_id)
+    assert job["status"] == "succeeded", job
+    until(
+        lambda: buyer.rest.get(f"/jobs/{job_id}/receipt")["final"] or settle(clock.now_ms()), "a receipt", 90
+    )
+    receipt = buyer.rest.get(f"/jobs/{job_id}/receipt")
+    lines = [one for one in receipt["containers"] if one["not_charged_because"] == "node_lost"]
+    assert [(one["host"], one["amount"]) for one in lines] == [(first, "0.000000")]
+
+
+WHERE = """
+    import os
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.getOrCreate().sparkContext
+    there = spark.parallelize([0], 1).map(lambda _: os.environ["MARKET_RUNTIME"]).first()
+    print("driver", os.environ["MARKET_RUNTIME"], "executor", there)
+"""
+
+
+def test_a_machine_whose_runtime_lies_elsewhere_runs_jobs(
+    stack: settings.Settings,
+    owner: Person,
+    buyer: Person,
+    program: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    elsewhere = tmp_path / "my-own-place"
+    elsewhere.mkdir()
+    for name in ("runtime", "hadoop"):
+        (elsewhere / name).symlink_to(stack.paths.installs / name)
+    made = owner.rest.post(
+        "/machines",
+        {"core_count": 1, "memory_size": 1024, "machine_type": "highmem", "time_period": 600},
+    )
+    path, joined = f"/machines/{made['machine_id']}", made["join"]
+    ports = host.choose_ports(joined["ip_address"], joined["service_port"])
+    owner.rest.post(f"{path}/join", {"token": joined["token"], "service_port": ports.service})
+    other = NodeManager(
+        settings.Paths(root=stack.paths.root, installs=elsewhere, state=stack.paths.state),
+        stack.paths.state / "machines" / "elsewhere",
+        joined["ip_address"],
+        host.look(stack.paths.state).java_home,
+    )
+    other.start(joined["files"], ports)
+    try:
+        until(
+            lambda: (other.keep(joined["files"], ports), owner.rest.get(path)["availability"])[1] == "active",
+            "the machine to be active",
+            60,
+        )
+        buyer.put("where/main.py", program(WHERE))
+        job_id = buyer.submit("where", machine_type="highmem")
+        job = buyer.ended(job_id)
+        assert job["status"] == "succeeded", (job, buyer.log(job_id, "executor", "stderr")[-2000:])
+        assert buyer.log(job_id).split() == [
+            *("driver", str(stack.paths.runtime)),
+            *("executor", str(elsewhere / "runtime")),
+        ]
+    finally:
+        owner.rest.delete(path, now="true")
+        until(lambda: owner.rest.get(path)["availability"] == "left", "the machine to leave", 60)
+        other.stop()

@@ -19,6 +19,7 @@ class Lenders:
     world: World
     anna: Member
     bert: Member
+    row_time: int = 0
 
     def lend(self, member: Member | None = None, **changes: Any) -> dict[str, Any]:
         body = {

@@ -75,6 +75,7 @@ def rooms(tmp_path) -> dict[str, Path]:
     (made["runtime"] / "program").write_text("runtime")
     (made["machines/other"] / "file").write_text("another's")
     (tmp_path / "private" / "secret").write_text("secret")
+    (tmp_path / "open").write_text("the host's")
     (tmp_path / "private").chmod(0o700)
     return made
 
@@ -86,6 +87,7 @@ def test_a_sandbox_shows_the_runtime_and_hides_the_rest(rooms) -> None:
     os.chown(rooms["work"], box.uid, box.gid)
     look = f"cat {rooms['runtime']}/program; echo x > {rooms['work']}/mine || echo unwritable; id -u;"
     look += f"cat {rooms['machines']}/other/file {rooms['work'].parent}/secret;"
+    look += f"cat {rooms['work'].parents[1]}/open;"
     look += f"touch {rooms['runtime']}/new && echo writable; ls /proc | grep -c '^[0-9]'"
     process = subprocess.Popen(
         [*box.words, "sh", "-c", look],
@@ -102,5 +104,6 @@ def test_a_sandbox_shows_the_runtime_and_hides_the_rest(rooms) -> None:
     assert "writable" not in said
     if os.geteuid() == 0:
         assert f"\n{box.uid}\n" in said or said.startswith(f"runtime{box.uid}\n"), said
+        assert "the host's" not in said, "the host's /tmp is not seen"
         assert "secret\n" not in said.replace("/secret", "")
         assert int(said.split()[-1]) < 8, "the host's processes are not seen"

@@ -9,7 +9,7 @@ import pytest
 
 from market.cli.share import live_line, memory_mib
 from market.errors import OverLimitError
-from market.machines import host, node_config, registry
+from market.machines import addresses, host, node_config
 from market.machines.agent import Glance, Offer, claim
 from market.settings import load
 from market.stack.shell import SetupError
@@ -55,10 +55,10 @@ def test_an_address_of_another_host_is_refused() -> None:
 
 
 def test_local_addresses_run_out_with_a_word() -> None:
-    assert registry.free_local_address({"127.0.0.4"}) == "127.0.0.5"
+    assert addresses.free_local_address({"127.0.0.4"}) == "127.0.0.5"
     everything = {f"127.0.{a}.{b}" for a in range(6) for b in range(256)}
     with pytest.raises(OverLimitError):
-        registry.free_local_address(everything)
+        addresses.free_local_address(everything)
 
 
 @pytest.mark.parametrize(("text", "mib"), [("8g", 8192), ("8G", 8192), ("8GiB", 8192), ("1536m", 1536)])

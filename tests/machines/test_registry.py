@@ -9,8 +9,8 @@ from ledger_world import T0
 
 from market import clock, db
 from market.accounts.member import Member
-from market.errors import ConflictError, NotFoundError
-from market.machines import registry, store
+from market.errors import BadInputError, ConflictError, NotFoundError
+from market.machines import contributions, registry, store
 from market.paging import Page
 
 pytestmark = pytest.mark.database
@@ -97,7 +97,10 @@ def test_a_machine_that_drains_is_not_taken_up_again(lenders) -> None:
         lambda who, machine: registry.leave(who, machine),
         lambda who, machine: registry.resume(who, machine),
         lambda who, machine: registry.join(who, machine, "token"),
-        lambda who, machine: registry.contributions(who, machine),
+        lambda who, machine: registry.resize(who, machine, core_count=1),
+        lambda who, machine: registry.verify(who, machine),
+        lambda who, machine: registry.verifications(who, machine),
+        lambda who, machine: contributions.of_machine(who, machine),
     ],
 )
 def test_another_s_machine_is_not_there(lenders, ask) -> None:
@@ -174,7 +177,7 @@ def test_contributions_are_what_each_interval_added(lenders) -> None:
             "INSERT INTO payout VALUES (%s, %s, %s, 1000, 100, 7)",
             *(number, machine_id, lenders.anna.user_id),
         )
-    lines = registry.contributions(lenders.anna, machine_id)
+    lines = contributions.of_machine(lenders.anna, machine_id)
     assert [line["since"] for line in lines] == [T0, T0 + 60_000]
     for line in lines:
         assert (line["online_s"], line["vcore_seconds"], line["memory_mib_seconds"]) == (60, 60, 30 * 1024)
@@ -184,6 +187,48 @@ def test_contributions_are_what_each_interval_added(lenders) -> None:
             "0.000907",
         )
     assert registry.get(lenders.anna, machine_id)["earned"] == "0.001814"
+    totals = contributions.totals(lines)
+    assert (totals["online_s"], totals["vcore_seconds"], totals["earned"]) == (120, 120, "0.001814")
+    head, first, *_ = contributions.as_csv(lines).splitlines()
+    assert head == "since,until,online_s,vcore_seconds,memory_mib_seconds,jobs_earned,stipend,earned"
+    assert first == f"{T0},{T0 + 60_000},60,60,{30 * 1024},0.000900,0.000007,0.000907"
+
+
+def test_a_machine_is_resized_up_to_what_its_host_has(lenders) -> None:
+    answer = lenders.lend(ip_address="10.0.9.1")
+    machine_id = answer["machine_id"]
+    registry.join(lenders.anna, machine_id, answer["join"]["token"], host_cores=8, host_memory=8192)
+    record = registry.resize(lenders.anna, machine_id, core_count=8)
+    assert (record["core_count"], record["memory_size"]) == (8, 4096)
+    with pytest.raises(BadInputError) as refused:
+        registry.resize(lenders.anna, machine_id, core_count=9, memory_size=8193)
+    assert set(refused.value.errors) == {"core_count", "memory_size"}
+    again = registry.resume(lenders.anna, machine_id)["join"]
+    assert again["core_count"] == 8
+    assert again["files"]["yarn-site.xml"]["yarn.nodemanager.resource.cpu-vcores"] == "8"
+
+
+def test_a_host_that_nobody_described_may_only_lend_less_and_its_first_size_again(lenders) -> None:
+    machine_id = lenders.joined(ip_address="10.0.9.1")
+    registry.resize(lenders.anna, machine_id, core_count=1)
+    with pytest.raises(BadInputError):
+        registry.resize(lenders.anna, machine_id, core_count=5)
+    assert registry.resize(lenders.anna, machine_id, core_count=4)["core_count"] == 4
+
+
+def test_more_than_was_measured_earns_no_stipend_until_it_is_measured(lenders) -> None:
+    machine_id = lenders.world.machine(lenders.anna.user_id)
+    registry.resize(lenders.anna, machine_id, core_count=2)
+    assert lenders.row(machine_id).verified_ms is not None
+    registry.resize(lenders.anna, machine_id, core_count=4)
+    assert lenders.row(machine_id).verified_ms is None
+
+
+def test_a_machine_that_leaves_is_not_resized(lenders) -> None:
+    machine_id = lenders.joined()
+    registry.leave(lenders.anna, machine_id)
+    with pytest.raises(ConflictError):
+        registry.resize(lenders.anna, machine_id, core_count=1)
 
 
 def test_a_change_of_state_is_not_made_from_a_stale_view(lenders) -> None:

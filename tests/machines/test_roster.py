@@ -11,6 +11,7 @@ import pytest
 from market import clock
 from market.cluster.errors import ClusterRefused
 from market.cluster.resourcemanager import Node
+from market.errors import ConflictError
 from market.machines import alerts, registry, roster
 from market.machines.admission import HostLists
 from market.paging import Page
@@ -259,3 +260,89 @@ def test_a_drain_that_nobody_ordered_is_undone(lenders, watched) -> None:
     watched.yarn.run("10.0.9.1")
     watched.turn()
     assert lenders.row(machine_id).state == "active"
+
+
+def test_a_resized_machine_gets_its_new_size_in_yarn_and_keeps_it_after_a_restart(lenders, watched) -> None:
+    machine_id = lenders.joined(ip_address="10.0.9.1")
+    watched.yarn.run("10.0.9.1")
+    watched.turn()
+    registry.resize(lenders.anna, machine_id, core_count=2, memory_size=2048)
+    watched.turn()
+    node = watched.yarn.found["10.0.9.1:8041"]
+    assert (node.total_vcores, node.total_mib) == (2, 2048)
+    assert lenders.row(machine_id).state == "active"
+    registry.resize(lenders.anna, machine_id, core_count=1)
+    watched.yarn.run("10.0.9.1")  # its NodeManager started again, with the size that it joined with
+    watched.turn()
+    node = watched.yarn.found["10.0.9.1:8041"]
+    assert (node.total_vcores, node.total_mib) == (1, 2048)
+    assert lenders.row(machine_id).state == "active"
+
+
+def test_a_size_that_a_machine_never_had_is_rejected_after_a_resize_as_well(lenders, watched) -> None:
+    machine_id = lenders.joined(ip_address="10.0.9.1")
+    registry.resize(lenders.anna, machine_id, core_count=2)
+    watched.yarn.run("10.0.9.1", cores=3)
+    watched.turn()
+    assert lenders.row(machine_id).state == "rejected"
+
+
+def clock_at(lenders, watched, time: str) -> None:
+    """Move the clock on to a time of the day, UTC."""
+    hour, minute = map(int, time.split(":"))
+    day_ms = 86_400_000
+    watched.at_ms += (hour * 60 + minute) * MINUTE - watched.at_ms % day_ms
+    watched.at_ms += day_ms if watched.at_ms < lenders.row_time else 0
+    lenders.row_time = watched.at_ms
+    watched.turn()
+
+
+def test_a_machine_rests_outside_its_hours_and_comes_back_by_itself(lenders, watched) -> None:
+    lenders.row_time = watched.at_ms
+    machine_id = lenders.joined(ip_address="10.0.9.1", hours="22:00-06:00", time_period=30 * 86_400)
+    clock_at(lenders, watched, "23:00")
+    watched.yarn.run("10.0.9.1")
+    watched.turn()
+    assert lenders.row(machine_id).state == "active"
+    clock_at(lenders, watched, "05:57")
+    assert lenders.row(machine_id).state == "active"
+    clock_at(lenders, watched, "05:59")
+    row = lenders.row(machine_id)
+    assert (row.state, row.reason) == ("draining", "its hours (22:00-06:00) end")
+    assert "<name>10.0.9.1</name>" in watched.yarn.exclude
+    watched.yarn.run("10.0.9.1", state="DECOMMISSIONED")
+    watched.turn()
+    assert lenders.row(machine_id).state == "resting"
+    assert watched.yarn.include == {"nobody.invalid"}
+    with pytest.raises(ConflictError):
+        lenders.lend(ip_address="10.0.9.1")
+    clock_at(lenders, watched, "21:59")
+    assert lenders.row(machine_id).state == "resting"
+    clock_at(lenders, watched, "22:00")
+    assert lenders.row(machine_id).state == "joining"
+    assert "10.0.9.1" in watched.yarn.include
+    watched.yarn.run("10.0.9.1")
+    watched.turn()
+    assert lenders.row(machine_id).state == "active"
+
+
+def test_a_machine_that_is_removed_while_it_drains_for_its_rest_leaves(lenders, watched) -> None:
+    lenders.row_time = watched.at_ms
+    machine_id = lenders.joined(ip_address="10.0.9.1", hours="22:00-06:00", time_period=30 * 86_400)
+    clock_at(lenders, watched, "23:00")
+    watched.yarn.run("10.0.9.1")
+    watched.turn()
+    clock_at(lenders, watched, "07:00")
+    assert lenders.row(machine_id).state == "draining"
+    registry.leave(lenders.anna, machine_id)
+    watched.yarn.run("10.0.9.1", state="DECOMMISSIONED")
+    watched.turn()
+    assert (lenders.row(machine_id).state, lenders.row(machine_id).reason) == ("left", "removed by its owner")
+
+
+def test_a_machine_that_rests_leaves_at_once(lenders, watched) -> None:
+    lenders.row_time = watched.at_ms
+    machine_id = lenders.joined(ip_address="10.0.9.1", hours="22:00-06:00", time_period=30 * 86_400)
+    clock_at(lenders, watched, "12:00")
+    assert lenders.row(machine_id).state == "resting"
+    assert registry.leave(lenders.anna, machine_id)["status"] == "left"

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.status import Status
 
 from market.cli.rest import Rest
-from market.machines import host
+from market.machines import host, hours
 from market.machines.agent import Agent, Glance, Offer, claim
 from market.machines.registry import POOL_TYPE
 from market.settings import Settings
@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", required=True, help="memory to lend, as 8g or 1536m")
     parser.add_argument("--type", required=True, help="machine type of the tariff, as cpu")
     parser.add_argument("--hours", type=float, required=True, help="for how long")
+    parser.add_argument("--window", default="", help="hours of the day only, as 22:00-06:00")
+    parser.add_argument("--time-zone", default="", help="that the window is meant in (default: this host's)")
     parser.add_argument("--name", default="", help="what others see instead of an address")
     parser.add_argument("--server", default="", help="address of the market (default: the one of this clone)")
     parser.add_argument("--username", default="", help="who lends (default: asked for)")
@@ -51,6 +53,11 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
         raise SetupError("--name takes up to 64 letters, digits, '.', '_' and '-', and not the name pool")
     if chosen.cores < 1 or chosen.hours <= 0:
         raise SetupError("--cores and --hours must be more than 0")
+    if chosen.window:
+        try:
+            hours.parse(chosen.window)
+        except ValueError as error:
+            raise SetupError(f"--window {chosen.window}: {error}") from None
     settings.paths.state.mkdir(parents=True, exist_ok=True)
     found = host.look(settings.paths.state)
     host.refuse_too_much(found, chosen.cores, memory)
@@ -66,6 +73,8 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
         time_period=round(chosen.hours * 3600),
         name=name,
         ip_address=chosen.address or ("" if local else host.address_towards(server)),
+        hours=chosen.window,
+        time_zone=(chosen.time_zone or host.time_zone()) if chosen.window else "",
     )
     display = Display()
     try:

@@ -328,14 +328,16 @@ def _node(one: Mapping[str, Any]) -> Node:
     host, port = node_id.rsplit(":", 1)
     used_mib, used_vcores = _number(one, "usedMemoryMB"), _number(one, "usedVirtualCores")
     labels = one.get("nodeLabels") or []
+    # A node that was made smaller than what runs there has less than nothing available.
+    total = one.get("totalResource") or {}
     return Node(
         node_id=node_id,
         host=host,
         port=int(port),
         state=str(one.get("state", "")),
         http_address=str(one.get("nodeHTTPAddress") or ""),
-        total_mib=used_mib + _number(one, "availMemoryMB"),
-        total_vcores=used_vcores + _number(one, "availableVirtualCores"),
+        total_mib=int(total.get("memory", used_mib + _number(one, "availMemoryMB"))),
+        total_vcores=int(total.get("vCores", used_vcores + _number(one, "availableVirtualCores"))),
         used_mib=used_mib,
         used_vcores=used_vcores,
         containers=_number(one, "numContainers"),

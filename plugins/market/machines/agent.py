@@ -11,7 +11,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from market.machines import host
+from market.machines import host, node_config
 from market.machines.host import Host
 from market.machines.node_config import Ports
 from market.machines.nodemanager import NodeManager
@@ -25,7 +25,8 @@ _TICK_S = 0.2
 _AFTER_DRAIN_S = 25
 _PORT_PATIENCE_S = 10
 _MARKET_PATIENCE_S = 5
-_DRAINING = ("draining", "left", "rejected")
+# Who drains, rests or has left has no NodeManager to keep.
+_STILL = ("draining", "resting", "left", "rejected")
 
 
 class Market(Protocol):
@@ -38,7 +39,10 @@ class Market(Protocol):
 
 @dataclass(frozen=True)
 class Offer:
-    """What is lent; memory in MiB, time in seconds; address "" for the market's or the agent's choice."""
+    """What is lent; memory in MiB, time in seconds; address "" for the market's or the agent's choice.
+
+    `hours` of the day, as 22:00-06:00 in `time_zone`; "" for all of them.
+    """
 
     core_count: int
     memory_size: int
@@ -46,6 +50,8 @@ class Offer:
     time_period: int
     name: str
     ip_address: str
+    hours: str = ""
+    time_zone: str = ""
 
     def body(self) -> dict[str, Any]:
         """Return the body of `POST /machines`."""
@@ -115,7 +121,13 @@ class Agent:
         node = NodeManager(self._settings.paths, self._folder, address, self._host.java_home)
         ports = self._ports(node, address, int(join["service_port"]))
         self._market.post(
-            f"/machines/{machine_id}/join", {"token": join["token"], "service_port": ports.service}
+            f"/machines/{machine_id}/join",
+            {
+                "token": join["token"],
+                "service_port": ports.service,
+                "host_cores": max(self._host.cores, offer.core_count),
+                "host_memory": max(self._host.memory_mib, offer.memory_size),
+            },
         )
         self._say(f"machine {machine_id} at {address}:{ports.service}, NodeManager {node.sandbox.said}")
         try:
@@ -137,7 +149,7 @@ class Agent:
 
     def _lend(self, node: NodeManager, machine_id: str, join: dict[str, Any], ports: Ports) -> int:
         node.start(join["files"], ports)
-        next_look, drain_until, heard = 0.0, 0.0, 0
+        next_look, drain_until, heard, rested = 0.0, 0.0, 0, False
         while True:
             if self._interrupts > heard:
                 heard = self._interrupts
@@ -152,14 +164,32 @@ class Agent:
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + _LOOK_S
                 self._look(node, machine_id, ports)
+                self._follow_size(join)
             state = self._record.get("availability", "")
             if state in ("left", "rejected"):
                 self._say(f"the machine has {state}: {self._record.get('reason') or 'no reason given'}")
                 self._forget()
                 return LEFT if state == "left" else REJECTED
-            if state not in _DRAINING and not drain_until and node.keep(join["files"], ports):
-                self._say(f"the NodeManager had ended and was started again: see {node.log}")
+            if state == "resting":
+                rested = True
+                if node.running():  # its hours had not begun when it was started
+                    node.stop()
+            elif state not in _STILL and not drain_until and node.keep(join["files"], ports):
+                why = "its hours have begun" if rested else "the NodeManager had ended"
+                self._say(f"{why}; it was started again: see {node.log}")
+                rested = False
             time.sleep(_TICK_S)
+
+    def _follow_size(self, join: dict[str, Any]) -> None:
+        """Have the next start use the size that the machine was given meanwhile; YARN has told this one."""
+        if not self._record:  # the market has not answered yet
+            return
+        cores, memory = int(self._record["core_count"]), int(self._record["memory_size"])
+        if (cores, memory) == (join["core_count"], join["memory_size"]):
+            return
+        join["core_count"], join["memory_size"] = cores, memory
+        join["files"]["yarn-site.xml"] |= node_config.size(cores, memory)
+        self._say(f"the machine lends {cores} cores and {memory} MiB from now on")
 
     def _look(self, node: NodeManager, machine_id: str, ports: Ports) -> None:
         note = ""

@@ -9,6 +9,7 @@ from market.paging import Listing, Page
 
 UNREGISTERED_NODE = "unregistered_node"
 WRONG_SIZE = "wrong_size"
+POOR_MACHINE = "poor_machine"
 
 
 def raise_alert(cursor: db.Cursor, kind: str, subject: str, detail: str) -> None:

@@ -58,6 +58,14 @@ def refuse_too_much(host: Host, cores: int, memory_mib: int) -> None:
         )
 
 
+def time_zone() -> str:
+    """Return the name of this host's time zone, UTC if it has none."""
+    named = os.environ.get("TZ", "").lstrip(":") or str(Path("/etc/localtime").resolve())
+    if "zoneinfo/" in named:
+        return named.partition("zoneinfo/")[2]
+    return named if re.fullmatch(r"[A-Za-z_]+(/[\w+-]+)*", named) else "UTC"
+
+
 def is_local(server: str) -> bool:
     """Tell whether the market at this address is on this very host, on the loopback interface."""
     name = urlsplit(server).hostname or ""

@@ -57,11 +57,12 @@ def shared_files(settings: Settings, cores: int, memory_mib: int) -> Files:
     made = files(settings)
     core = {name: made["core-site.xml"][name] for name in _SERVER_CORE}
     yarn = {name: made["yarn-site.xml"][name] for name in _SERVER_YARN}
+    yarn |= size(cores, memory_mib)
     yarn |= {
-        "yarn.nodemanager.resource.cpu-vcores": str(cores),
-        "yarn.nodemanager.resource.memory-mb": str(memory_mib),
         # Memory is held to what was allocated; virtual memory says nothing of a Java process.
         "yarn.nodemanager.pmem-check-enabled": "true",
+        # By default YARN leaves that to cgroups, also where it uses none, and nothing is held to anything.
+        "yarn.nodemanager.resource.memory.enforced": "false",
         "yarn.nodemanager.vmem-check-enabled": "false",
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99.9",
         "yarn.nodemanager.localizer.cache.target-size-mb": str(_CACHE_MIB),
@@ -71,6 +72,14 @@ def shared_files(settings: Settings, cores: int, memory_mib: int) -> Files:
         "yarn.resourcemanager.connect.retry-interval.ms": "2000",
     }
     return {"core-site.xml": core, "yarn-site.xml": yarn}
+
+
+def size(cores: int, memory_mib: int) -> dict[str, str]:
+    """Return the properties that a machine's size is said with."""
+    return {
+        "yarn.nodemanager.resource.cpu-vcores": str(cores),
+        "yarn.nodemanager.resource.memory-mb": str(memory_mib),
+    }
 
 
 def local_files(shared: Files, address: str, ports: Ports, work: Path, path: str) -> Files:

@@ -13,6 +13,7 @@ from market.machines import guard, node_config
 from market.machines.node_config import Files, Ports
 from market.machines.sandbox import Sandbox, sandbox
 from market.settings import Paths
+from market.stack import class_data
 from market.stack.java import HADOOP_SERVER
 
 _MAIN = "org.apache.hadoop.yarn.server.nodemanager.NodeManager"
@@ -167,8 +168,7 @@ class NodeManager:
     def _environment(self) -> dict[str, str]:
         runtime, inherited = self._paths.runtime, ("LANG", "TZ")
         kept = {name: os.environ[name] for name in inherited if name in os.environ}
-        archive = runtime / "spark.jsa"
-        options = f"-XX:SharedArchiveFile={archive} -Xshare:auto" if archive.exists() else ""
+        made = class_data.archive(self._paths).exists()
         key, _, value = self.mark.partition("=")
         return kept | {
             "PATH": self._path,
@@ -176,7 +176,7 @@ class NodeManager:
             "JAVA_HOME": self._java_home,
             "MARKET_RUNTIME": str(runtime),
             "SPARK_LOCAL_IP": self._address,
-            "JDK_JAVA_OPTIONS": options,
+            "JDK_JAVA_OPTIONS": " ".join(class_data.options(self._paths)) if made else "",
             "HADOOP_CONF_DIR": str(self._folder / "conf"),
             "MALLOC_ARENA_MAX": "2",
             "MARKET_STACK": os.environ.get("MARKET_STACK", str(self._paths.state)),

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from market import clock, db
 from market.accounts.member import Member
-from market.errors import ConflictError, NotFoundError, OverLimitError
-from market.machines import node_config, store
-from market.machines.store import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, Machine
+from market.errors import BadInputError, ConflictError, NotFoundError, OverLimitError
+from market.machines import addresses, measurements, node_config, store
+from market.machines.store import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, RESTING, Machine
 from market.paging import Listing, Page
 from market.settings import load
 
 POOL_TYPE = "pool"
 DEFAULT_PORT = 8041
-_CHOICE_LOCK = "market.machines.address"
-_RESUMABLE = (OFFERED, JOINING, ACTIVE, LOST)
+_BETWEEN_MEASUREMENTS_S = 60
+_RESUMABLE = (OFFERED, JOINING, ACTIVE, LOST, RESTING)
 
 
 def register(member: Member, body: Mapping[str, Any], client_address: str = "") -> dict[str, Any]:
@@ -30,7 +29,7 @@ def register(member: Member, body: Mapping[str, Any], client_address: str = "") 
     """
     machine_id, token = clock.new_id(), secrets.token_urlsafe(32)
     with db.transaction() as cursor:
-        address = body.get("ip_address") or _choose(cursor, client_address)
+        address = body.get("ip_address") or addresses.choose(cursor, client_address)
         made = _machine(machine_id, member.user_id, body["machine_type"], address, body, token)
         store.insert(cursor, made)
     return _joining(made, token)
@@ -66,31 +65,85 @@ def resume(member: Member, machine_id: str) -> dict[str, Any]:
     """
     token = secrets.token_urlsafe(32)
     with db.transaction() as cursor:
-        found = _visible(cursor, member, machine_id, lock=True)
+        found = visible(cursor, member, machine_id, lock=True)
         if found.state not in _RESUMABLE or found.lease_end_ms <= clock.now_ms():
             raise ConflictError("This machine's lease has ended or is ending. Lend it anew.")
         store.update(cursor, found, found.state, token_sha256=_digest(token))
     return _joining(found, token)
 
 
-def join(member: Member, machine_id: str, token: str, service_port: int | None = None) -> dict[str, Any]:
+def join(
+    member: Member,
+    machine_id: str,
+    token: str,
+    service_port: int | None = None,
+    host_cores: int | None = None,
+    host_memory: int | None = None,
+) -> dict[str, Any]:
     """Take the one-time token: from now on the roster expects and admits the NodeManager.
 
+    `host_cores` and `host_memory` (MiB) are what the host has: the machine may be resized up to them.
     Return the machine's record. Raises NotFoundError, and ConflictError for a token that is wrong or used.
     """
     with db.transaction() as cursor:
-        found = _visible(cursor, member, machine_id, lock=True)
+        found = visible(cursor, member, machine_id, lock=True)
         known = found.token_sha256 or ""
         if not secrets.compare_digest(known, _digest(token)) or found.state not in _RESUMABLE:
             raise ConflictError("This token is not valid, or was used. Start the agent again for a new one.")
         _join(cursor, found, service_port or found.service_port)
+        if host_cores and host_memory:
+            store.update(cursor, found, JOINING, host_cores=host_cores, host_memory_mib=host_memory)
         return store.record(cursor, machine_id)
+
+
+def resize(
+    member: Member, machine_id: str, core_count: int | None = None, memory_size: int | None = None
+) -> dict[str, Any]:
+    """Change what is lent (cores, MiB) while the machine runs; what runs there may end first.
+
+    Return the machine's record. The roster tells YARN within seconds. Raises NotFoundError, ConflictError for
+    a machine that leaves or is the pool's, BadInputError for more than the host has.
+    """
+    with db.transaction() as cursor:
+        found = visible(cursor, member, machine_id, lock=True)
+        if found.user_id is None:
+            raise ConflictError(
+                "The size of the pool's own machine is a setting: [pool] in config/market.toml."
+            )
+        if found.state not in _RESUMABLE:
+            raise ConflictError(f"This machine has state {found.state}: it cannot be resized any more.")
+        cores, memory = core_count or found.core_count, memory_size or found.memory_mib
+        _refuse_more_than_the_host_has(found, cores, memory)
+        if (cores, memory) != (found.core_count, found.memory_mib):
+            changes: dict[str, Any] = {
+                "core_count": cores,
+                "memory_mib": memory,
+                "past_sizes": list(dict.fromkeys([*found.past_sizes, found.size])),
+            }
+            if cores > found.core_count or memory > found.memory_mib:
+                changes |= {"verified_ms": None, "verify_due_ms": None}  # what is new was never measured
+            store.update(cursor, found, found.state, **changes)
+        return store.record(cursor, machine_id)
+
+
+def _refuse_more_than_the_host_has(machine: Machine, cores: int, memory_mib: int) -> None:
+    """Raise BadInputError; a host that nobody described has what was lent of it at some time."""
+    past = [tuple(map(int, size.split("x"))) for size in (*machine.past_sizes, machine.size)]
+    most_cores = machine.host_cores or max(size[0] for size in past)
+    most_memory = machine.host_memory_mib or max(size[1] for size in past)
+    wrong = {}
+    if cores > max(most_cores, machine.core_count):
+        wrong["core_count"] = [f"this machine has {most_cores} cores"]
+    if memory_mib > max(most_memory, machine.memory_mib):
+        wrong["memory_size"] = [f"this machine has {most_memory} MiB"]
+    if wrong:
+        raise BadInputError(wrong)
 
 
 def get(member: Member, machine_id: str) -> dict[str, Any]:
     """Return a machine's record to its owner or an admin. Raises NotFoundError."""
     with db.transaction() as cursor:
-        _visible(cursor, member, machine_id)
+        visible(cursor, member, machine_id)
         return store.record(cursor, machine_id)
 
 
@@ -112,27 +165,45 @@ def leave(member: Member, machine_id: str, now: bool = False) -> dict[str, str]:
     Again it changes nothing, except that `now` may still be said. Raises NotFoundError.
     """
     with db.transaction() as cursor:
-        found = _visible(cursor, member, machine_id, lock=True)
+        found = visible(cursor, member, machine_id, lock=True)
         at, whose = clock.now_ms(), "its owner" if found.user_id == member.user_id else "an administrator"
         reason = f"removed by {whose}"
         state = found.state
-        if state == OFFERED:  # no NodeManager was ever admitted
+        if state in (OFFERED, RESTING):  # no NodeManager of it is admitted
             state = LEFT
-            store.update(cursor, found, OFFERED, state=LEFT, left_ms=at, reason=reason)
+            store.update(cursor, found, found.state, state=LEFT, left_ms=at, reason=reason)
         elif state in (JOINING, ACTIVE, LOST):
             state = DRAINING
             changes = {"state": DRAINING, "drain_ms": at, "drain_now": now, "reason": reason}
             store.update(cursor, found, found.state, **changes)
-        elif state == DRAINING and now:
-            store.update(cursor, found, DRAINING, drain_now=True)
+        elif state == DRAINING and (now or found.rests):
+            store.update(
+                cursor, found, DRAINING, drain_now=now or found.drain_now, rests=False, reason=reason
+            )
     return {"status": state, "machine_id": machine_id}
 
 
-def contributions(member: Member, machine_id: str) -> list[dict[str, Any]]:
-    """Return what a machine did and earned in each settled interval, oldest first. Raises NotFoundError."""
+def verifications(member: Member, machine_id: str) -> list[dict[str, Any]]:
+    """Return what canaries found on a machine, newest first. Raises NotFoundError."""
     with db.transaction() as cursor:
-        _visible(cursor, member, machine_id)
-        return store.contributions(cursor, machine_id)
+        visible(cursor, member, machine_id)
+        return measurements.records(cursor, machine_id)
+
+
+def verify(member: Member, machine_id: str) -> dict[str, Any]:
+    """Have a machine measured as soon as nothing runs on it; return its record.
+
+    Raises NotFoundError, ConflictError if it is not active, OverLimitError if it was measured a moment ago.
+    """
+    with db.transaction() as cursor:
+        found = visible(cursor, member, machine_id, lock=True)
+        if found.state != ACTIVE or found.user_id is None:
+            raise ConflictError("Only a lent machine that is active can be measured.")
+        wait_s = _BETWEEN_MEASUREMENTS_S - (clock.now_ms() - measurements.last_ms(cursor, machine_id)) // 1000
+        if wait_s > 0:
+            raise OverLimitError("This machine was measured a moment ago.", retry_after_s=wait_s)
+        store.update(cursor, found, ACTIVE, verify_due_ms=0)
+        return store.record(cursor, machine_id)
 
 
 def metadata() -> dict[str, Any]:
@@ -193,6 +264,8 @@ def _machine(
         drain_now=False,
         left_ms=None,
         lease_end_ms=at + body["time_period"] * 1000,
+        hours=body.get("hours", ""),
+        time_zone=body.get("time_zone", "UTC"),
     )
 
 
@@ -218,37 +291,12 @@ def _joining(machine: Machine, token: str) -> dict[str, Any]:
     }
 
 
-def _visible(cursor: db.Cursor, member: Member, machine_id: str, lock: bool = False) -> Machine:
+def visible(cursor: db.Cursor, member: Member, machine_id: str, lock: bool = False) -> Machine:
+    """Return a machine to its owner or an admin. Raises NotFoundError."""
     found = store.find(cursor, machine_id, lock)
     if found is None or not (found.user_id == member.user_id or member.is_admin):
         raise NotFoundError("There is no such machine.")
     return found
-
-
-def _choose(cursor: db.Cursor, client_address: str) -> str:
-    """Choose a host: the caller's address, or, for a caller on the market's own host, a free local one."""
-    try:
-        client = ipaddress.ip_address(client_address or "127.0.0.1")
-    except ValueError:
-        client = ipaddress.ip_address("127.0.0.1")
-    if not client.is_loopback:
-        return str(client)
-    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_CHOICE_LOCK])
-    loaded = load()
-    taken = store.live_addresses(cursor) | {loaded.bind, loaded.pool.ip_address}
-    return free_local_address(taken)
-
-
-def free_local_address(taken: set[str]) -> str:
-    """Return an address of this host that no machine has: each is a host of its own to YARN.
-
-    Raises OverLimitError when all 1000 that are tried are taken.
-    """
-    for number in range(3, 1003):
-        address = f"127.0.{number // 250}.{number % 250 + 1}"
-        if address not in taken:
-            return address
-    raise OverLimitError("This host lends as many machines as it has local addresses for.")
 
 
 def _digest(token: str) -> str:

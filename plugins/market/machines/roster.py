@@ -2,21 +2,37 @@
 
 A machine's way: offered -> joining (its agent took the token) -> active (that very node runs with the
 declared size and its type's label) -> draining -> left; lost while the node is silent, rejected if it is
-not as declared. A pass may be repeated or cut off anywhere: the next one finds what is left to do.
+not as declared. One that is lent for hours of the day rests outside them, after a drain. A pass may be
+repeated or cut off anywhere: the next one finds what is left to do.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from market import clock, db
+from market.cluster.errors import ClusterRefused
 from market.cluster.resourcemanager import Node
-from market.machines import alerts, store
+from market.machines import alerts, hours, store
 from market.machines.admission import HostLists
-from market.machines.store import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, REJECTED, Machine
+from market.machines.store import (
+    ACTIVE,
+    DRAINING,
+    JOINING,
+    LEFT,
+    LOST,
+    OFFERED,
+    REJECTED,
+    RESTING,
+    Machine,
+    size_name,
+)
 from market.settings import Settings, load
+
+log = logging.getLogger(__name__)
 
 LOCK = "market.machines.roster"
 
@@ -42,13 +58,17 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows for one machine. `label` is to be set first; `again`: the lists must be read anew."""
+    """What follows for one machine. `label` is to be set first; `again`: the lists must be read anew.
+
+    `resize`: YARN still has an earlier size of it.
+    """
 
     state: str
     reason: str = ""
     label: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     again: bool = False
+    resize: bool = False
 
 
 def run_pass() -> None:
@@ -75,14 +95,16 @@ def watch(cluster: Cluster, lists: HostLists, settings: Settings, at_ms: int) ->
         cluster.replace_labels(wanted)
     registered = {machine.node_id for machine in machines if machine.state != OFFERED}
     for machine, verdict in verdicts:
-        _keep(machine, verdict, at_ms)
+        if verdict.resize:
+            _resize(cluster, machine)
         if verdict.state == REJECTED:
             registered.discard(machine.node_id)
+    _keep(verdicts, at_ms)
     _empty(cluster, [node for node in nodes.values() if node.node_id not in registered])
 
     with db.transaction() as cursor:  # read anew: an owner may have said something meanwhile
         machines = store.live(cursor)
-    include = {machine.ip_address for machine in machines if machine.state != OFFERED}
+    include = {machine.ip_address for machine in machines if machine.state not in (OFFERED, RESTING)}
     leaving = {m.ip_address: drain_s(m, settings, at_ms) for m in machines if m.state == DRAINING}
     lists.apply(include, leaving, again=any(verdict.again for _, verdict in verdicts))
 
@@ -103,6 +125,10 @@ def judge(
         if at_ms - machine.created_ms > _OFFER_MS:
             return _left("no agent joined within an hour")
         return Verdict(OFFERED)
+    if not _in_hours(machine, settings, at_ms):
+        return _outside_hours(machine, present, at_ms)
+    if machine.state == RESTING:
+        return Verdict(JOINING, "its hours have begun", changes={"joined_ms": at_ms})
     if node is None or not present:
         return _silent(machine, node, at_ms, settling)
     if node.state == "UNHEALTHY":
@@ -125,9 +151,27 @@ def drain_s(machine: Machine, settings: Settings, at_ms: int) -> int:
     return 0 if machine.drain_now or overdue else limit
 
 
+def _in_hours(machine: Machine, settings: Settings, at_ms: int) -> bool:
+    """Tell whether it is lent now; the drain before the hours end is not part of them."""
+    if not machine.hours:
+        return True
+    ahead_ms = at_ms + lead_s(machine, settings) * 1000
+    return all(hours.within(machine.hours, machine.time_zone, at) for at in (at_ms, ahead_ms))
+
+
+def _outside_hours(machine: Machine, present: bool, at_ms: int) -> Verdict:
+    if present:
+        changes = {"drain_ms": at_ms, "drain_now": False, "rests": True}
+        return Verdict(DRAINING, f"its hours ({machine.hours}) end", changes=changes)
+    reason = f"lent from {machine.hours.replace('-', ' to ')} ({machine.time_zone})"
+    return Verdict(RESTING, reason, label=None if machine.state == RESTING else "")
+
+
 def _leaving(machine: Machine, present: bool) -> Verdict:
     if present:
         return Verdict(DRAINING, machine.reason)
+    if machine.rests:
+        return Verdict(RESTING, machine.reason, label="", changes={"rests": False, "drain_ms": None})
     return _left(machine.reason)
 
 
@@ -150,28 +194,39 @@ def _silent(machine: Machine, node: Node | None, at_ms: int, settling: bool) -> 
 
 def _running(machine: Machine, node: Node, at_ms: int) -> Verdict:
     found, declared = (node.total_vcores, node.total_mib), (machine.core_count, machine.memory_mib)
+    label = None if node.labels == (machine.machine_type,) else machine.machine_type
+    changes = {} if machine.active_ms else {"active_ms": at_ms}
+    if found != declared and size_name(*found) in machine.past_sizes:
+        return Verdict(ACTIVE, label=label, changes=changes, resize=True)
     if found != declared:
         reason = (
             f"declared {declared[0]} cores and {declared[1]} MiB, "
             f"but its NodeManager offers {found[0]} cores and {found[1]} MiB"
         )
         return Verdict(REJECTED, reason, label="")
-    label = None if node.labels == (machine.machine_type,) else machine.machine_type
-    changes = {} if machine.active_ms else {"active_ms": at_ms}
     return Verdict(ACTIVE, label=label, changes=changes)
 
 
-def _keep(machine: Machine, verdict: Verdict, at_ms: int) -> None:
-    """Write a verdict down, unless somebody changed the machine's state since it was read."""
-    if verdict.state == machine.state and verdict.reason == machine.reason:
-        return
-    changes: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, **verdict.changes}
-    if verdict.state in (LEFT, REJECTED):
-        changes["left_ms"] = at_ms
-    with db.transaction() as cursor:
-        if store.update(cursor, machine, machine.state, **changes) and verdict.state == REJECTED:
-            subject = f"{machine.display_name} ({machine.node_id})"
-            alerts.raise_alert(cursor, alerts.WRONG_SIZE, subject, verdict.reason)
+def _resize(cluster: Cluster, machine: Machine) -> None:
+    """Tell YARN a machine's size; what runs there beyond it may end first."""
+    try:
+        cluster.set_node_resource(machine.node_id, machine.memory_mib, machine.core_count)
+    except ClusterRefused as error:  # it has just gone; the others' turn must not wait for it
+        log.warning("%s was not resized: %s", machine.node_id, error.detail)
+
+
+def _keep(verdicts: Iterable[tuple[Machine, Verdict]], at_ms: int) -> None:
+    """Write down what has changed, except where somebody changed a machine's state since it was read."""
+    with db.transaction() as cursor:  # one for all: thousands of machines may change at once
+        for machine, verdict in verdicts:
+            if verdict.state == machine.state and verdict.reason == machine.reason:
+                continue
+            changes: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, **verdict.changes}
+            if verdict.state in (LEFT, REJECTED):
+                changes["left_ms"] = at_ms
+            if store.update(cursor, machine, machine.state, **changes) and verdict.state == REJECTED:
+                subject = f"{machine.display_name} ({machine.node_id})"
+                alerts.raise_alert(cursor, alerts.WRONG_SIZE, subject, verdict.reason)
 
 
 def _empty(cluster: Cluster, strangers: Iterable[Node]) -> None:

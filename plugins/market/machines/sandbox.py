@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ACCOUNT = "nobody"
+_SPACES = ("unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--")
 _GUARD = str(Path(__file__).with_name("guard.py"))
 
 
@@ -29,13 +30,20 @@ class Sandbox:
     said: str
 
 
+def weakness() -> str:
+    """Return what machines of this host cannot keep jobs from, in words; empty where all is hidden."""
+    said = _without_namespaces() if os.geteuid() == 0 else _without_bubblewrap()
+    return f"its jobs run {said}" if said else ""
+
+
 def sandbox(work: Path, readable: list[Path], hidden: list[Path]) -> Sandbox:
     """Return how to run a NodeManager that writes in `work`, reads `readable` and does not see `hidden`."""
     # The system's interpreter: the environment's own folder may be among what is hidden.
     guard = [os.path.realpath(sys.executable), "-I", _GUARD]
     if os.geteuid() == 0:
         return _as_nobody(guard, work, readable, hidden)
-    if shutil.which("bwrap") and _works(["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "true"]):
+    said = _without_bubblewrap()
+    if not said:
         words = ["bwrap", "--die-with-parent", "--unshare-pid", "--dev-bind", "/", "/", "--proc", "/proc"]
         for folder in hidden:
             words += ["--tmpfs", str(folder)]
@@ -43,16 +51,14 @@ def sandbox(work: Path, readable: list[Path], hidden: list[Path]) -> Sandbox:
             words += ["--ro-bind", str(folder), str(folder)]
         words += ["--bind", str(work), str(work), "--"]
         return Sandbox((*words, *guard, "--"), os.getuid(), os.getgid(), "in bubblewrap")
-    said = "WITHOUT a sandbox: jobs can read your files; install bubblewrap, or start as root"
     return Sandbox((*guard, "--"), os.getuid(), os.getgid(), said)
 
 
 def _as_nobody(guard: list[str], work: Path, readable: list[Path], hidden: list[Path]) -> Sandbox:
     account = pwd.getpwnam(ACCOUNT)
     guard += ["--uid", str(account.pw_uid), "--gid", str(account.pw_gid)]
-    spaces = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"]
-    if not _works([*spaces, "true"]):
-        said = f"as {ACCOUNT}, without namespaces (this container forbids them)"
+    said = _without_namespaces()
+    if said:
         return Sandbox((*guard, "--"), account.pw_uid, account.pw_gid, said)
     needed = [work, *readable]
     covered = list(dict.fromkeys([*(one for one in map(_barrier, needed) if one), *hidden]))
@@ -60,14 +66,25 @@ def _as_nobody(guard: list[str], work: Path, readable: list[Path], hidden: list[
     covers = [one for one in covered if not any(other in one.parents for other in covered)]
     for cover in covers:
         guard += ["--cover", str(cover)]
+    temporary = Path("/tmp")  # noqa: S108 - a folder of the machine's own is put there, before what lies in it
+    guard += ["--bind", f"{work / 'tmp'}:{temporary}"]
     for folder in needed:
-        if any(cover in folder.parents for cover in covers):
+        if any(cover in folder.parents for cover in [*covers, temporary]):
             guard += ["--bind", f"{folder}:{folder}"]
-    temporary = Path("/tmp")  # noqa: S108 - a folder of the machine's own is put there
-    if not any(temporary in folder.parents for folder in needed):
-        guard += ["--bind", f"{work / 'tmp'}:{temporary}"]
     said = f"as {ACCOUNT}, in namespaces of its own"
-    return Sandbox((*spaces, *guard, "--"), account.pw_uid, account.pw_gid, said)
+    return Sandbox((*_SPACES, *guard, "--"), account.pw_uid, account.pw_gid, said)
+
+
+def _without_namespaces() -> str:
+    if _works([*_SPACES, "true"]):
+        return ""
+    return f"as {ACCOUNT}, without namespaces (this container forbids them)"
+
+
+def _without_bubblewrap() -> str:
+    if shutil.which("bwrap") and _works(["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "true"]):
+        return ""
+    return "WITHOUT a sandbox: jobs can read your files; install bubblewrap, or start as root"
 
 
 def _barrier(folder: Path) -> Path | None:

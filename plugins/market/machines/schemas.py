@@ -7,11 +7,13 @@ import ipaddress
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from market.accounts.schemas import Input
+from market.machines import hours
 from market.settings import load
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _MIN_PERIOD_S = 60
 _PORT = validate.Range(1, 65535)
+_POSITIVE = validate.Range(1, 2**31 - 1)
 
 
 def _address(text: str) -> None:
@@ -22,6 +24,20 @@ def _address(text: str) -> None:
         raise ValidationError("must be an IPv4 address, like 10.8.0.7") from None
     if found.is_unspecified or found.is_multicast or found == ipaddress.IPv4Address("255.255.255.255"):
         raise ValidationError("must be the address of one host")
+
+
+def _hours(text: str) -> None:
+    try:
+        hours.parse(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+def _zone(text: str) -> None:
+    try:
+        hours.zone(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
 
 
 def whole(**options: object) -> fields.Integer:
@@ -46,21 +62,15 @@ class MachineRequestSchema(Input):
         ),
         metadata={"description": "what others see instead of an address"},
     )
+    hours = fields.String(
+        validate=_hours, metadata={"description": "of the day, as 22:00-06:00; by default all of them"}
+    )
+    time_zone = fields.String(validate=_zone, metadata={"description": "that the hours are meant in"})
 
     @validates_schema(skip_on_field_errors=False)
     def _within_the_limits(self, data: dict[str, object], **_: object) -> None:
         loaded = load()
-        limits = loaded.machines
-        ranges = {
-            "core_count": (1, limits.max_cores),
-            "memory_size": (limits.min_memory_mib, limits.max_memory_mib),
-            "time_period": (_MIN_PERIOD_S, limits.max_time_period_s),
-        }
-        wrong: dict[str, list[str]] = {}
-        for name, (lowest, highest) in ranges.items():
-            given = data.get(name)
-            if isinstance(given, int) and not lowest <= given <= highest:
-                wrong[name] = [f"must be from {lowest} to {highest}"]
+        wrong = _out_of_range(data)
         given_type = data.get("machine_type")
         if isinstance(given_type, str) and given_type not in loaded.types:
             wrong["machine_type"] = [f"there is no such machine type; there are: {', '.join(loaded.types)}"]
@@ -73,3 +83,37 @@ class JoinRequestSchema(Input):
 
     token = fields.String(required=True, validate=validate.Length(1, 256))
     service_port = whole(validate=_PORT, metadata={"description": "the port that the NodeManager will use"})
+    host_cores = whole(
+        validate=_POSITIVE, metadata={"description": "cores of the host, up to which it may be resized"}
+    )
+    host_memory = whole(validate=_POSITIVE, metadata={"description": "MiB of the host"})
+
+
+class ResizeRequestSchema(Input):
+    """Body of `POST /machines/{machine_id}/resize`: what is lent from now on; what is left out stays."""
+
+    core_count = whole()
+    memory_size = whole(metadata={"description": "MiB"})
+
+    @validates_schema(skip_on_field_errors=False)
+    def _within_the_limits(self, data: dict[str, object], **_: object) -> None:
+        wrong = _out_of_range(data)
+        if not data:
+            wrong["core_count"] = ["say what changes: core_count, memory_size, or both"]
+        if wrong:
+            raise ValidationError(wrong)
+
+
+def _out_of_range(data: dict[str, object]) -> dict[str, list[str]]:
+    limits = load().machines
+    ranges = {
+        "core_count": (1, limits.max_cores),
+        "memory_size": (limits.min_memory_mib, limits.max_memory_mib),
+        "time_period": (_MIN_PERIOD_S, limits.max_time_period_s),
+    }
+    wrong: dict[str, list[str]] = {}
+    for name, (lowest, highest) in ranges.items():
+        given = data.get(name)
+        if isinstance(given, int) and not lowest <= given <= highest:
+            wrong[name] = [f"must be from {lowest} to {highest}"]
+    return wrong

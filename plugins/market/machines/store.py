@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2.errors
@@ -14,9 +14,9 @@ from market.errors import ConflictError
 from market.paging import Listing, Page
 
 OFFERED, JOINING, ACTIVE, DRAINING = "offered", "joining", "active", "draining"
-LEFT, LOST, REJECTED = "left", "lost", "rejected"
-LIVE = (OFFERED, JOINING, ACTIVE, DRAINING, LOST)
-_SHOWN = (JOINING, ACTIVE, DRAINING, LOST)  # on the market: what is in the pool, or was a moment ago
+LEFT, LOST, REJECTED, RESTING = "left", "lost", "rejected", "resting"
+LIVE = (OFFERED, JOINING, ACTIVE, DRAINING, RESTING, LOST)
+_SHOWN = (JOINING, ACTIVE, DRAINING, RESTING, LOST)  # on the market: what is in the pool, or was a moment ago
 
 # Field of the record -> column.
 ORDER = {
@@ -53,6 +53,14 @@ class Machine:
     left_ms: int | None
     lease_end_ms: int
     joined_ms: int | None = None
+    hours: str = ""
+    time_zone: str = "UTC"
+    rests: bool = False
+    host_cores: int | None = None
+    host_memory_mib: int | None = None
+    past_sizes: Sequence[str] = field(default_factory=list)
+    trust: int = 0
+    verified_ms: int | None = None
 
     @property
     def node_id(self) -> str:
@@ -60,12 +68,22 @@ class Machine:
         return f"{self.ip_address}:{self.service_port}"
 
     @property
+    def size(self) -> str:
+        """Return its size as `past_sizes` keeps it."""
+        return size_name(self.core_count, self.memory_mib)
+
+    @property
     def live(self) -> bool:
         """Tell whether the registration holds its host."""
         return self.state in LIVE
 
 
-_COLUMNS = ", ".join(Machine.__dataclass_fields__)
+def size_name(cores: int, memory_mib: int) -> str:
+    """Return a size in one word."""
+    return f"{cores}x{memory_mib}"
+
+
+COLUMNS = ", ".join(Machine.__dataclass_fields__)
 # What a machine brought its owner, over all settled intervals.
 _EARNED = (
     "coalesce((SELECT sum(p.captured_ucr - p.fee_ucr + p.stipend_ucr) FROM payout p"
@@ -75,12 +93,12 @@ _EARNED = (
 
 def insert(cursor: db.Cursor, machine: Machine) -> None:
     """Add a machine. Raises ConflictError if its host has a live registration (the transaction is over)."""
-    fields = list(Machine.__dataclass_fields__)
-    marks = ", ".join(["%s"] * len(fields))
+    names = list(Machine.__dataclass_fields__)
+    marks = ", ".join(["%s"] * len(names))
     try:
         cursor.execute(
-            f"INSERT INTO machine ({_COLUMNS}) VALUES ({marks})",  # noqa: S608
-            [getattr(machine, field) for field in fields],
+            f"INSERT INTO machine ({COLUMNS}) VALUES ({marks})",  # noqa: S608
+            [getattr(machine, name) for name in names],
         )
     except psycopg2.errors.UniqueViolation:
         raise ConflictError(
@@ -92,13 +110,13 @@ def insert(cursor: db.Cursor, machine: Machine) -> None:
 def find(cursor: db.Cursor, machine_id: str, lock: bool = False) -> Machine | None:
     """Return a machine, with `lock` so that nobody else changes it in the meantime."""
     tail = " FOR UPDATE" if lock else ""
-    cursor.execute(f"SELECT {_COLUMNS} FROM machine WHERE machine_id = %s{tail}", [machine_id])  # noqa: S608
+    cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE machine_id = %s{tail}", [machine_id])  # noqa: S608
     return _machine(cursor.fetchone())
 
 
 def live(cursor: db.Cursor) -> list[Machine]:
     """Return all live registrations."""
-    cursor.execute(f"SELECT {_COLUMNS} FROM machine WHERE state = ANY(%s)", [list(LIVE)])  # noqa: S608
+    cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE state = ANY(%s)", [list(LIVE)])  # noqa: S608
     return [Machine(*row) for row in cursor.fetchall()]
 
 
@@ -120,7 +138,7 @@ def update(cursor: db.Cursor, machine: Machine, expected: str, **changes: Any) -
 
 def record(cursor: db.Cursor, machine_id: str) -> dict[str, Any]:
     """Return a machine as the routes and the pages show it to its owner."""
-    cursor.execute(f"SELECT {_COLUMNS}, {_EARNED} FROM machine WHERE machine_id = %s", [machine_id])  # noqa: S608
+    cursor.execute(f"SELECT {COLUMNS}, {_EARNED} FROM machine WHERE machine_id = %s", [machine_id])  # noqa: S608
     return _record(cursor.fetchone())
 
 
@@ -129,7 +147,7 @@ def records(cursor: db.Cursor, user_id: str, page: Page) -> Listing[dict[str, An
     cursor.execute("SELECT count(*) AS total FROM machine WHERE user_id = %s", [user_id])
     total = cursor.fetchone().total
     cursor.execute(
-        f"SELECT {_COLUMNS}, {_EARNED} FROM machine WHERE user_id = %s"  # noqa: S608
+        f"SELECT {COLUMNS}, {_EARNED} FROM machine WHERE user_id = %s"  # noqa: S608
         f" ORDER BY {_order(page)} LIMIT %s OFFSET %s",
         [user_id, page.limit, page.offset],
     )
@@ -142,7 +160,7 @@ def market_records(cursor: db.Cursor, page: Page) -> Listing[dict[str, Any]]:
     cursor.execute(f"SELECT count(*) AS total FROM machine WHERE {where}", [list(_SHOWN)])  # noqa: S608
     total = cursor.fetchone().total
     cursor.execute(
-        f"SELECT {_COLUMNS}, 0 AS earned_ucr FROM machine WHERE {where}"  # noqa: S608
+        f"SELECT {COLUMNS}, 0 AS earned_ucr FROM machine WHERE {where}"  # noqa: S608
         f" ORDER BY {_order(page)} LIMIT %s OFFSET %s",
         [list(_SHOWN), page.limit, page.offset],
     )
@@ -152,50 +170,6 @@ def market_records(cursor: db.Cursor, page: Page) -> Listing[dict[str, Any]]:
         for row in cursor.fetchall()
     ]
     return Listing(rows, total)
-
-
-def contributions(cursor: db.Cursor, machine_id: str) -> list[dict[str, Any]]:
-    """Return what a machine did and earned in each settled interval, oldest first.
-
-    Usage lines hold a container's use from its start on, so an interval's part is the difference to the
-    container's line before.
-    """
-    cursor.execute(
-        """
-        WITH used AS (
-            SELECT interval_id,
-                   (held_ms - lag(held_ms, 1, 0::bigint) OVER w) AS ms, vcores, memory_mib
-            FROM usage_line WHERE machine_id = %(machine)s
-            WINDOW w AS (PARTITION BY container_id ORDER BY interval_id)
-        ), work AS (
-            SELECT interval_id, sum(ms * vcores) AS vcore_ms, sum(ms * memory_mib) AS mib_ms
-            FROM used GROUP BY interval_id
-        )
-        SELECT s.from_ms, s.until_ms, coalesce(u.online_ms, 0) AS online_ms,
-               coalesce(w.vcore_ms, 0) AS vcore_ms, coalesce(w.mib_ms, 0) AS mib_ms,
-               coalesce(p.captured_ucr - p.fee_ucr, 0) AS jobs_ucr, coalesce(p.stipend_ucr, 0) AS stipend_ucr
-        FROM settlement s
-        LEFT JOIN uptime_line u ON u.interval_id = s.interval_id AND u.machine_id = %(machine)s
-        LEFT JOIN work w ON w.interval_id = s.interval_id
-        LEFT JOIN payout p ON p.interval_id = s.interval_id AND p.machine = %(machine)s
-        WHERE u.machine_id IS NOT NULL OR w.interval_id IS NOT NULL OR p.machine IS NOT NULL
-        ORDER BY s.from_ms
-        """,
-        {"machine": machine_id},
-    )
-    return [
-        {
-            "since": row.from_ms,
-            "until": row.until_ms,
-            "online_s": int(row.online_ms) // 1000,
-            "vcore_seconds": int(row.vcore_ms) // 1000,
-            "memory_mib_seconds": int(row.mib_ms) // 1000,
-            "jobs_earned": format_credits(row.jobs_ucr),
-            "stipend": format_credits(row.stipend_ucr),
-            "earned": format_credits(row.jobs_ucr + row.stipend_ucr),
-        }
-        for row in cursor.fetchall()
-    ]
 
 
 def active_by_type(cursor: db.Cursor) -> dict[str, int]:
@@ -231,5 +205,9 @@ def _record(row: Any) -> dict[str, Any]:
         "drain_time": row.drain_ms,
         "left_time": row.left_ms,
         "lease_end": row.lease_end_ms,
+        "hours": row.hours,
+        "time_zone": row.time_zone,
+        "trust": row.trust,
+        "verified_time": row.verified_ms,
         "earned": format_credits(row.earned_ucr),
     }

@@ -17,7 +17,9 @@ from market.paging import Page
 
 _ROWS = 25
 _INTERVALS = 100
-LIVE = ("offered", "joining", "active", "draining", "lost")
+_MEASUREMENTS = 10
+LIVE = ("offered", "joining", "active", "draining", "resting", "lost")
+RESIZABLE = ("offered", "joining", "active", "resting", "lost")
 
 
 class MachinesView(MarketPage):
@@ -56,10 +58,13 @@ class MachinesView(MarketPage):
     @page("read")
     def machine(self, member: Member, machine_id: str) -> Response:
         """Show one machine and what it has earned."""
-        from market.machines.registry import contributions, get
+        from market.machines.contributions import of_machine
+        from market.machines.registry import get, verifications
+        from market.machines.verification import summary
 
         found = get(member, machine_id)
-        earned = contributions(member, machine_id)
+        earned = of_machine(member, machine_id)
+        measured = verifications(member, machine_id)
         return self.show(
             "machine.html",
             member,
@@ -69,6 +74,25 @@ class MachinesView(MarketPage):
             total=credits_text(sum_of(earned)),
             chart=_earnings_chart(earned),
             live=LIVE,
+            resizable=RESIZABLE,
+            measured=measured[:_MEASUREMENTS],
+            speeds=summary(measured),
+        )
+
+    @expose("/<string:machine_id>/resize", methods=["POST"])
+    @page("edit")
+    def resize(self, member: Member, machine_id: str) -> Response:
+        """Change what a machine lends."""
+        from market.accounts.schemas import loaded
+        from market.machines.registry import resize
+        from market.machines.schemas import ResizeRequestSchema
+
+        form = {name: _number(request.form.get(name, "")) for name in ("core_count", "memory_size")}
+        resize(member, machine_id, **loaded(ResizeRequestSchema(), form))
+        return self.go(
+            "MachinesView.machine",
+            "The new size is in force within seconds. What runs beyond it may end first.",
+            machine_id=machine_id,
         )
 
     @expose("/<string:machine_id>/remove", methods=["POST"])
@@ -115,6 +139,11 @@ def offer(member: Member, rate: float) -> dict[str, Any]:
         "kept": kept,
         "earns": round(rate * paid * kept, 4),
     }
+
+
+def _number(text: str) -> object:
+    """Return what a field of a form holds as a number, or as it is, for the schema to refuse."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
 
 
 def sum_of(earned: list[dict[str, Any]]) -> str:

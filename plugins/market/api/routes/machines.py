@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from market.api import routing
 from market.api.caller import Caller
 from market.api.routing import MachineId
 from market.api.schemas import machines as schemas
 from market.api.schemas.money import MetadataSchema
-from market.machines.schemas import JoinRequestSchema, MachineRequestSchema
+from market.machines.schemas import JoinRequestSchema, MachineRequestSchema, ResizeRequestSchema
 from market.paging import Page
 
 router = routing.router()
@@ -58,8 +58,49 @@ def join(
     """Use the one-time token: from now on the machine's NodeManager is expected and admitted."""
     from market.machines import registry
 
-    found = registry.join(member, machine_id, body["token"], body.get("service_port"))
-    return routing.dumped(schemas.MachineSchema, found)
+    return routing.dumped(schemas.MachineSchema, registry.join(member, machine_id, **body))
+
+
+@router.post(
+    "/machines/{machine_id}/resize",
+    tags=["machines"],
+    openapi_extra=routing.described(ResizeRequestSchema, schemas.MachineSchema, refuses=(404, 409, 413, 422)),
+)
+def resize(
+    member: Caller,
+    machine_id: MachineId,
+    body: Annotated[dict[str, Any], routing.body(ResizeRequestSchema)],
+) -> dict[str, Any]:
+    """Change what a machine lends while it runs; what runs there may end first."""
+    from market.machines import registry
+
+    return routing.dumped(schemas.MachineSchema, registry.resize(member, machine_id, **body))
+
+
+@router.post(
+    "/machines/{machine_id}/verify",
+    status_code=202,
+    tags=["machines"],
+    openapi_extra=routing.described(gives=schemas.MachineSchema, refuses=(404, 409, 429)),
+)
+def verify(member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Have a machine measured as soon as nothing runs on it."""
+    from market.machines import registry
+
+    return routing.dumped(schemas.MachineSchema, registry.verify(member, machine_id))
+
+
+@router.get(
+    "/machines/{machine_id}/verifications",
+    tags=["machines"],
+    openapi_extra=routing.described(gives=schemas.VerificationsSchema, refuses=(404,)),
+)
+def verifications(member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Return what was measured on a machine, newest first."""
+    from market.machines import registry
+
+    found = registry.verifications(member, machine_id)
+    return routing.dumped(schemas.VerificationsSchema, {"verifications": found, "total": len(found)})
 
 
 @router.post(
@@ -128,14 +169,22 @@ def leave(request: Request, member: Caller, machine_id: MachineId) -> dict[str, 
 @router.get(
     "/machines/{machine_id}/contributions",
     tags=["machines"],
-    openapi_extra=routing.described(gives=schemas.ContributionsSchema, refuses=(404,)),
+    openapi_extra=routing.described(
+        gives=schemas.ContributionsSchema, refuses=(404, 422), query={"format": "json (default) or csv"}
+    ),
 )
-def contributions(member: Caller, machine_id: MachineId) -> dict[str, Any]:
+def contributions(request: Request, member: Caller, machine_id: MachineId) -> Any:
     """Return what a machine did and earned, by settled interval."""
-    from market.machines import registry
+    from market.machines import contributions as lines
 
-    found = registry.contributions(member, machine_id)
-    return routing.dumped(schemas.ContributionsSchema, {"contributions": found, "total": len(found)})
+    form = routing.choice(request, "format", ("json", "csv"))
+    found = lines.of_machine(member, machine_id)
+    if form == "csv":
+        return Response(lines.as_csv(found), media_type="text/csv; charset=utf-8")
+    return routing.dumped(
+        schemas.ContributionsSchema,
+        {"contributions": found, "total": len(found), "totals": lines.totals(found)},
+    )
 
 
 @router.get(

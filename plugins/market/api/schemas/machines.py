@@ -22,13 +22,17 @@ class MarketMachineSchema(Schema):
     memory_size = mib()
     time_period = fields.Integer(metadata={"description": "seconds"})
     availability = fields.String(
-        metadata={"enum": ["offered", "joining", "active", "draining", "left", "lost", "rejected"]}
+        metadata={"enum": ["offered", "joining", "active", "draining", "resting", "left", "lost", "rejected"]}
     )
     created_time = time_ms()
     active_time = time_ms()
     drain_time = time_ms()
     left_time = time_ms()
     lease_end = time_ms()
+    hours = text("of the day for which it is lent, as 22:00-06:00; empty: all")
+    time_zone = text("that the hours are meant in")
+    trust = fields.Integer(metadata={"description": "good measurements in a row, up to 10"})
+    verified_time = time_ms()
 
 
 class MachineSchema(MarketMachineSchema):
@@ -76,6 +80,17 @@ class ContributionSchema(Schema):
 
     since = time_ms()
     until = time_ms()
+    online_s = fields.Integer(metadata={"description": "seconds for which the stipend counts"})
+    vcore_seconds = fields.Integer()
+    memory_mib_seconds = fields.Integer()
+    jobs_earned = credit("from jobs, less the fee")
+    stipend = credit()
+    earned = credit()
+
+
+class TotalsSchema(Schema):
+    """What all settled intervals of a machine add up to."""
+
     online_s = fields.Integer()
     vcore_seconds = fields.Integer()
     memory_mib_seconds = fields.Integer()
@@ -88,4 +103,26 @@ class ContributionsSchema(Schema):
     """All settled intervals of a machine, oldest first."""
 
     contributions = fields.List(fields.Nested(ContributionSchema))
+    total = fields.Integer()
+    totals = fields.Nested(TotalsSchema)
+
+
+class VerificationSchema(Schema):
+    """What a canary found on a machine. Speeds are thousands of steps a second."""
+
+    verification_id = identity()
+    core_count = fields.Integer(metadata={"description": "cores that were measured"})
+    start_time = time_ms()
+    end_time = time_ms()
+    outcome = fields.String(metadata={"enum": ["running", "good", "poor", "none"]})
+    detail = text("why it is not good, or measured nothing")
+    core_speed = fields.Integer(allow_none=True, metadata={"description": "of one core alone"})
+    speed = fields.Integer(allow_none=True, metadata={"description": "of all cores at once"})
+    memory_speed = fields.Integer(allow_none=True, metadata={"description": "MiB a second"})
+
+
+class VerificationsSchema(Schema):
+    """A machine's measurements, newest first."""
+
+    verifications = fields.List(fields.Nested(VerificationSchema))
     total = fields.Integer()

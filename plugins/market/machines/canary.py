@@ -1,0 +1,146 @@
+"""A canary's way through Spark: submitted for one machine only, and what it brought back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from market import settings
+from market.cluster.clients import hdfs
+from market.cluster.errors import ClusterRefused
+from market.machines.measurements import Open, Speeds
+from market.machines.store import Machine
+from market.settings import Settings
+
+ACCOUNT = "spark"  # reserved: nobody can register it
+_FOLDER = "/market/canaries"
+_PROGRAM = Path(__file__).with_name("runner") / "canary.py"
+_HEAP_MIB, _BESIDE_MIB, _WORKER_MIB = 512, 128, 64
+_MOST_BUFFER_MIB = 256
+_DEADLINE_S = 60
+_INHERITED = ("PATH", "HOME", "LANG", "TZ", "JAVA_HOME", "HADOOP_", "SPARK_", "MARKET_STACK")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a canary asks for: cores, memory beside the heap, and how much of it is copied; MiB."""
+
+    cores: int
+    overhead_mib: int
+    buffer_mib: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a canary found on `host`: speeds, what the machine's system has; `in_time`: all began together."""
+
+    host: str
+    speeds: Speeds
+    host_cores: int
+    host_memory_mib: int
+    in_time: bool
+
+
+def shape(machine: Machine, most_cores: int) -> Shape:
+    """Return a canary that fits into a machine: all its cores, unless memory is short for their Python."""
+    spare = machine.memory_mib - _HEAP_MIB - _BESIDE_MIB
+    buffer = max(16, min(_MOST_BUFFER_MIB, spare // 2))
+    cores = max(1, min(machine.core_count, most_cores, (spare - buffer) // _WORKER_MIB))
+    return Shape(cores, _BESIDE_MIB + buffer + _WORKER_MIB * cores, buffer)
+
+
+def submit(canary: Open, machine: Machine, asked: Shape, others: Iterable[str]) -> None:
+    """Start a canary on a machine; `others` are the hosts of its type that it must not run on.
+
+    Returns when YARN has it. Raises ClusterRefused with what spark-submit said.
+    """
+    loaded, files = settings.load(), hdfs()
+    folder = f"{_FOLDER}/{canary.verification_id}"
+    files.mkdirs(_FOLDER, permission="755")
+    files.mkdirs(folder, permission="700")
+    files.set_owner(folder, ACCOUNT, ACCOUNT)
+    command = ["spark-submit", "--master", "yarn", "--deploy-mode", "cluster", "--proxy-user", ACCOUNT]
+    command += ["--name", f"canary for {machine.display_name}", "--queue", machine.machine_type]
+    command += ["--num-executors", "1", "--executor-cores", str(asked.cores)]
+    command += ["--executor-memory", f"{_HEAP_MIB}m", "--driver-memory", f"{_HEAP_MIB}m"]
+    for name, value in _conf(loaded, canary, machine, asked, others).items():
+        command += ["--conf", f"{name}={value}"]
+    result = f"{loaded.hdfs_uri}{folder}/result.json"
+    command += [str(_PROGRAM), str(asked.cores), str(asked.buffer_mib), result]
+    try:
+        done = subprocess.run(
+            command,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=_DEADLINE_S,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClusterRefused(f"spark-submit did not end within {_DEADLINE_S} s") from None
+    if done.returncode:
+        raise ClusterRefused(f"spark-submit failed: {done.stderr.strip()[-300:]}")
+
+
+def result(canary: Open) -> Found | None:
+    """Return what a canary brought back, None if it brought nothing that can be read."""
+    folder = f"{_FOLDER}/{canary.verification_id}"
+    files = hdfs()
+    try:
+        there = files.status(f"{folder}/result.json")
+        return _found(json.loads(files.read(f"{folder}/result.json"))) if there else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def forget(canary: Open) -> None:
+    """Delete a canary's folder. Raises ClusterUnavailable."""
+    hdfs().delete(f"{_FOLDER}/{canary.verification_id}", recursive=True)
+
+
+def _found(brought: Mapping[str, Any]) -> Found:
+    alone, together = brought["alone"], list(brought["together"])
+    hosts = {str(one["host"]) for one in (alone, *together)}
+    return Found(
+        host=hosts.pop() if len(hosts) == 1 else "",
+        speeds=Speeds(
+            one_core=max(1, round(float(alone["speed"]))),
+            all_cores=max(1, round(sum(float(one["speed"]) for one in together))),
+            memory_mib_s=max(1, round(float(alone["memory_mib_s"]))),
+        ),
+        host_cores=int(alone["cores"]),
+        host_memory_mib=int(alone["memory_mib"]),
+        in_time=all(float(one["late"]) == 0 for one in together),
+    )
+
+
+def _conf(
+    loaded: Settings, canary: Open, machine: Machine, asked: Shape, others: Iterable[str]
+) -> dict[str, str]:
+    from market.stack.hadoop import POOL_LABEL
+
+    conf = {
+        "spark.yarn.tags": canary.tag,
+        "spark.yarn.am.nodeLabelExpression": POOL_LABEL if loaded.pool.enabled else machine.machine_type,
+        "spark.yarn.executor.nodeLabelExpression": machine.machine_type,
+        "spark.driver.memoryOverhead": f"{loaded.jobs.memory_overhead_mib}m",
+        "spark.executor.memoryOverhead": f"{asked.overhead_mib}m",
+        "spark.dynamicAllocation.enabled": "false",
+        "spark.ui.enabled": "false",
+        "spark.eventLog.enabled": "false",
+        "spark.task.maxFailures": "1",
+        "spark.yarn.stagingDir": f"{loaded.hdfs_uri}/market/staging",
+        "spark.yarn.submit.waitAppCompletion": "false",
+    }
+    excluded = ",".join(sorted(others))
+    return conf | ({"spark.yarn.exclude.nodes": excluded} if excluded else {})
+
+
+def _environment() -> dict[str, str]:
+    """Return what spark-submit needs of this process's environment: not Airflow's secrets."""
+    return {name: value for name, value in os.environ.items() if name.startswith(_INHERITED)}

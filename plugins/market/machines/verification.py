@@ -1,0 +1,177 @@
+"""Verification: a canary measures each lent machine, soon after it came and at random times later.
+
+A machine takes jobs from its first moment; its stipend begins with its first good result. A canary runs where
+nothing else does, one in all the market at a time, and gives way when a job waits for machines of its type.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import statistics
+from typing import Any
+
+from market import clock, db
+from market.cluster.resourcemanager import Node, ResourceManager
+from market.errors import MarketError
+from market.machines import alerts, canary, measurements, store
+from market.machines.canary import Found
+from market.machines.measurements import GOOD, MOST_TRUST, NONE, POOR, Open, Speeds
+from market.machines.store import ACTIVE, DRAINING, Machine
+from market.settings import Settings, load
+
+log = logging.getLogger(__name__)
+
+LOCK = "market.machines.verification"
+_WAITING_MS = 600_000  # a job that has waited longer waits for something else than this machine
+_MISSING_MS = 30_000  # what was submitted is known to the ResourceManager by then
+_AGAIN_S = 300  # after a canary that measured nothing, or a poor result
+_POOR_RESULTS = 3  # in a row; fewer may be chance, or the owner's own work
+
+
+def run_pass() -> None:
+    """Follow the canary that is on its way, or start one. Raises ClusterUnavailable; the next goes on."""
+    from market.cluster.clients import resource_manager
+
+    loaded = load()
+    if not loaded.machines.verify:
+        return
+    at_ms = clock.now_ms()
+    with db.transaction() as cursor:
+        measurements.count_losses(cursor, at_ms)
+        running = measurements.open_one(cursor)
+    if running is not None:
+        _follow(resource_manager(), loaded, running, at_ms)
+    else:
+        _start(resource_manager(), loaded, at_ms)
+
+
+def judge(machine: Machine, cores: int, found: Found, former_speed: int, min_percent: int) -> tuple[str, str]:
+    """Return the outcome of a measurement, and why.
+
+    `cores` were measured; `former_speed` is the median of good results, 0 if there is none. The measure of
+    a machine is itself: all cores at once against one alone. Only several poor results in a row have
+    consequences.
+    """
+    if found.host != machine.ip_address:
+        return NONE, f"it ran on another machine ({found.host or 'several'})"
+    if not found.in_time:
+        return NONE, "its parts did not start together"
+    if found.host_cores < machine.core_count or found.host_memory_mib < machine.memory_mib:
+        return POOR, (
+            f"declared {machine.core_count} cores and {machine.memory_mib} MiB, "
+            f"but its system has {found.host_cores} cores and {found.host_memory_mib} MiB"
+        )
+    speeds = found.speeds
+    if speeds.all_cores * 100 < speeds.one_core * cores * min_percent:
+        delivered = speeds.all_cores / speeds.one_core
+        return POOR, f"of {cores} cores it delivered {delivered:.1f}"
+    if speeds.one_core * 100 < former_speed * min_percent:
+        return POOR, f"its cores run at {speeds.one_core * 100 // former_speed} % of their former speed"
+    return GOOD, ""
+
+
+def _start(yarn: ResourceManager, loaded: Settings, at_ms: int) -> None:
+    with db.transaction() as cursor:
+        machines = [
+            machine
+            for machine in measurements.due(cursor, at_ms, loaded.machines.verify_after_s * 1000)
+            if not measurements.somebody_waits(cursor, machine.machine_type, at_ms - _WAITING_MS)
+        ]
+    if not machines:
+        return
+    nodes = {node.node_id: node for node in yarn.nodes("RUNNING")}
+    for machine in machines:
+        node = nodes.get(machine.node_id)
+        if node is not None and not node.containers and node.labels == (machine.machine_type,):
+            _submit(loaded, machine, [one for one in nodes.values() if _rivals(one, machine)], at_ms)
+            return
+
+
+def _rivals(node: Node, machine: Machine) -> bool:
+    return node.host != machine.ip_address and machine.machine_type in node.labels
+
+
+def _submit(loaded: Settings, machine: Machine, rivals: list[Node], at_ms: int) -> None:
+    asked = canary.shape(machine, loaded.jobs.max_cores)
+    with db.transaction() as cursor:
+        begun = measurements.begin(cursor, machine.machine_id, asked.cores, at_ms)
+    if begun is None:
+        return
+    try:
+        canary.submit(begun, machine, asked, {node.host for node in rivals})
+    except MarketError as error:
+        _end(loaded, begun, NONE, error.detail[:300], None)
+
+
+def _follow(yarn: ResourceManager, loaded: Settings, running: Open, at_ms: int) -> None:
+    age_ms = at_ms - running.started_ms
+    with db.transaction() as cursor:
+        machine = store.find(cursor, running.machine_id)
+        assert machine is not None
+        waits = measurements.somebody_waits(cursor, machine.machine_type, at_ms - _WAITING_MS)
+    app = next(iter(yarn.apps(tags=[running.tag])), None)
+    if app is None:
+        if age_ms > _MISSING_MS:
+            _end(loaded, running, NONE, "the ResourceManager does not know it", None)
+        return
+    if not app.ended:
+        overdue = age_ms > loaded.machines.verify_timeout_s * 1000
+        if waits or overdue or machine.state != ACTIVE:
+            yarn.kill(app.application_id)
+            why = "it gave way to a job" if waits else "it took too long" if overdue else "the machine leaves"
+            _end(loaded, running, NONE, why, None)
+        return
+    _conclude(loaded, running, machine)
+
+
+def _conclude(loaded: Settings, running: Open, machine: Machine) -> None:
+    found = canary.result(running)
+    if found is None:
+        _end(loaded, running, NONE, "it ended without a result", None)
+        return
+    with db.transaction() as cursor:
+        former = measurements.former_speed(cursor, machine.machine_id)
+    percent = loaded.machines.verify_min_percent
+    outcome, why = judge(machine, running.core_count, found, former, percent)
+    _end(loaded, running, outcome, why, found.speeds)
+
+
+def _end(loaded: Settings, running: Open, outcome: str, why: str, speeds: Speeds | None) -> None:
+    """Write an outcome down, with what follows for the machine."""
+    at_ms, settings = clock.now_ms(), loaded.machines
+    with db.transaction() as cursor:
+        machine = store.find(cursor, running.machine_id, lock=True)
+        assert machine is not None
+        measurements.end(cursor, running, outcome, why, speeds, at_ms)
+        poor = outcome == POOR and measurements.poor_ones(cursor, machine.machine_id) >= _POOR_RESULTS
+        changes: dict[str, Any] = {"verify_due_ms": at_ms + _AGAIN_S * 1000}
+        if outcome == GOOD:
+            trust = min(MOST_TRUST, machine.trust + 1)
+            pause_ms = settings.verify_every_s * 1000 * (1 + trust) // 2
+            due = at_ms + round(pause_ms * random.uniform(0.5, 1.5))  # noqa: S311 - no secret, only no habit
+            changes = {"verify_due_ms": due, "trust": trust, "verified_ms": at_ms}
+        elif outcome == POOR:
+            changes |= {"trust": 0}
+        if poor:
+            changes |= {"verified_ms": None}
+            if machine.state == ACTIVE:
+                reason = f"drained: measured {_POOR_RESULTS} times, {why}"
+                changes |= {"state": DRAINING, "drain_ms": at_ms, "drain_now": False, "reason": reason}
+            subject = f"{machine.display_name} ({machine.node_id})"
+            alerts.raise_alert(
+                cursor, alerts.POOR_MACHINE, subject, f"Measured {_POOR_RESULTS} times: {why}."
+            )
+        store.update(cursor, machine, machine.state, **changes)
+    try:
+        canary.forget(running)
+    except MarketError as error:
+        log.warning("the folder of canary %s stays: %s", running.verification_id, error.detail)
+    log.info("canary on %s: %s %s", running.machine_id, outcome, why)
+
+
+def summary(records: list[dict[str, Any]]) -> dict[str, int | None]:
+    """Return what the last good results of a machine come to: medians, None where there is none."""
+    good = [one for one in records if one["outcome"] == GOOD][:MOST_TRUST]
+    names = ("core_speed", "speed", "memory_speed")
+    return {name: round(statistics.median(one[name] for one in good)) if good else None for name in names}
