@@ -8,10 +8,8 @@ and flat). Open jobs ask for a machine type that nobody lends, so that they wait
 from __future__ import annotations
 
 import argparse
-import secrets
 import statistics
 import sys
-import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +18,13 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
+import support
+
 from market import settings
 from market.cli.rest import Rest
 
 _DEADLINE_S = 120
+PROGRAM = "print('done')\n"
 
 
 def main() -> None:
@@ -52,20 +53,7 @@ def main() -> None:
     first = statistics.median(results[0][1])
     for wanted, times in results:
         middle = statistics.median(times)
-        p95 = sorted(times)[max(0, round(0.95 * len(times)) - 1)]
-        print(f"{wanted:9}  {middle:7.2f}  {p95:7.2f}  {middle / first:7.2f} x")
-
-
-def _person(loaded: settings.Settings) -> Rest:
-    name, password = f"bench-{secrets.token_hex(4)}", secrets.token_hex(16)
-    market = Rest(loaded.url("api"))
-    market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"})
-    person = market.login(name, password)
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as program:
-        program.write("print('done')\n")
-        program.flush()
-        person.upload("bench/main.py", Path(program.name))
-    return person
+        print(f"{wanted:9}  {middle:7.2f}  {support.p95(times):7.2f}  {middle / first:7.2f} x")
 
 
 def _submit(person: Rest) -> dict[str, object]:
@@ -75,17 +63,17 @@ def _submit(person: Rest) -> dict[str, object]:
 
 
 def _waiting_jobs(loaded: settings.Settings, number: int) -> tuple[Rest, list[str]]:
-    person = _person(loaded)
+    person = support.person(loaded, PROGRAM)
     return person, [str(_submit(person)["job_id"]) for _ in range(number)]
 
 
 def _measure(loaded: settings.Settings, admin: requests.Session, samples: int) -> list[float]:
-    person, times = _person(loaded), []
+    someone, times = support.person(loaded, PROGRAM), []
     for number in range(samples):
         started = time.time()
-        job_id = str(_submit(person)["job_id"])
+        job_id = str(_submit(someone)["job_id"])
         times.append(_first_task(loaded, admin, f"job_{job_id}") - started)
-        person.post(f"/jobs/{job_id}/cancel")
+        someone.post(f"/jobs/{job_id}/cancel")
         print(f"\r{number + 1} of {samples} samples", end="", file=sys.stderr)
     return times
 

@@ -125,6 +125,7 @@ class Jobs:
     open_cores_per_user: int
     result_retention_s: int
     withdraw_after_s: int
+    dag_retention_s: int
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,11 @@ class Machines:
     drain_timeout_s: int
     poll_interval_s: int
     node_expiry_s: int
+    verify: bool
+    verify_after_s: int
+    verify_every_s: int
+    verify_min_percent: int
+    verify_timeout_s: int
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,9 @@ import pytest
 import requests
 from people import Person, until
 
+from market import settings
 from market.cluster.clients import hdfs
+from market.stack.supervisor import Supervisor
 
 pytestmark = pytest.mark.cluster
 
@@ -71,7 +74,10 @@ def followed(buyer: Person, machines: list[dict[str, Any]]) -> Followed:
             seen.hosts.add(one["host"])
             if (one["role"], one["file"]) == ("driver", "stdout"):
                 part = get(
-                    buyer, f"/jobs/{job_id}/logs/{one['container_id']}/stdout", offset=len(seen.stdout)
+                    buyer,
+                    f"/jobs/{job_id}/logs/{one['container_id']}/stdout",
+                    offset=len(seen.stdout),
+                    wait=1,
                 )
                 assert part.status_code == 200, part.text
                 seen.stdout += part.content
@@ -168,6 +174,31 @@ def test_logs_of_others_and_files_that_show_the_machine_are_not_there(
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json"), path
 
 
+def test_the_results_have_checksums_after_a_while(buyer: Person, followed: Followed) -> None:
+    base = f"/jobs/{followed.job['job_id']}/results"
+
+    def listed() -> Any:
+        found = get(buyer, base).json()["files"]
+        return found if all(one["sha256"] for one in found) else None
+
+    for one in until(listed, "the checksums", 60):
+        content = get(buyer, f"{base}/{one['path']}").content
+        assert (one["size"], one["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_the_end_of_a_log_and_what_comes_after_it(buyer: Person, followed: Followed) -> None:
+    one = logs_of(buyer, followed)["driver", "stdout"]
+    path = f"/jobs/{followed.job['job_id']}/logs/{one['container_id']}/stdout"
+    answer = get(buyer, path, tail=202)
+    assert answer.content == WHOLE[-202:]
+    assert int(answer.headers["Market-Offset"]) == len(WHOLE) - 202
+    started = time.monotonic()
+    assert get(buyer, path, offset=len(WHOLE), wait=20).content == b"", "the job has ended: nothing will come"
+    assert time.monotonic() - started < 10
+    assert get(buyer, path, tail=10, offset=3).status_code == 422
+    assert get(buyer, path, wait=31).status_code == 422
+
+
 def test_results_one_by_one_and_in_a_zip(buyer: Person, followed: Followed) -> None:
     base = f"/jobs/{followed.job['job_id']}/results"
     found = {one["path"]: one["size"] for one in buyer.rest.get(base)["files"]}
@@ -206,15 +237,29 @@ def test_a_file_goes_in_and_comes_out(buyer: Person) -> None:
     assert get(buyer, "/files/in and out/ü.bin").status_code == 404
 
 
-def test_a_large_upload_needs_no_length_and_no_memory(buyer: Person) -> None:
+def test_a_large_upload_needs_no_length_and_no_memory(stack: settings.Settings, buyer: Person) -> None:
     def chunks() -> Iterator[bytes]:
-        for _ in range(256):
+        for _ in range(1024):
             yield bytes(MIB)
 
-    assert buyer.send("PUT", "/files/large", data=chunks()).json()["size"] == 256 * MIB
+    buyer.put("small", b"x")  # what is loaded once is there now
+    server = int(Supervisor(stack).states()["api-server"]["pid"])
+    before_kib = memory_kib(server)
+    assert buyer.send("PUT", "/files/large", data=chunks()).json()["size"] == 1024 * MIB
     with buyer.send("GET", "/files/large", stream=True) as answer:
-        assert sum(map(len, answer.iter_content(MIB))) == 256 * MIB
+        assert sum(map(len, answer.iter_content(MIB))) == 1024 * MIB
+    grown_kib = memory_kib(server) - before_kib
+    print(f"the server grew by {grown_kib} KiB while it took and gave 1 GiB")
+    assert grown_kib < 50 * 1024
     buyer.send("DELETE", "/files/large")
+
+
+def memory_kib(pid: int) -> int:
+    """Return the resident memory of a process and of those that it started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    status = Path(f"/proc/{pid}/status").read_text()
+    own = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(own.split()[1]) + sum(memory_kib(int(child)) for child in children)
 
 
 def test_a_client_that_goes_away_leaves_nothing(buyer: Person) -> None:

@@ -234,3 +234,29 @@ def test_before_yarn_has_the_job_there_are_no_logs(job: Job, servers: Servers) -
     with pytest.raises(NotFoundError):
         read(waiting, DRIVER, "stdout")
     assert servers.asked == []
+
+
+@pytest.mark.parametrize(
+    ("size", "offset", "text"), [(3, 5, b"em\n"), (8, 0, b"problem\n"), (99, 0, b"problem\n"), (0, 8, b"")]
+)
+def test_the_end_of_a_file_is_found_without_its_beginning(
+    job: Job, servers: Servers, size: int, offset: int, text: bytes
+) -> None:
+    servers.local = {DRIVER: files()}
+    begins, chunks = logs.tail(job, DRIVER, "stderr", size)
+    assert (begins, b"".join(chunks)) == (offset, text)
+
+
+def test_the_end_of_a_large_file(job: Job, servers: Servers) -> None:
+    text = bytes(range(256)) * 4000
+    servers.local = {DRIVER: files(stdout=text)}
+    begins, chunks = logs.tail(job, DRIVER, "stdout", 1000)
+    assert (begins, b"".join(chunks)) == (len(text) - 1000, text[-1000:])
+
+
+def test_the_list_stays_when_the_files_are_deleted(job: Job, servers: Servers, world: World) -> None:
+    world.sql("INSERT INTO log_file VALUES (%s, 0, %s, 'driver', 'shy-owl', 'stdout', 6)", job.job_id, DRIVER)
+    old = dataclasses.replace(ended(job, 31 * DAY_MS), logs_ms=1)
+    assert logs.list_files(old) == [logs.JobLog(DRIVER, "driver", "shy-owl", "stdout", 6)]
+    with pytest.raises(NotFoundError, match="kept for 30 days"):
+        read(old, DRIVER, "stdout")

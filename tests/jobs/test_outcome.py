@@ -35,3 +35,72 @@ def test_the_reason_is_read_from_the_diagnostics(said: str, code: str) -> None:
     assert found.reason_code == code
     assert found.reason.endswith((".", "why."))
     assert (found.status == "lost") is (code == "pool_failure")
+
+
+FAILED = replace(APP, final_status="FAILED", diagnostics="User application exited with status 1")
+MISTAKE = """round 1
+Traceback (most recent call last):
+  File "main.py", line 14, in <module>
+    main()
+ZeroDivisionError: division by zero
+"""
+LOST = """Traceback (most recent call last):
+  File "main.py", line 9, in main
+py4j.protocol.Py4JJavaError: An error occurred while calling z:PythonRDD.collectAndServe.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 0.0 failed 1 times, \
+most recent failure: Lost task 0.0 in stage 0.0 (TID 0) (h executor 1): ExecutorLostFailure (executor 1 \
+exited caused by one of the running tasks) Reason: Container killed by YARN for exceeding physical memory \
+limits. 1.0 GB of 768 MB physical memory used.
+\tat java.base/java.lang.Thread.run(Thread.java:840)
+"""
+IN_A_TASK = """Traceback (most recent call last):
+  File "main.py", line 9, in main
+py4j.protocol.Py4JJavaError: An error occurred while calling z:PythonRDD.collectAndServe.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 failed
+Caused by: org.apache.spark.api.python.PythonException: Traceback (most recent call last):
+  File "worker.py", line 3, in process
+ValueError: no such \x1b[31m word
+
+\tat org.apache.spark.api.python.BasePythonRunner
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "code", "words"),
+    [
+        (MISTAKE, "user_error", "with exit code 1: ZeroDivisionError: division by zero. Its log says where."),
+        (IN_A_TASK, "user_error", "with exit code 1: ValueError: no such  [31m word. Its log says where."),
+        ("the last words\n", "user_error", "with exit code 1: its log says why."),
+        ("", "user_error", "with exit code 1: its log says why."),
+        (LOST, "out_of_memory", "ask for more executor_memory."),
+        ("Traceback (most recent call last):\n  File\nMemoryError\n", "out_of_memory", "more driver_memory."),
+        ("MemoryError was the title of the film\n" + MISTAKE, "user_error", "division by zero"),
+    ],
+)
+def test_the_driver_s_log_says_what_yarn_does_not(log: str, code: str, words: str) -> None:
+    found = outcome.explained(FAILED, log)
+    assert (found.status, found.reason_code) == ("failed", code)
+    assert words in found.reason
+    assert found.reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("log", "code", "words"),
+    [
+        (
+            "ERROR Lost executor 1: Container killed by YARN for exceeding physical memory limits.",
+            "out_of_memory",
+            "more executor_memory",
+        ),
+        (
+            "ERROR Lost executor 1: Exit status: 50. Uncaught exception",
+            "user_error",
+            "executors ended too often",
+        ),
+    ],
+)
+def test_executors_that_end_too_often(log: str, code: str, words: str) -> None:
+    given_up = replace(FAILED, diagnostics="Max number of executor failures (3) reached")
+    found = outcome.explained(given_up, log)
+    assert found.reason_code == code
+    assert words in found.reason

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from ledger_world import MINUTE, RATE, T0, World
 
-from market.cluster.spark_ui import SparkUi
+from market.cluster.spark_ui import Progress, SparkUi
 from market.jobs import progress, store
 
 APPLICATION = "application_1_0001"
@@ -172,3 +172,18 @@ def _job(job_id: str) -> store.Job:
     found = store.find(job_id)
     assert found is not None
     return found
+
+
+@pytest.mark.database
+@pytest.mark.parametrize(
+    ("done", "total", "expected_s"), [(0, 10, None), (10, 10, None), (5, 10, 200), (1, 10**15, 3600)]
+)
+def test_the_end_is_estimated_from_the_tasks(
+    world: World, done: int, total: int, expected_s: int | None
+) -> None:
+    job_id = world.job(world.member())
+    world.sql("UPDATE job SET started_ms = %s WHERE job_id = %s", T0, job_id)
+    job = store.find(job_id)
+    assert job is not None
+    found = progress._estimate(job, Progress(done, total, 1, ()), T0 + 100_000)
+    assert found == (None if expected_s is None else T0 + expected_s * 1000)

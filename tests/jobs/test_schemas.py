@@ -53,6 +53,8 @@ def test_three_fields_are_enough() -> None:
         ("job_name", ""),
         ("job_name", "two\nlines"),
         ("main_class", "no class"),
+        ("python_env", "../env.tar.gz"),
+        ("python_env", ["env.tar.gz"]),
         ("spark_conf", {"spark.yarn.queue": "highmem"}),
         ("spark_conf", {"spark.executor.instances": "50"}),
         ("spark_conf", {"spark.driver.extraJavaOptions": "-agentlib:x"}),

@@ -13,12 +13,12 @@ def spec(**changes: object) -> JobSpec:
 def test_a_job_has_a_driver_and_its_executors() -> None:
     found = spec(executor_cores=2, executor_memory=1024, driver_memory=512)
     assert found.executors == 2
-    assert found.containers == [(1, 768), (2, 1280), (2, 1280)]
+    assert found.containers == [(1, 1024), (2, 1536), (2, 1536)]
 
 
 def test_memory_is_rounded_as_yarn_rounds_it() -> None:
-    assert container_mib(512) == 768
-    assert container_mib(513) == 832
+    assert container_mib(512) == 1024
+    assert container_mib(513) == 1088
     assert container_mib(10_000) == 11_008  # a tenth for what is beside the heap
 
 

@@ -129,3 +129,13 @@ def test_a_program_that_fails_shows_its_own_lines_only(tmp_path: Path) -> None:
 
 def test_a_program_s_exit_code_is_its_own(tmp_path: Path) -> None:
     assert run_program(tmp_path, "import sys; sys.exit(7)").returncode == 7
+
+
+def test_an_own_python_is_unpacked_and_used_by_driver_and_executors() -> None:
+    found = arguments(archives=("data.zip",), python_env="env.tar.gz")
+    data, environment = found["archives"].split(",")
+    assert data.endswith("/user/alice/digits/data.zip")
+    assert environment.endswith("/user/alice/digits/env.tar.gz#environment")
+    for place in ("spark.yarn.appMasterEnv", "spark.executorEnv"):
+        assert found["conf"][f"{place}.PYSPARK_PYTHON"] == "./environment/bin/python"
+    assert not [name for name in arguments()["conf"] if "PYSPARK_PYTHON" in name]

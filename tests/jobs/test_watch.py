@@ -11,7 +11,8 @@ from ledger_world import World
 from market import clock
 from market.cluster.errors import ClusterUnavailable
 from market.cluster.resourcemanager import App, Attempt
-from market.jobs import limits, reconcile, store, watch
+from market.errors import NotFoundError
+from market.jobs import diagnosis, limits, reconcile, store, watch
 
 pytestmark = pytest.mark.database
 
@@ -96,6 +97,34 @@ def test_a_job_follows_its_application(job: str, yarn: Yarn) -> None:
     yarn.has(job, "FINISHED", final_status="SUCCEEDED", finished_ms=clock.now_ms())
     assert watch.look() == set()
     assert status_of(job) == ("succeeded", None)
+
+
+def test_a_failed_program_s_log_is_waited_for_but_not_for_long(
+    job: str, yarn: Yarn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def handed_over(*_: Any) -> Any:
+        raise NotFoundError("it is being collected")
+
+    monkeypatch.setattr(diagnosis.logs, "tail", handed_over)
+    said = {"final_status": "FAILED", "diagnostics": "User application exited with status 1"}
+    yarn.has(job, "FINISHED", finished_ms=clock.now_ms(), **said)
+    assert watch.look() == {job}
+    yarn.has(job, "FINISHED", finished_ms=clock.now_ms() - 60_000, **said)
+    assert watch.look() == set()
+    assert status_of(job) == ("failed", "user_error")
+
+
+def test_a_failed_program_s_error_is_the_reason(
+    job: str, yarn: Yarn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = b"Traceback (most recent call last):\n  File 'main.py'\nKeyError: 'colour'\n"
+    monkeypatch.setattr(diagnosis.logs, "tail", lambda *_: (0, iter([log[:9], log[9:]])))
+    said = {"final_status": "FAILED", "diagnostics": "User application exited with status 1"}
+    yarn.has(job, "FINISHED", finished_ms=clock.now_ms(), **said)
+    assert watch.look() == set()
+    found = store.find(job)
+    assert found is not None
+    assert found.reason == "The program failed with exit code 1: KeyError: 'colour'. Its log says where."
 
 
 def test_what_is_to_be_stopped_is_killed_until_yarn_says_so(world: World, job: str, yarn: Yarn) -> None:

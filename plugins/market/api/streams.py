@@ -99,7 +99,7 @@ def download(chunks: Iterable[bytes], path: str, size: int | None = None) -> Str
     return StreamingResponse(chunks, headers=headers, media_type="application/octet-stream")
 
 
-def text(chunks: Iterable[bytes]) -> StreamingResponse:
-    """Return bytes as plain text."""
-    headers: dict[str, Any] = {"Content-Encoding": "identity"}
+def text(chunks: Iterable[bytes], offset: int = 0) -> StreamingResponse:
+    """Return bytes as plain text; `offset` says where in their file they begin."""
+    headers: dict[str, Any] = {"Content-Encoding": "identity", "Market-Offset": str(offset)}
     return StreamingResponse(chunks, headers=headers, media_type="text/plain; charset=utf-8")

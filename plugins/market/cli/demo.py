@@ -13,6 +13,7 @@ from rich.table import Table
 from market.cli.rest import Rest
 from market.cli.stack import console, progress, where
 from market.clock import now_ms
+from market.credits.settlement import settle
 from market.settings import Settings
 from market.stack import keys, lifecycle
 from market.stack.shell import SetupError
@@ -158,8 +159,6 @@ def _outcome(buyer: Rest, job_id: str) -> None:
 
 
 def _settle(settings: Settings) -> None:
-    from market.credits.settlement import settle
-
     with progress("./market settle --until NOW"):
         settle(now_ms())
 
@@ -169,6 +168,8 @@ def _receipt(buyer: Rest, job_id: str) -> None:
 
         def final() -> Any:
             found = buyer.get(f"/jobs/{job_id}/receipt")
+            if not found["final"]:  # the meter was late to see the end: the next interval has the rest
+                settle(now_ms())
             return found if found["final"] else None
 
         receipt = _until(final, f"the job {job_id} was not settled")

@@ -34,6 +34,7 @@ _NOTE = b"NOTE: Picked up JDK_JAVA_OPTIONS"
 _NOTED_FILE = "stderr"
 _MAX_NOTE = 4096
 _MAX_NOTES = 10_000
+_FAR = 1 << 60  # an offset behind every file's end
 _notes: dict[str, int] = {}
 
 _asking = ThreadPoolExecutor(max_workers=8, thread_name_prefix="logs")
@@ -67,6 +68,11 @@ def list_files(job: Job) -> list[JobLog]:
     """
     if job.application_id is None:
         return []
+    return _listed(job) if job.logs_ms is not None else look(job)
+
+
+def look(job: Job) -> list[JobLog]:
+    """Return the log files as the machines and the log server have them now; raises as `list_files` does."""
     places = _places(job)
     kept: dict[str, list[LogFile]] = {}
     for collected in (True, False, True) if job.ended else (False, True):
@@ -88,6 +94,30 @@ def list_files(job: Job) -> list[JobLog]:
     ]
 
 
+def _listed(job: Job) -> list[JobLog]:
+    """Return the list that was made after the job's end; it stays when the files are deleted."""
+    with db.transaction() as cursor:
+        cursor.execute(
+            "SELECT container_id, role, host, file, size FROM log_file WHERE job_id = %s ORDER BY place",
+            [job.job_id],
+        )
+        return [JobLog(**row._asdict()) for row in cursor.fetchall()]
+
+
+def tail(job: Job, container_id: str, file: str, size: int) -> tuple[int, Iterator[bytes]]:
+    """Return a log file's last `size` bytes in chunks, and the offset at which they begin.
+
+    Raises NotFoundError, UnavailableError.
+    """
+    place = _named(job, container_id, file)
+    skipped = _note(job, place) if file == _NOTED_FILE else 0
+    whole = _part(job, place, file, _FAR, 0)
+    if whole is None:
+        raise _gone(job, place)
+    offset = max(0, whole.file_size - skipped - size)
+    return offset, read(job, container_id, file, offset)
+
+
 def read(
     job: Job, container_id: str, file: str, offset: int = 0, length: int | None = None
 ) -> Iterator[bytes]:
@@ -96,16 +126,21 @@ def read(
     Offsets are those of the file as it is shown, and stay the same while it grows and after the job's end.
     Raises NotFoundError for what is not this job's, or is gone; UnavailableError.
     """
-    named = _CONTAINER.fullmatch(container_id)
-    mine = job.application_id and job.application_id.removeprefix("application_")
-    if not named or named.group(1) != mine or file in _HIDDEN or "/" in file:
-        raise NotFoundError("The job has no such log file.")
-    place = _stored(job).get(container_id) or _Place(container_id, "")
+    place = _named(job, container_id, file)
     skipped = _note(job, place) if file == _NOTED_FILE else 0
     part = _part(job, place, file, offset + skipped, length)
     if part is None:
         raise _gone(job, place)
     return part.chunks
+
+
+def _named(job: Job, container_id: str, file: str) -> _Place:
+    """Return where a container ran. Raises NotFoundError for what is not this job's."""
+    named = _CONTAINER.fullmatch(container_id)
+    mine = job.application_id and job.application_id.removeprefix("application_")
+    if not named or named.group(1) != mine or file in _HIDDEN or "/" in file:
+        raise NotFoundError("The job has no such log file.")
+    return _stored(job).get(container_id) or _Place(container_id, "")
 
 
 def _part(job: Job, place: _Place, file: str, offset: int, length: int | None) -> Part | None:

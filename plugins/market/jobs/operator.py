@@ -24,6 +24,7 @@ from market.jobs.trigger import JobTrigger
 
 _CONNECTION = "market_yarn"
 _MIB = 1 << 20
+_NEVER_SUBMITTED = status.End("cancelled", "cancelled", "stopped before it was submitted")
 
 
 class MarketSparkSubmit(SparkSubmitOperator):
@@ -48,9 +49,8 @@ class MarketSparkSubmit(SparkSubmitOperator):
         """Submit the job, or find what an earlier try submitted, and defer until it has ended."""
         try:
             if not status.claim(self.job_id):
-                self._finish()
-            else:
-                super().execute(context)
+                self._stopped(context)
+            super().execute(context)
         except AirflowFailException:
             raise
         except (AirflowException, MarketError, RuntimeError, OSError) as error:
@@ -71,6 +71,7 @@ class MarketSparkSubmit(SparkSubmitOperator):
 
     def _submit(self, lock: int) -> App:
         if not status.claim(self.job_id):
+            status.end(self.job_id, _NEVER_SUBMITTED)
             self._finish()
         self._make_folder()
         assert self._hook is not None
@@ -81,6 +82,17 @@ class MarketSparkSubmit(SparkSubmitOperator):
         if app is None:
             raise RuntimeError("spark-submit ended, and YARN has no application of this job")
         return app
+
+    def _stopped(self, context: Context) -> None:
+        """End a job that is not to run: at once where YARN knows nothing of it, else with its application."""
+        with submission_lock.taken(self.job_id):
+            if self._tagged() is None:
+                status.end(self.job_id, _NEVER_SUBMITTED)
+        job = store.find(self.job_id)
+        if job is not None and not job.ended:
+            kill.applications(self.job_id)
+            self.poll_until_complete(None, context)
+        self._finish()
 
     def _tagged(self) -> App | None:
         found = sorted(resource_manager().apps(tags=[self.job_id]), key=lambda app: app.started_ms)

@@ -14,6 +14,7 @@ from market.jobs import paths
 
 _PROGRAMS = (".py", ".jar")
 _LIBRARIES = (".py", ".zip", ".egg", ".jar")
+_ENVIRONMENTS = (".tar.gz", ".tgz", ".tar", ".zip")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".jar")
 
 
@@ -39,8 +40,13 @@ def entry_file(username: str, asked: Mapping[str, Any]) -> str:
         status: FileStatus | None = here.get(name) if "/" not in name else files.status(f"{root}/{name}")
         return status is not None and not status.is_folder
 
-    for field, kinds in (("libs", _LIBRARIES), ("archives", _ARCHIVES)):
-        for name in asked[field]:
+    environment = [name] if (name := asked.get("python_env")) else []
+    for field, kinds, names in (
+        ("libs", _LIBRARIES, asked["libs"]),
+        ("archives", _ARCHIVES, asked["archives"]),
+        ("python_env", _ENVIRONMENTS, environment),
+    ):
+        for name in names:
             if not there(name):
                 errors.setdefault(field, []).append(f"There is no file {name} in {asked['root_path']}.")
             elif not name.lower().endswith(kinds):

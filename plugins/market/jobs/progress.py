@@ -24,7 +24,9 @@ _seen: dict[str, tuple[Progress, int]] = {}
 def progress(job: Job) -> dict[str, Any]:
     """Return the fields of ProgressSchema: what the driver says, else what it said last, else zeros.
 
-    `updated_ms` is when it said so; `cost` what the job has used of its hold, also what is not captured yet.
+    `updated_ms` is when it said so; `cost` what the job has used of its hold, also what is not captured yet;
+    `estimated_end_ms` supposes that the tasks that are left take as long as those that are done, None where
+    nothing is left or done; never after the time that the job may take.
     """
     found, at_ms = _look(job)
     return {
@@ -36,7 +38,22 @@ def progress(job: Job) -> dict[str, Any]:
         "executors": 0 if job.ended else found.executors,
         "cost": _cost(job.job_id),
         "updated_ms": at_ms,
+        "estimated_end_ms": _estimate(job, found, at_ms),
     }
+
+
+def _estimate(job: Job, found: Progress, at_ms: int | None) -> int | None:
+    left = found.tasks_total - found.tasks_done
+    if (
+        job.status != "running"
+        or job.started_ms is None
+        or at_ms is None
+        or left <= 0
+        or not found.tasks_done
+    ):
+        return None
+    guess_ms = at_ms + (at_ms - job.started_ms) * left // found.tasks_done
+    return min(guess_ms, job.started_ms + job.spec.max_duration * 1000)
 
 
 def _look(job: Job) -> tuple[Progress, int | None]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from market import db
 from market.clock import now_ms
 from market.cluster.clients import hdfs
 from market.cluster.errors import HdfsDenied, HdfsNotFound
@@ -22,12 +24,30 @@ if TYPE_CHECKING:
 _FIRST_YEAR = 1980  # a zip knows no earlier one
 
 
-def list_files(job: Job) -> list[Entry]:
+@dataclass(frozen=True)
+class Result(Entry):
+    """A result file; `sha256` None: not computed yet, or not readable."""
+
+    sha256: str | None = None
+
+
+def list_files(job: Job) -> list[Result]:
     """Return all files below a job's output, by path; none before the program has written any.
 
-    Raises NotFoundError once they are deleted because of their age.
+    From the manifest once it is made, a few seconds after the job's end; checksums come after that. Raises
+    NotFoundError once the files are deleted because of their age.
     """
-    return [Entry(path, one.size, False, one.modified_ms) for path, one in _walk(job)]
+    if job.discarded_ms is not None:
+        _check_kept(job)
+    if job.results_ms is None:
+        return [Result(path, one.size, False, one.modified_ms) for path, one in walk(job)]
+    with db.transaction() as cursor:
+        cursor.execute(
+            "SELECT path, size, modified_ms, nullif(sha256, '') AS sha256 FROM result_file"
+            ' WHERE job_id = %s ORDER BY path COLLATE "C"',
+            [job.job_id],
+        )
+        return [Result(row.path, row.size, False, row.modified_ms, row.sha256) for row in cursor.fetchall()]
 
 
 def open_file(job: Job, path: str) -> tuple[FileStatus, Iterator[bytes]]:
@@ -50,14 +70,15 @@ def zip(job: Job) -> Iterator[bytes]:
 
     Raises NotFoundError once they are deleted because of their age.
     """
-    return _packed(_as_owner(job), paths.output(job.job_id), _walk(job))
+    return _packed(_as_owner(job), paths.output(job.job_id), walk(job))
 
 
 def _as_owner(job: Job) -> Hdfs:
     return hdfs().as_user(job.username)
 
 
-def _walk(job: Job) -> list[tuple[str, FileStatus]]:
+def walk(job: Job) -> list[tuple[str, FileStatus]]:
+    """Return the files as HDFS has them now, with paths relative to the job's output; raises likewise."""
     try:
         return sorted(_as_owner(job).walk(paths.output(job.job_id)))
     except (HdfsNotFound, HdfsDenied):

@@ -98,6 +98,12 @@ class JobRequestSchema(Input):
     )
     libs = _files()
     archives = _files()
+    python_env = fields.String(
+        validate=_file,
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "a packed Python environment in root_path, with bin/python in it"},
+    )
     app_params = fields.List(
         fields.String(), validate=[validate.Length(max=_MAX_PARAMS), _params], load_default=list
     )
@@ -176,6 +182,7 @@ class JobSchema(Schema):
     rate = _text("locked when it was submitted")
     hold = _text("the most that it may cost, in credits")
     used_credit = _text("captured so far")
+    warning = _text("what its owner should do about it, while it is open: its hold is nearly used up")
     application_id = _text("at YARN")
     dag_id = _text("in Airflow")
     root_path = _text()
@@ -183,6 +190,7 @@ class JobSchema(Schema):
     main_class = _text()
     libs = fields.List(fields.String())
     archives = fields.List(fields.String())
+    python_env = _text()
     app_params = fields.List(fields.String())
     machine_type = _text()
     core_num = fields.Integer()

@@ -14,7 +14,7 @@ from market.clock import new_id, now_ms
 from market.credits import ledger, price, tariff
 from market.credits.units import parse_credits
 from market.db import Cursor
-from market.errors import BadInputError, ConflictError, MarketError, OverLimitError
+from market.errors import BadInputError, ConflictError, MarketError, NotFoundError, OverLimitError
 from market.jobs import kill, program, status, store
 from market.jobs.schemas import ExtensionSchema, JobRequestSchema
 from market.jobs.spec import JobSpec
@@ -69,7 +69,7 @@ def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, An
     Both figures are absolute. Raises BadInputError, ConflictError, NotEnoughCreditError, NotFoundError.
     """
     asked = loaded(ExtensionSchema(), dict(body))
-    store.owned_job(member, job_id)
+    _of_owner(member, job_id)
     with db.transaction() as cursor:
         cursor.execute("SELECT status, spec FROM job WHERE job_id = %s FOR UPDATE", [job_id])
         row = cursor.fetchone()
@@ -79,10 +79,14 @@ def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, An
         spec = _extended(before, asked)
         hold = ledger.hold_of(cursor, job_id)
         assert hold is not None
-        wanted = _quote(cursor, spec, hold.rate_micro).hold_ucr
-        key = f"extend:{job_id}:{wanted}:{spec.max_duration}"
-        ledger.extend_hold(cursor, job_id, max(wanted, hold.amount_ucr), key)
-        cursor.execute("UPDATE job SET spec = %s WHERE job_id = %s", [json.dumps(spec.to_json()), job_id])
+        most = None if spec.max_credits is None else parse_credits(spec.max_credits)
+        quoted = tariff.quote_at(hold.factors, spec.containers, spec.max_duration, most)
+        amount_ucr = max(quoted.hold_ucr, hold.amount_ucr)
+        ledger.extend_hold(cursor, job_id, amount_ucr, f"extend:{job_id}:{amount_ucr}:{spec.max_duration}")
+        cursor.execute(
+            "UPDATE job SET spec = %s, warned_ms = NULL WHERE job_id = %s",
+            [json.dumps(spec.to_json()), job_id],
+        )
         said = (
             f"extended by {member.username}: {spec.max_duration} s, {spec.max_credits or 'by size'} credits"
         )
@@ -92,11 +96,19 @@ def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, An
 
 def hide(member: Member, job_id: str) -> None:
     """Take an ended job off its owner's list. Raises ConflictError while it is open, NotFoundError."""
-    job = store.owned_job(member, job_id)
+    job = _of_owner(member, job_id)
     if not job.ended:
         raise ConflictError("The job has not ended. Cancel it first.")
     with db.transaction() as cursor:
         cursor.execute("UPDATE job SET hidden = true WHERE job_id = %s", [job_id])
+
+
+def _of_owner(member: Member, job_id: str) -> store.Job:
+    """Return a job that is the member's own: administrators may look at others', not spend for them."""
+    job = store.owned_job(member, job_id)
+    if job.user_id != member.user_id:
+        raise NotFoundError("There is no such job.")
+    return job
 
 
 def _extended(before: JobSpec, asked: Mapping[str, Any]) -> JobSpec:
@@ -143,13 +155,13 @@ def _check_limits(cursor: Cursor, user_id: str, spec: JobSpec) -> None:
         )
 
 
-def _quote(cursor: Cursor, spec: JobSpec, rate_micro: int | None = None) -> tariff.Quote:
+def _quote(cursor: Cursor, spec: JobSpec) -> tariff.Quote:
     return tariff.quote(
         spec.machine_type,
         spec.containers,
         spec.max_duration,
         None if spec.max_credits is None else parse_credits(spec.max_credits),
-        price.current_rate_micro(cursor) if rate_micro is None else rate_micro,
+        price.current_rate_micro(cursor),
     )
 
 

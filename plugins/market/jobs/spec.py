@@ -30,6 +30,7 @@ class JobSpec:
     main_class: str | None = None
     libs: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
+    python_env: str | None = None
     app_params: tuple[str, ...] = ()
     max_credits: str | None = None
     auto_extend_to: str | None = None

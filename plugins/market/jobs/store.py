@@ -19,9 +19,11 @@ ENDED = ("succeeded", "failed", "cancelled", "lost")
 _SELECT = """
     SELECT j.job_id, j.user_id, m.username, j.job_name, j.spec, j.machine_type, j.core_num, j.status,
            j.reason_code, j.reason, j.application_id, j.added_ms, j.started_ms, j.ended_ms, j.hidden,
-           j.cancelled_by, h.rate_micro, h.amount_ucr AS hold_ucr, h.captured_ucr
+           j.cancelled_by, j.warned_ms, j.results_ms, j.logs_ms, j.discarded_ms,
+           h.rate_micro, h.amount_ucr AS hold_ucr, h.captured_ucr
     FROM job j JOIN member m USING (user_id) JOIN hold h USING (job_id)
 """
+_NEARLY_USED = "Nearly all of the hold is used. Extend the job, or it is stopped when the rest is used up."
 # What a list may be ordered by -> the column.
 _ORDERS = {
     "added_time": "j.added_ms",
@@ -57,6 +59,10 @@ class Job:
     rate_micro: int
     hold_ucr: int
     captured_ucr: int
+    warned_ms: int | None = None
+    results_ms: int | None = None  # when its result files were listed, its logs, and when they were deleted
+    logs_ms: int | None = None
+    discarded_ms: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -148,6 +154,7 @@ def to_wire(job: Job) -> dict[str, Any]:
         "rate": format_credits(job.rate_micro),
         "hold": format_credits(job.hold_ucr),
         "used_credit": format_credits(job.captured_ucr),
+        "warning": _NEARLY_USED if job.warned_ms and not job.ended else None,
         "application_id": job.application_id,
         "dag_id": job.dag_id,
         "libs": list(job.spec.libs),

@@ -22,6 +22,7 @@ PYTHON_RUNNER = "/market/lib/market_program.py"
 JAVA_RUNNER = "/market/lib/market_program.jar"
 JAVA_RUNNER_CLASS = "distributedmarket.Program"
 STAGING = "/market/staging"
+_ENVIRONMENT = "environment"  # the folder in which a job's own Python environment is unpacked
 
 # What a shell replaces inside double quotes, and what YARN does before it: {{NAME}} becomes $NAME, and <CPS>
 # and <LOG_DIR> stand for other things. Two quotes between two characters are nothing to the shell.
@@ -39,6 +40,8 @@ def arguments(job_id: str, username: str, spec: JobSpec) -> dict[str, Any]:
     root = paths.below(homes.path(username), spec.root_path)
     places = [loaded.hdfs_uri + place for _, place in files(job_id, username, spec)]
     libs, archives, entry = places[: len(spec.libs)], places[len(spec.libs) : -1], places[-1]
+    if spec.python_env:
+        archives[-1] += f"#{_ENVIRONMENT}"
     jars = [place for place, name in zip(libs, spec.libs, strict=True) if name.lower().endswith(".jar")]
     python = [place for place in libs if place not in jars]
     call = encoded(entry.rsplit("/", 1)[-1], spec.main_class or "", *_params(loaded, job_id, root, spec))
@@ -76,7 +79,8 @@ def files(job_id: str, username: str, spec: JobSpec) -> list[tuple[str, str]]:
     """
     root = paths.below(homes.path(username), spec.root_path)
     found = []
-    for number, name in enumerate((*spec.libs, *spec.archives, spec.entry_file)):
+    archives = (*spec.archives, spec.python_env) if spec.python_env else spec.archives
+    for number, name in enumerate((*spec.libs, *archives, spec.entry_file)):
         source, base = f"{root}/{name}", name.rsplit("/", 1)[-1]
         if _PLAIN.fullmatch(source):
             found.append((source, source))
@@ -110,6 +114,8 @@ def _conf(loaded: Settings, job_id: str, root: str, spec: JobSpec) -> dict[str, 
         "spark.yarn.stagingDir": loaded.hdfs_uri + STAGING,
         "spark.yarn.submit.waitAppCompletion": "false",
     }
+    if spec.python_env:
+        passed["PYSPARK_PYTHON"] = f"./{_ENVIRONMENT}/bin/python"
     for name, value in passed.items():
         conf[f"spark.yarn.appMasterEnv.{name}"] = conf[f"spark.executorEnv.{name}"] = value
     return conf

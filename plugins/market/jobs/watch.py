@@ -15,7 +15,7 @@ from market.cluster.clients import resource_manager
 from market.cluster.errors import ClusterUnavailable
 from market.cluster.resourcemanager import TERMINAL, App, ResourceManager
 from market.errors import MarketError
-from market.jobs import limits, outcome, status, store
+from market.jobs import diagnosis, limits, status, store
 from market.jobs.store import Job
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,10 @@ def look() -> set[str]:
     yarn = resource_manager()
     active = {tag: app for app in yarn.apps(states=_ACTIVE) for tag in app.tags}
     limits.enforce(jobs, active)
+    stopping = _stopping()
     for job in jobs:
         try:
-            _one(yarn, job, active.get(job.job_id))
+            _one(yarn, job, active.get(job.job_id), job.job_id in stopping)
         except ClusterUnavailable:
             raise
         except MarketError as error:
@@ -47,7 +48,13 @@ def look() -> set[str]:
         return {row.job_id for row in cursor.fetchall()}
 
 
-def _one(yarn: ResourceManager, job: Job, app: App | None) -> None:
+def _stopping() -> set[str]:
+    with db.transaction() as cursor:
+        cursor.execute("SELECT job_id FROM job WHERE ended_ms IS NULL AND status = 'cancelling'")
+        return {row.job_id for row in cursor.fetchall()}
+
+
+def _one(yarn: ResourceManager, job: Job, app: App | None, stopping: bool) -> None:
     if app is None and job.application_id is not None:
         app = yarn.app(job.application_id)
         if app is None:
@@ -56,20 +63,19 @@ def _one(yarn: ResourceManager, job: Job, app: App | None) -> None:
     if app is None:
         return
     if app.state in TERMINAL:
-        status.end(job.job_id, outcome.of(app))
+        if found := diagnosis.of(yarn, job, app):
+            status.end(job.job_id, found)
         return
-    if (store.find(job.job_id) or job).status == "cancelling":
+    if stopping:
         yarn.kill(app.application_id)
-    elif app.state == "RUNNING":
-        status.move(job.job_id, "running", app.application_id, _started_ms(yarn, job, app))
-    elif app.state in ("ACCEPTED", "SUBMITTED"):
+    elif app.state == "RUNNING" and job.status != "running":  # most do: nothing is asked for them
+        status.move(job.job_id, "running", app.application_id, _started_ms(yarn, app))
+    elif app.state in ("ACCEPTED", "SUBMITTED") and job.status != "accepted":
         status.move(job.job_id, "accepted", app.application_id)
 
 
-def _started_ms(yarn: ResourceManager, job: Job, app: App) -> int | None:
+def _started_ms(yarn: ResourceManager, app: App) -> int | None:
     """Return when the driver's container started; asked for once, when a job begins to run."""
-    if job.status == "running":
-        return None
     attempts = yarn.attempts(app.application_id)
     return attempts[0].started_ms or None if attempts else None
 

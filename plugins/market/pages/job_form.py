@@ -20,6 +20,7 @@ _TEXTS = (
     "root_path",
     "entry_file",
     "main_class",
+    "python_env",
     "machine_type",
     "job_name",
     "max_credits",

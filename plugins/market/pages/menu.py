@@ -17,6 +17,7 @@ PERMISSIONS: list[tuple[str, str]] = [
     ("can_edit", JOBS),
     ("can_delete", JOBS),
     ("can_read", MACHINES),
+    ("can_edit", MACHINES),
     ("can_delete", MACHINES),
     ("can_read", CREDITS),
 ]

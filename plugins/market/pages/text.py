@@ -25,6 +25,7 @@ STATUS_WORDS = {
     "joining": "Joining",
     "active": "Active",
     "draining": "Draining",
+    "resting": "Resting",
     "left": "Left",
     "rejected": "Rejected",
 }
@@ -38,6 +39,7 @@ _TONES = {
     "submitted": "calm",
     "offered": "calm",
     "joining": "busy",
+    "resting": "calm",
     "cancelling": "warn",
     "draining": "warn",
     "failed": "bad",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Annotated, Any
 
+import anyio
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
 from market.accounts.member import Member
 from market.api import routing, streams
 from market.api.caller import Caller
 from market.api.routing import FilePath, JobId, Json
 from market.api.schemas import jobs as schemas
-from market.api.schemas.common import FilesSchema
+from market.errors import BadInputError
 from market.jobs.schemas import ExtensionSchema, JobRequestSchema, JobSchema
 from market.paging import Page
 
@@ -20,6 +23,8 @@ router = routing.router()
 
 _BYTES = "application/octet-stream"
 _MAX_OFFSET = 1 << 62
+_MAX_WAIT_S = 30
+_LOOK_AGAIN_S = 0.5
 
 
 @router.post(
@@ -139,7 +144,9 @@ def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
     "/jobs/{job_id}/results",
     tags=["jobs"],
     openapi_extra=routing.described(
-        gives=FilesSchema, refuses=(404, 422), query={"format": "json, or zip for all files in one"}
+        gives=schemas.ResultsSchema,
+        refuses=(404, 422),
+        query={"format": "json, or zip for all files in one"},
     ),
 )
 def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
@@ -149,7 +156,7 @@ def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
     found = _owned(member, job_id)
     if routing.choice(request, "format", ("json", "zip")) == "zip":
         return streams.download(results.zip(found), f"{found.job_name}.zip")
-    return routing.dumped(FilesSchema, {"files": results.list_files(found)})
+    return routing.dumped(schemas.ResultsSchema, {"files": results.list_files(found)})
 
 
 @router.get(
@@ -181,17 +188,36 @@ def list_logs(member: Caller, job_id: JobId) -> dict[str, Any]:
     "/jobs/{job_id}/logs/{container_id}/{file}",
     tags=["jobs"],
     openapi_extra=routing.described(
-        gives="text/plain", refuses=(404, 422), query={"offset": "bytes to skip", "length": "bytes to return"}
+        gives="text/plain",
+        refuses=(404, 422),
+        query={
+            "offset": "bytes to skip",
+            "length": "bytes to return",
+            "tail": "instead of both: the last bytes, this many; the header Market-Offset says from where",
+            "wait": "seconds, at most 30, to wait for something behind the offset while the job runs",
+        },
     ),
 )
-def get_log(request: Request, member: Caller, job_id: JobId, container_id: str, file: str) -> Response:
-    """Return a log file's bytes from an offset; past its end, nothing."""
+async def get_log(request: Request, member: Caller, job_id: JobId, container_id: str, file: str) -> Response:
+    """Return a log file's bytes from an offset, or its last ones; past its end, nothing."""
     from market.jobs import logs
 
-    found = _owned(member, job_id)
     offset = routing.number(request, "offset", 0, 0, _MAX_OFFSET) or 0
     length = routing.number(request, "length", None, 0, _MAX_OFFSET)
-    return streams.text(logs.read(found, container_id, file, offset, length))
+    tail = routing.number(request, "tail", None, 0, _MAX_OFFSET)
+    until = anyio.current_time() + (routing.number(request, "wait", 0, 0, _MAX_WAIT_S) or 0)
+    if tail is not None and {"offset", "length"} & set(request.query_params):
+        raise BadInputError({"tail": ["stands alone: without offset and length"]})
+    while True:
+        job = await run_in_threadpool(_owned, member, job_id)
+        if tail is not None:
+            offset, chunks = await run_in_threadpool(logs.tail, job, container_id, file, tail)
+            return streams.text(chunks, offset)
+        chunks = await run_in_threadpool(logs.read, job, container_id, file, offset, length)
+        first = await run_in_threadpool(next, chunks, b"")
+        if first or job.ended or anyio.current_time() >= until:
+            return streams.text(chain((first,), chunks), offset)
+        await anyio.sleep(_LOOK_AGAIN_S)
 
 
 def _owned(member: Member, job_id: str) -> Any:

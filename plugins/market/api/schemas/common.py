@@ -54,9 +54,3 @@ class FileSchema(Schema):
     size = fields.Integer(metadata={"description": "bytes"})
     is_folder = fields.Boolean()
     modified_time = time_ms(attribute="modified_ms")
-
-
-class FilesSchema(Schema):
-    """What a folder holds."""
-
-    files = fields.List(fields.Nested(FileSchema))

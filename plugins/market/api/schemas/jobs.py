@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from market.api.schemas.common import credit, identity, text, time_ms
+from market.api.schemas.common import FileSchema, credit, identity, text, time_ms
 
 
 class QuoteSchema(Schema):
@@ -34,6 +34,18 @@ class JobStatusSchema(Schema):
 
     status = text()
     job_id = identity()
+
+
+class ResultSchema(FileSchema):
+    """A file in a job's output folder."""
+
+    sha256 = text("in hex; null until it is computed, some seconds after the job's end", allow_none=True)
+
+
+class ResultsSchema(Schema):
+    """A job's result files."""
+
+    files = fields.List(fields.Nested(ResultSchema))
 
 
 class LogFileSchema(Schema):
@@ -99,3 +111,4 @@ class ProgressSchema(Schema):
     executors = fields.Integer(metadata={"description": "that are alive"})
     cost = credit("used of the hold by now, also what is not captured yet")
     updated_time = time_ms(attribute="updated_ms")
+    estimated_end_time = time_ms(attribute="estimated_end_ms")

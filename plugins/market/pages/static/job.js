@@ -4,7 +4,6 @@
   const root = document.querySelector("[data-job]");
   const id = root.dataset.job;
   const out = (name) => root.querySelector(`[data-out="${name}"]`);
-  const ended = ["succeeded", "failed", "cancelled", "lost"];
   let shown = root.dataset.status;
 
   function fill(bar, percent) {
@@ -18,7 +17,6 @@
     fill(bar, percent);
     bar.classList.toggle("hot", percent >= 90);
     market.money(out("used"), used);
-    if (percent >= 90 && !ended.includes(shown)) out("left").textContent = "The hold is nearly used up: extend it, or the job is stopped at its end.";
   }
 
   function tasks(progress) {
@@ -34,8 +32,8 @@
 
   async function refresh() {
     const [job, progress] = await Promise.all([market.get(`/jobs/${id}`), market.get(`/jobs/${id}/progress`)]);
-    if (job.status !== shown && !document.querySelector("details.sure[open]")) {
-      // Every status brings other buttons and words, and the server writes those.
+    if ((job.status !== shown || Boolean(job.warning) !== ("warned" in root.dataset)) && !document.querySelector("details.sure[open]")) {
+      // Every status, and a warning, brings other buttons and words, and the server writes those.
       window.location.reload();
       return false;
     }

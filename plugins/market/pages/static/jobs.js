@@ -27,6 +27,7 @@
         badge.dataset.status = job.status;
         badge.textContent = words(job.status);
       }
+      row.querySelector('[data-cell="warning"]').hidden = !job.warning;
       market.money(row.querySelector('[data-cell="used_credit"]'), job.used_credit);
       if (job.start_time) row.querySelector('[data-cell="duration"]').dataset.since = job.start_time;
     }

@@ -1,0 +1,58 @@
+"""From the answer to `POST /jobs/{id}/cancel` to the ResourceManager's word KILLED (goal: p95 <= 1 s).
+
+`.market/airflow-env/bin/python bench/cancel.py [--samples 20]` on a running stack. Each job's driver runs on
+the pool's machine and waits for an executor of a type that nobody lends, so that it needs no lent machine.
+The time of the cancel request itself is printed beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
+
+from support import p95, person, wait
+
+from market import settings
+from market.cluster.clients import resource_manager
+
+PROGRAM = """
+import time
+from pyspark.sql import SparkSession
+SparkSession.builder.getOrCreate().range(10).count()
+time.sleep(600)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=20)
+    chosen = parser.parse_args()
+    someone, yarn = person(settings.load(), PROGRAM), resource_manager()
+    body = {"root_path": "bench", "core_num": 1, "machine_type": "gpu", "max_credits": "0.010000"}
+    answers, kills = [], []
+    for number in range(chosen.samples):
+        job_id = str(someone.post("/jobs", body)["job_id"])
+        wait(lambda job=job_id: someone.get(f"/jobs/{job}")["status"] == "running", "the driver")
+        began = time.monotonic()
+        someone.post(f"/jobs/{job_id}/cancel")
+        answered = time.monotonic()
+        wait(
+            lambda job=job_id: [app.state for app in yarn.apps(tags=[job])] == ["KILLED"],
+            "the end at YARN",
+            pause_s=0.02,
+        )
+        answers.append(answered - began)
+        kills.append(time.monotonic() - answered)
+        print(f"\r{number + 1} of {chosen.samples} samples", end="", file=sys.stderr)
+    print(f"\n{'':20} p50 s  p95 s")
+    for name, times in (("answer", answers), ("KILLED after it", kills)):
+        print(f"{name:20} {statistics.median(times):5.2f}  {p95(times):5.2f}")
+
+
+if __name__ == "__main__":
+    main()

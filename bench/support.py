@@ -1,0 +1,43 @@
+"""What the measurements at a running stack share: somebody new, waiting, and figures of many times."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from market import settings
+from market.cli.rest import Rest
+
+_DEADLINE_S = 300
+
+
+def person(loaded: settings.Settings, program: str) -> Rest:
+    """Register somebody, log him in, and upload a program as bench/main.py."""
+    name, password = f"bench-{secrets.token_hex(4)}", secrets.token_hex(16)
+    market = Rest(loaded.url("api"))
+    market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"})
+    found = market.login(name, password)
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(program)
+        file.flush()
+        found.upload("bench/main.py", Path(file.name))
+    return found
+
+
+def wait(look: Callable[[], Any], what: str, deadline_s: float = _DEADLINE_S, pause_s: float = 0.5) -> Any:
+    """Return the first answer that is true; end the program at the deadline."""
+    until = time.monotonic() + deadline_s
+    while not (found := look()):
+        if time.monotonic() > until:
+            raise SystemExit(f"{what}: not within {deadline_s} s")
+        time.sleep(pause_s)
+    return found
+
+
+def p95(times: Sequence[float]) -> float:
+    """Return the value that 95 % do not exceed."""
+    return sorted(times)[max(0, round(0.95 * len(times)) - 1)]

@@ -1,0 +1,163 @@
+"""Whatever dies while a job is submitted: YARN gets it exactly once, and it comes to a true end.
+
+`MARKET_ACCIDENTS=all` runs every process against every moment; without it a few of them are run. A moment is
+made exact by a file that spark-submit waits for: Spark reads `spark-env.sh` before it starts.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from people import Person, until
+
+from market import settings
+from market.cluster.clients import resource_manager
+from market.cluster.resourcemanager import App
+from market.stack.supervisor import Supervisor
+
+pytestmark = pytest.mark.cluster
+
+PROCESSES = ("task", "spark-submit", "both", "scheduler", "triggerer", "api-server", "dag-processor")
+# `before`: spark-submit has begun; `submitted`: YARN has the application, the market has not stored it;
+# `stored`: the task waits without a process.
+MOMENTS = ("before", "submitted", "stored")
+QUICK = {
+    ("task", "before"),
+    ("spark-submit", "before"),
+    ("task", "submitted"),
+    ("triggerer", "stored"),
+}
+ALL = {
+    (process, moment)
+    for process in PROCESSES
+    for moment in MOMENTS
+    if moment != "stored" or process not in ("task", "spark-submit", "both")
+}
+CHOSEN = sorted(ALL if os.environ.get("MARKET_ACCIDENTS") == "all" else QUICK)
+SERVICES = ("scheduler", "triggerer", "api-server", "dag-processor")
+PROGRAM = """
+import time
+from pyspark.sql import SparkSession
+SparkSession.builder.getOrCreate().range(10).count()
+time.sleep(600)
+"""
+
+
+class Gate:
+    """Holds every spark-submit at its beginning while it is shut."""
+
+    def __init__(self, stack: settings.Settings) -> None:
+        self._shut = stack.paths.run / "test-gate"
+        self._reached = stack.paths.run / "test-gate.reached"
+        self._hook = stack.paths.conf / "spark" / "spark-env.sh"
+        self._hook.write_text(
+            f'echo $$ >> "{self._reached}"\nwhile [ -e "{self._shut}" ]; do sleep 0.1; done\n'
+        )
+
+    def shut(self) -> None:
+        self._reached.unlink(missing_ok=True)
+        self._shut.touch()
+
+    def open(self) -> None:
+        self._shut.unlink(missing_ok=True)
+
+    def pid(self) -> int:
+        """Return the process of the spark-submit that came here first."""
+        text = until(lambda: self._reached.exists() and self._reached.read_text(), "spark-submit", 60)
+        return int(str(text).split()[0])
+
+    def remove(self) -> None:
+        self.open()
+        self._hook.unlink(missing_ok=True)
+        self._reached.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def gate(stack: settings.Settings) -> Iterator[Gate]:
+    """A gate before every submission; without the warm submitter, which has no such place."""
+    supervisor, made = Supervisor(stack), Gate(stack)
+    warm = "submitter" in supervisor.states()
+    try:
+        if warm:
+            supervisor.stop("submitter")
+        yield made
+    finally:
+        made.remove()
+        if warm:
+            supervisor.start("submitter")
+
+
+@pytest.mark.parametrize(("process", "moment"), CHOSEN)
+def test_a_job_is_submitted_once_whatever_dies(
+    stack: settings.Settings,
+    buyer: Person,
+    admin: requests.Session,
+    gate: Gate,
+    process: str,
+    moment: str,
+) -> None:
+    buyer.put("accident/main.py", PROGRAM)
+    gate.shut()
+    # Nobody lends this type: the driver starts on the pool's machine, and waits there.
+    job_id = buyer.submit("accident", machine_type="gpu")
+    submitting = gate.pid()
+    task = _parent(submitting)
+    if moment == "before":
+        _kill(stack, process, task, submitting)
+        gate.open()
+    else:
+        gate.open()
+        if moment == "submitted":
+            until(lambda: _apps(job_id), "the application", 180)
+        else:
+            buyer.in_status(job_id, "accepted")
+        _kill(stack, process, task, submitting)
+    until(lambda: _answers(buyer, job_id), f"the application of {job_id} is known", 200)
+    assert len(_apps(job_id)) == 1
+    assert buyer.send("POST", f"/jobs/{job_id}/cancel").status_code == 202
+    job = buyer.ended(job_id, 90)
+    assert (job["status"], job["application_id"]) == ("cancelled", _apps(job_id)[0].application_id)
+    run = until(lambda: _ended_run(stack, admin, job_id), "the end of the DAG run", 150)
+    assert (run["state"], run["note"]) == ("failed", f"cancelled by {buyer.username}")
+    assert [app.state for app in _apps(job_id)] == ["KILLED"]
+
+
+def _kill(stack: settings.Settings, process: str, task: int, submitting: int) -> None:
+    if process in SERVICES:
+        victims = [int(Supervisor(stack).states()[process]["pid"])]
+    else:
+        victims = {"task": [task], "spark-submit": [submitting], "both": [task, submitting]}[process]
+    for pid in victims:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            assert process == "spark-submit", "only spark-submit may have ended by itself by now"
+
+
+def _parent(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("PPid:")).split()[1])
+
+
+def _apps(job_id: str) -> list[App]:
+    return resource_manager().apps(tags=[job_id])
+
+
+def _answers(buyer: Person, job_id: str) -> bool:
+    """Tell whether the market has stored the job's application; its server may be starting again."""
+    try:
+        return bool(buyer.send("GET", f"/jobs/{job_id}").json().get("application_id"))
+    except (requests.RequestException, ValueError):
+        return False
+
+
+def _ended_run(stack: settings.Settings, admin: requests.Session, job_id: str) -> Any:
+    answer = admin.get(f"{stack.url('api')}/api/v2/dags/job_{job_id}/dagRuns", timeout=30)
+    runs = answer.json().get("dag_runs", [])
+    return runs[0] if runs and runs[0]["state"] in ("success", "failed") else None
