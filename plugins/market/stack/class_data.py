@@ -46,7 +46,9 @@ def problem(paths: Paths) -> str:
     """Return why jobs start without the archive, in words; empty when it is in force."""
     if not archive(paths).exists():
         return "there is no class-data archive: run ./market setup"
-    words = ["java", "-Xshare:on", f"-XX:SharedArchiveFile={archive(paths)}", _COLLECTOR]
+    # A damaged archive crashes Java, which would leave its report in whatever folder this runs in.
+    words = ["java", "-XX:+ErrorFileToStdout", "-Xshare:on", _COLLECTOR]
+    words.append(f"-XX:SharedArchiveFile={archive(paths)}")
     tried = subprocess.run(
         [*words, "-cp", f"{paths.runtime}/jars/*", "-version"], capture_output=True, text=True
     )
