@@ -70,8 +70,7 @@ def _settings(state: Path, database: servers.Database, ports: dict[str, int]) ->
     (state / "run").mkdir(parents=True)
     (state / "secrets").mkdir(mode=0o700)
     taken = {"api": servers.free_port(), "postgres": database.port, **ports}
-    for name in ("resourcemanager_http", "worker_logs", "triggerer_logs"):
-        taken[name] = servers.free_port()
+    taken["resourcemanager_http"] = servers.free_port()
     (state / "run" / "ports.json").write_text(json.dumps(taken))
     for role, password in database.passwords.items():
         keys.write(state / "secrets" / f"db_{role}", password)

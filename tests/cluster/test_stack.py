@@ -69,6 +69,17 @@ def test_hadoop_s_servers_are_small(stack: settings.Settings, machines: list[dic
     assert six < 1.1e9
 
 
+def test_nothing_listens_beyond_this_host(stack: settings.Settings, machines: list[dict[str, Any]]) -> None:
+    heard = [
+        (psutil.Process(pid).name(), one.laddr)
+        for pid in leftovers.find(stack.paths.state)
+        for one in psutil.Process(pid).net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN
+    ]
+    assert len(heard) > 15
+    assert [found for found in heard if not found[1].ip.removeprefix("::ffff:").startswith("127.")] == []
+
+
 def test_the_pages_of_hdfs_and_yarn_work(stack: settings.Settings) -> None:
     import requests
 

@@ -94,9 +94,6 @@ def environment(settings: Settings) -> dict[str, str]:
         "fab": {"config_file": str(paths.root / "config" / "webserver_config.py")},
         "logging": {
             "base_log_folder": str(paths.logs / "airflow"),
-            "worker_log_server_port": str(settings.port("worker_logs")),
-            "trigger_log_server_port": str(settings.port("triggerer_logs")),
-            "worker_log_server_host": settings.bind,
         },
         "usage_data_collection": {"enabled": "False"},
     }

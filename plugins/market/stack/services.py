@@ -15,6 +15,8 @@ from market.stack.java import HADOOP_SERVER, SPARK_SERVER
 Check = Callable[[Settings], str]  # what is wrong, in words; empty when all is well
 
 _TIMEOUT_S = 5
+# Airflow's servers of task logs bind to every address; here all processes read one folder.
+_NO_LOG_SERVER = "--skip-serve-logs"
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ def all_services(settings: Settings) -> list[Service]:
             "scheduler",
             3,
             None,
-            _airflow("scheduler"),
+            _airflow("scheduler", _NO_LOG_SERVER),
             _airflow_component("scheduler"),
             _airflow_environment,
         ),
@@ -237,7 +239,7 @@ def all_services(settings: Settings) -> list[Service]:
             "triggerer",
             3,
             None,
-            _airflow("triggerer"),
+            _airflow("triggerer", _NO_LOG_SERVER),
             _airflow_component("triggerer"),
             _airflow_environment,
         ),
