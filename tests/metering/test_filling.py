@@ -10,11 +10,12 @@ from metering.conftest import FakeResourceManager
 
 from market.cluster.event_log import ExecutorLife
 from market.credits.settlement import settle
+from market.jobs.spec import container_mib
 from market.metering.meter import poll
 
 pytestmark = pytest.mark.database
 
-MIB = 768  # what YARN allocates for an executor of 512 MiB
+MIB = container_mib(512)  # what YARN allocates for an executor
 
 
 class Program:

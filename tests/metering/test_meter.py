@@ -8,6 +8,7 @@ from metering.conftest import APP, FakeResourceManager
 
 from market.cluster.resourcemanager import Attempt
 from market.credits.settlement import settle
+from market.jobs.spec import container_mib
 from market.metering.meter import poll
 
 pytestmark = pytest.mark.database
@@ -102,12 +103,12 @@ def test_a_driver_that_nobody_saw_is_charged_by_its_attempt(
             "appattempt_1_0001_000001", "container_1_0001_01_000001", pool, "", "", T0 + 30_000, T0 + 90_000
         )
     ]
-    rm.end(T0 + 90_000, memory_seconds=60 * 768, vcore_seconds=60)
+    rm.end(T0 + 90_000, memory_seconds=60 * container_mib(512), vcore_seconds=60)
     for minute in (3, 4, 5):
         poll(rm, T0 + minute * MINUTE)
 
     (driver,) = containers(world).values()
-    assert (driver.role, driver.memory_mib, driver.vcores) == ("driver", 768, 1)
+    assert (driver.role, driver.memory_mib, driver.vcores) == ("driver", container_mib(512), 1)
     assert driver.end_ms - driver.start_ms == pytest.approx(60_000, abs=10)
 
 
