@@ -24,7 +24,7 @@ from market import settings
 from market.cli.rest import Rest
 
 _DEADLINE_S = 120
-PROGRAM = "print('done')\n"
+PROGRAM = "from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().range(1).count()\n"
 
 
 def main() -> None:
@@ -44,6 +44,7 @@ def main() -> None:
                 people.append(_waiting_jobs(loaded, number))
                 waiting += len(people[-1][1])
                 print(f"\r{waiting} open jobs", end="", file=sys.stderr)
+            _settled(people)
             results.append((wanted, _measure(loaded, admin, chosen.samples)))
     finally:
         for person, jobs in people:
@@ -65,6 +66,17 @@ def _submit(person: Rest) -> dict[str, object]:
 def _waiting_jobs(loaded: settings.Settings, number: int) -> tuple[Rest, list[str]]:
     person = support.person(loaded, PROGRAM)
     return person, [str(_submit(person)["job_id"]) for _ in range(number)]
+
+
+def _settled(people: list[tuple[Rest, list[str]]]) -> None:
+    """Wait until every open job has reached YARN: what is measured is many that wait, not many that come."""
+    until = time.monotonic() + 10 * _DEADLINE_S
+    for person, jobs in people:
+        for job in jobs:
+            while person.get(f"/jobs/{job}")["status"] in ("submitted", "queued"):
+                if time.monotonic() > until:
+                    raise SystemExit(f"job {job} did not reach YARN")
+                time.sleep(0.5)
 
 
 def _measure(loaded: settings.Settings, admin: requests.Session, samples: int) -> list[float]:

@@ -300,6 +300,16 @@ def test_a_job_that_waits_is_cancelled_and_costs_nothing(
     assert buyer.rest.get(f"/jobs/{job_id}/receipt")["charge"] == "0.000000"
 
 
+def test_a_job_whose_type_nobody_lends_ends_without_cost(
+    buyer: Person, machines: list[dict[str, Any]], program: Dedent
+) -> None:
+    buyer.put("waiting/main.py", program(FOREVER))
+    job_id = buyer.submit("waiting", machine_type="gpu", max_wait=10)
+    job = buyer.ended(job_id, 60)
+    assert (job["status"], job["reason_code"], job["start_time"]) == ("failed", "no_capacity", None)
+    assert buyer.rest.get(f"/jobs/{job_id}/receipt")["charge"] == "0.000000"
+
+
 @pytest.mark.parametrize("status", ["submitted", "queued", "accepted"])
 def test_a_job_is_cancelled_before_it_runs(
     buyer: Person, admin: requests.Session, stack: settings.Settings, program: Dedent, status: str

@@ -21,6 +21,7 @@ from market.errors import MarketError
 from market.jobs import kill, paths, status, store, submission, submission_lock
 from market.jobs.spec import JobSpec
 from market.jobs.trigger import JobTrigger
+from market.machines.store import is_offered
 
 _CONNECTION = "market_yarn"
 _MIB = 1 << 20
@@ -43,6 +44,7 @@ class MarketSparkSubmit(SparkSubmitOperator):
         )
         self.job_id = job_id
         self.username = username
+        self.machine_type = spec.machine_type
         self.program_files = submission.files(job_id, username, spec)
 
     def execute(self, context: Context) -> None:
@@ -75,6 +77,9 @@ class MarketSparkSubmit(SparkSubmitOperator):
             self._finish()
         self._make_folder()
         assert self._hook is not None
+        if not is_offered(self.machine_type):
+            # A driver in the pool would run, and cost, while nothing can work for it: it waits for its type.
+            self._hook._conf[submission.DRIVER_LABEL] = self.machine_type
         try:
             self._hook.submit(self.application, pass_fds=(lock,), env=_environment())
         finally:

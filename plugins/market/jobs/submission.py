@@ -22,6 +22,7 @@ PYTHON_RUNNER = "/market/lib/market_program.py"
 JAVA_RUNNER = "/market/lib/market_program.jar"
 JAVA_RUNNER_CLASS = "distributedmarket.Program"
 STAGING = "/market/staging"
+DRIVER_LABEL = "spark.yarn.am.nodeLabelExpression"
 _ENVIRONMENT = "environment"  # the folder in which a job's own Python environment is unpacked
 
 # What a shell replaces inside double quotes, and what YARN does before it: {{NAME}} becomes $NAME, and <CPS>
@@ -105,7 +106,7 @@ def _conf(loaded: Settings, job_id: str, root: str, spec: JobSpec) -> dict[str, 
     passed["MARKET_VARIABLES"] = _base64(json.dumps(variables))
     conf = {
         "spark.yarn.tags": job_id,
-        "spark.yarn.am.nodeLabelExpression": POOL_LABEL if loaded.pool.enabled else spec.machine_type,
+        DRIVER_LABEL: POOL_LABEL if loaded.pool.enabled else spec.machine_type,
         "spark.yarn.executor.nodeLabelExpression": spec.machine_type,
         "spark.driver.cores": str(DRIVER_CORES),
         "spark.driver.memoryOverhead": f"{overhead_mib(spec.driver_memory)}m",

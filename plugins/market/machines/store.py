@@ -211,3 +211,9 @@ def _record(row: Any) -> dict[str, Any]:
         "verified_time": row.verified_ms,
         "earned": format_credits(row.earned_ucr),
     }
+
+
+def is_offered(machine_type: str) -> bool:
+    """Tell whether any machine of a type takes work now."""
+    with db.transaction() as cursor:
+        return active_by_type(cursor).get(machine_type, 0) > 0
