@@ -77,6 +77,7 @@ class Worker:
         self.chance = random.Random(f"{self.seed} {self.number}")
         self.connection = db.connect()
         self.names = 0
+        self.open_shared: list[tuple[str, Held]] = []
         self.kinds: list[Callable[[], None]] = [
             *[self.grant] * 2,
             *[self.hold] * 4,
@@ -243,23 +244,19 @@ class Worker:
         job_id = self.new_job()
         answer = self.ask(lambda cursor: _submit(cursor, job_id, account.user_id, amount))
         if answer is True:
-            account.holds[job_id] = Held(amount)
+            account.holds[job_id] = held = Held(amount)
+            self.open_shared.append((job_id, held))
         else:
             self.expect(answer, NotEnoughCreditError)
             assert answer.available_ucr < amount
 
     def shared_release(self) -> None:
-        account = self.chance.choice(self.shared)
-        mine = [
-            job_id
-            for job_id, hold in list(account.holds.items())
-            if not hold.closed and job_id.startswith(f"{self.number + 1:08x}")
-        ]
-        if mine:
-            job_id = self.chance.choice(mine)
+        if self.open_shared:
+            # Only its own: what other workers hold changes while one looks.
+            job_id, held = self.open_shared.pop(self.chance.randrange(len(self.open_shared)))
             key = f"release:{job_id}"
             self.expect(self.ask(lambda cursor: ledger.release_hold(cursor, job_id, key, T0)), True)
-            account.holds[job_id].closed = True
+            held.closed = True
 
     def run_job(self) -> None:
         """Submit a job to a shared account, let the meter see all of it, and leave it to the settlement."""
