@@ -1,21 +1,11 @@
 """What finished jobs leave is listed soon, and what nobody needs any more is put away."""
+# Airflow reads files only that name it.
 
-from __future__ import annotations
+from market.looping import LoopTask, loop_dag
 
-from datetime import UTC, datetime
-
-from airflow.sdk import DAG
-
-from market.looping import LoopTask
-
-with DAG(
-    dag_id="housekeeping",
-    schedule="@continuous",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    max_active_runs=1,
-    catchup=False,
-    is_paused_upon_creation=False,
-    tags=["market"],
+with loop_dag(
+    "housekeeping",
+    "Lists results and logs of ended jobs, deletes what is kept no longer",
 ) as dag:
     LoopTask(task_id="collect", pass_path="market.jobs.leavings.collect", period_s=2, lock="collect leavings")
     LoopTask(task_id="withdraw", pass_path="market.jobs.reconcile.withdraw", period_s=60, lock="housekeeping")

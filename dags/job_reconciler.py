@@ -1,22 +1,15 @@
-"""Every 15 seconds: jobs, their applications and their tasks are brought together after any accident."""
+"""Bring jobs, their applications and their tasks together after any accident."""
+# Airflow reads files only that name it.
 
-from __future__ import annotations
+from market.looping import LoopTask, loop_dag
 
-from datetime import UTC, datetime
-
-from airflow.sdk import DAG
-
-from market.looping import LoopTask
-
-with DAG(
-    dag_id="job_reconciler",
-    schedule="@continuous",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    max_active_runs=1,
-    catchup=False,
-    is_paused_upon_creation=False,
-    tags=["market"],
+with loop_dag(
+    "job_reconciler",
+    "Moves jobs on that nothing else does, and closes those that were forgotten",
 ) as dag:
     LoopTask(
-        task_id="reconcile", pass_path="market.jobs.reconcile.run_pass", period_s=15, lock="reconcile jobs"
+        task_id="reconcile",
+        pass_path="market.jobs.reconcile.run_pass",
+        period_s=15,
+        lock="reconcile jobs",
     )

@@ -1,22 +1,12 @@
-"""Measure what lent machines deliver: one canary at a time, where nothing runs, at random times."""
+"""Measure what lent machines deliver: one at a time, where nothing runs, at random times."""
+# Airflow reads files only that name it.
 
-from datetime import UTC, datetime
-
-from airflow.sdk import DAG
-
-from market.looping import LoopTask
+from market.looping import LoopTask, loop_dag
 from market.machines.verification import LOCK
 
-with DAG(
-    dag_id="machine_verification",
-    description="Runs a small Spark job on one idle machine at a time and keeps what it measured",
-    schedule="@continuous",
-    # Without a start date the second run would get the first one's, and never be made.
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    max_active_runs=1,
-    catchup=False,
-    is_paused_upon_creation=False,
-    tags=["market"],
+with loop_dag(
+    "machine_verification",
+    "Runs a small Spark job on one idle machine at a time and keeps what it measured",
 ) as dag:
     LoopTask(
         task_id="verify",

@@ -15,6 +15,7 @@ from airflow.triggers.base import TaskSuccessEvent
 from ledger_world import World
 
 from market import looping, settings
+from market.jobs.airflow_rows import OWN_DAGS
 from market.looping import LoopTask, LoopTrigger, exclusively
 
 passes: list[str] = []
@@ -92,3 +93,7 @@ def test_a_loop_s_dag_begins_anew_after_each_run(file: Path) -> None:
         assert dag.max_active_runs == 1
         assert not dag.catchup
     assert found
+
+
+def test_runs_of_every_dag_of_the_market_s_own_are_put_away() -> None:
+    assert sorted(OWN_DAGS) == sorted(path.stem for path in (settings.ROOT / "dags").glob("*.py"))

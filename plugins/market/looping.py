@@ -1,8 +1,7 @@
 """Work that must be done every second or two, run by Airflow: a loop in a trigger, begun anew by its DAG.
 
-A DAG file holds one `LoopTask`. It goes straight to the triggerer and ends there, so it never needs a
-worker's process; each run lasts some minutes, and `schedule="@continuous"` starts the next one: if the DAG
-has a start date; without one Airflow gives the second run the first one's date, and never makes it.
+A DAG file holds some `LoopTask`s in a `loop_dag`. Each goes straight to the triggerer and ends there, so it
+never needs a worker's process; a run lasts some minutes, and then the next one starts.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import DAG, BaseOperator
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
 
 LASTS_S = 900
@@ -116,6 +115,21 @@ class LoopTask(BaseOperator):
 
     def execute_complete(self, context: Any, event: Any = None) -> None:
         """End: the loop's time is over."""
+
+
+def loop_dag(dag_id: str, description: str) -> DAG:
+    """Return a DAG whose runs follow each other without end."""
+    return DAG(
+        dag_id=dag_id,
+        description=description,
+        schedule="@continuous",
+        # Without a start date Airflow gives the second run the first one's date, and never makes it.
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        max_active_runs=1,
+        catchup=False,
+        is_paused_upon_creation=False,
+        tags=["market"],
+    )
 
 
 def _imported(path: str) -> Callable[[], object]:

@@ -18,7 +18,10 @@ from market.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
-_LOOPS = ("cluster_meter", "credit_settlement", "housekeeping", "job_reconciler", "machine_roster")
+OWN_DAGS = (
+    *("cluster_meter", "credit_settlement", "housekeeping", "job_reconciler"),
+    *("machine_roster", "machine_verification"),
+)
 _BATCH = 100
 _TIMEOUT_S = 60
 
@@ -41,7 +44,7 @@ def tidy() -> None:
             if airflow.delete(f"/dags/job_{job_id}"):
                 with db.transaction() as cursor:
                     cursor.execute("UPDATE job SET dag_deleted_ms = %s WHERE job_id = %s", [now_ms(), job_id])
-        for dag_id in _LOOPS:
+        for dag_id in OWN_DAGS:
             for run_id in airflow.ended_runs(dag_id, before_ms):
                 airflow.delete(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
     forget_answers()
