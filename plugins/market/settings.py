@@ -123,6 +123,7 @@ class Jobs:
     max_container_memory_mib: int
     open_jobs_per_user: int
     open_cores_per_user: int
+    max_points: int
     result_retention_s: int
     withdraw_after_s: int
     dag_retention_s: int

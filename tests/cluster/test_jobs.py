@@ -109,7 +109,16 @@ def test_airflow_shows_the_job_to_its_owner_and_to_nobody_else(
 
 @pytest.mark.parametrize(
     "tail",
-    ["", "/results", "/results/x", "/logs", "/receipt", "/progress", "/logs/container_1_1_01_000001/stdout"],
+    [
+        "",
+        "/results",
+        "/results/x",
+        "/logs",
+        "/receipt",
+        "/progress",
+        "/points",
+        "/logs/container_1_1_01_000001/stdout",
+    ],
 )
 def test_another_s_job_is_as_if_it_were_not_there(
     stranger: Person, digits: dict[str, Any], tail: str

@@ -49,7 +49,7 @@ class Running:
         )
         job = store.find(self.job_id)
         assert job is not None
-        limits.enforce([job], {})
+        limits.enforce([job], [job], {})
 
     def shown(self) -> dict[str, Any]:
         job = store.find(self.job_id)

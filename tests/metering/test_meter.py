@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -311,3 +312,24 @@ def test_the_settlement_never_takes_back_what_a_container_was_seen(
     settle(T0 + 10 * MINUTE)
     assert world.violations() == []
     assert not world.hold(job).open
+
+
+def test_attempts_are_counted_through_all_applications_of_a_job(
+    world: World, rm: FakeResourceManager, job: str
+) -> None:
+    lent = machine(world, rm)
+    rm.start(1, lent, T0)
+    poll(rm, T0 + 2_000)
+    rm.run(job, T0 + 2_500, "application_1_0002")
+    rm.live["application_1_0002"] = [
+        replace(one, container_id="container_1_0002_01_000001") for one in rm.live[APP.application_id]
+    ]
+    poll(rm, T0 + 4_000)
+    executor = rm.start(2, lent, T0 + 5_000)
+    poll(rm, T0 + 6_000)
+    attempts = {row.container_id: row.attempt for row in containers(world).values()}
+    assert attempts == {
+        "container_1_0001_01_000001": 1,
+        executor: 1,
+        "container_1_0002_01_000001": 11,
+    }

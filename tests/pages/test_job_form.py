@@ -51,3 +51,22 @@ def test_a_new_form_shows_the_defaults_and_sends_them() -> None:
     assert sent["max_duration"] == loaded.jobs.max_duration_s
     assert sent["executor_memory"] == loaded.jobs.executor_memory_mib
     assert job_form.given(MultiDict(values))["root_path"] == "digits"
+
+
+def test_a_grid_is_a_name_and_its_values_a_line() -> None:
+    form = MultiDict(
+        {
+            "grid": "alpha = 0.1, 1, true\r\n\r\nkind=deep, 'wide' tree,\r\n",
+            "max_parallel": "3",
+            "point_retries": "1",
+        }
+    )
+    assert job_form.body(form) == {
+        "grid": {"alpha": [0.1, 1, True], "kind": ["deep", "'wide' tree"]},
+        "max_parallel": 3,
+        "point_retries": 1,
+    }
+    assert job_form.body(MultiDict({"grid": " ", "max_parallel": "3", "point_retries": "0"})) == {}
+    with pytest.raises(BadInputError) as caught:
+        job_form.body(MultiDict({"grid": "alpha 1 2"}))
+    assert set(job_form.messages(caught.value)) == {"grid"}

@@ -20,7 +20,9 @@ _LINES = """
            coalesce(u.charged_ms, 0) AS charged_ms, coalesce(u.amount_ucr, 0) AS amount_ucr,
            coalesce(k.total_ucr, 0) AS paid_ucr, k.container_id IS NOT NULL AS captured,
            u.not_charged_because,
-           r.job_id IS NOT NULL AS refunded
+           r.job_id IS NOT NULL AS refunded,
+           (SELECT point FROM point_run p WHERE p.application_id = c.application_id
+            UNION SELECT point FROM job_point p WHERE p.application_id = c.application_id) AS point
     FROM container_usage c
     LEFT JOIN LATERAL (SELECT * FROM usage_line u WHERE u.container_id = c.container_id
                        ORDER BY u.interval_id DESC LIMIT 1) u ON true
@@ -65,7 +67,7 @@ def _line(row: Any, hold: Any) -> dict[str, Any]:
         hold.rate_micro, hold.weight_micro, hold.gib_weight_micro, row.vcores, row.memory_mib, row.charged_ms
     )
     dropped = exact - exact.numerator // exact.denominator
-    return {
+    return ({} if row.point is None else {"point": row.point}) | {
         "container_id": row.container_id,
         "role": row.role,
         "host": row.host,

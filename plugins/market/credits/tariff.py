@@ -49,7 +49,7 @@ class Quote:
 def quote(
     machine_type: str,
     containers: Iterable[tuple[int, int]],
-    max_duration_s: int,
+    max_duration_s: int | Fraction,
     max_credits_ucr: int | None,
     rate_micro: int,
 ) -> Quote:
@@ -66,7 +66,7 @@ def quote(
 def quote_at(
     factors: Factors,
     containers: Iterable[tuple[int, int]],
-    max_duration_s: int,
+    max_duration_s: int | Fraction,
     max_credits_ucr: int | None,
 ) -> Quote:
     """Return the same with the factors that a hold has locked, whatever the tariff says by now."""
@@ -108,5 +108,5 @@ def _product(rate_micro: int, weight_micro: int, gib_weight_micro: int, vcores: 
     return rate_micro * (weight_micro * vcores * _MIB_PER_GIB + gib_weight_micro * memory_mib)
 
 
-def _ceiling(product_ms: int) -> int:
+def _ceiling(product_ms: int | Fraction) -> int:
     return -(-product_ms // _DIVISOR)

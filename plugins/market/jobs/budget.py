@@ -76,7 +76,7 @@ def _next_amount(spec: JobSpec, hold: Hold) -> int:
 
     In steps, so that the owner's other jobs find his credits free for as long as this one does not need them.
     """
-    whole = tariff.quote_at(hold.factors, spec.containers, spec.max_duration, None).hold_ucr
+    whole = tariff.quote_at(hold.factors, spec.at_once, spec.whole_duration, None).hold_ucr
     return min(hold.amount_ucr + -(-hold.amount_ucr // 2), parse_credits(spec.auto_extend_to or "0"), whole)
 
 

@@ -1,4 +1,4 @@
-"""A job's DAG: one task that submits it to YARN for its owner and is deferred while it runs.
+"""A job's DAG: a task that submits it to YARN for its owner and is deferred while it runs.
 
 The bundle writes one file for each job, which calls `job_dag`; everything here is parsed with each of them.
 """
@@ -43,7 +43,18 @@ def source(job: Job) -> str:
 
 
 def job_dag(job_id: str, username: str, job_name: str, added_ms: int, spec: Mapping[str, Any]) -> DAG:
-    """Return the DAG of a job."""
+    """Return the DAG of a job; that of a sweep has one mapped task for each point."""
+    read = JobSpec.from_json(spec)
+    task: dict[str, Any] = {
+        "task_id": "spark",
+        "job_id": job_id,
+        "username": username,
+        "spec": read,
+        "retries": _RETRIES + read.point_retries,
+        "retry_delay": _FIRST_WAIT,
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": _LONGEST_WAIT,
+    }
     with DAG(
         dag_id=f"job_{job_id}",
         dag_display_name=job_name,
@@ -55,14 +66,10 @@ def job_dag(job_id: str, username: str, job_name: str, added_ms: int, spec: Mapp
         tags=["market", f"owner:{username}"],
         default_args={"owner": username},
     ) as dag:
-        MarketSparkSubmit(
-            task_id="spark",
-            job_id=job_id,
-            username=username,
-            spec=JobSpec.from_json(spec),
-            retries=_RETRIES,
-            retry_delay=_FIRST_WAIT,
-            retry_exponential_backoff=2.0,
-            max_retry_delay=_LONGEST_WAIT,
-        )
+        if read.grid is None:
+            MarketSparkSubmit(**task)
+        else:
+            MarketSparkSubmit.partial(**task, max_active_tis_per_dagrun=read.max_parallel).expand(
+                point=list(read.points)
+            )
     return dag

@@ -1,4 +1,4 @@
-"""Kill a job's applications at the ResourceManager; they are found by its tag, whoever submitted them."""
+"""Kill a run's applications at the ResourceManager; they are found by its tag, whoever submitted them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from market.cluster.clients import resource_manager
 from market.cluster.resourcemanager import App
 
 
-def applications(job_id: str) -> list[App]:
-    """Kill every application with this job's tag that has not ended; return them.
+def applications(tag: str) -> list[App]:
+    """Kill every application with this tag that has not ended; return them.
+
+    All runs of a sweep have its job's id as a tag, too.
 
     Raises ClusterUnavailable, ClusterRefused.
     """
     yarn = resource_manager()
-    found = [app for app in yarn.apps(tags=[job_id]) if not app.ended]
+    found = [app for app in yarn.apps(tags=[tag]) if not app.ended]
     for app in found:
         yarn.kill(app.application_id)
     return found

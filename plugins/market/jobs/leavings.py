@@ -17,7 +17,7 @@ from market.clock import now_ms
 from market.cluster.clients import hdfs, resource_manager
 from market.cluster.errors import HdfsDenied, HdfsNotFound
 from market.errors import MarketError, NotFoundError
-from market.jobs import logs, paths, results, store
+from market.jobs import logs, metrics, paths, results, store
 from market.jobs.store import Job
 from market.jobs.submission import STAGING
 
@@ -50,6 +50,7 @@ def collect() -> None:
                 _list_logs(job)
         except MarketError as error:
             log.warning("the leavings of job %s are not listed yet: %s", job_id, error.detail)
+    metrics.collect()
     _checksums(time.monotonic() + _CHECKSUM_S)
 
 
@@ -88,10 +89,11 @@ def _list_results(job: Job) -> None:
 def _list_logs(job: Job) -> None:
     """List a job's logs when the log server has them all, or will not get any more."""
     late = job.ended_ms is not None and now_ms() - job.ended_ms > _LOGS_LATE_MS
+    runs = store.applications(job)
     found: list[logs.JobLog] = []
-    if job.application_id is not None:
-        app = resource_manager().app(job.application_id)
-        if app is not None and app.log_aggregation not in _COLLECTED and not late:
+    if runs:
+        apps = [resource_manager().app(run.application_id or "") for run in runs]
+        if not late and any(app is not None and app.log_aggregation not in _COLLECTED for app in apps):
             return
         try:
             found = logs.look(job)
@@ -100,7 +102,7 @@ def _list_logs(job: Job) -> None:
         if not found and not late:
             return
     rows = [
-        (job.job_id, place, one.container_id, one.role, one.host, one.file, one.size)
+        (job.job_id, place, one.container_id, one.role, one.host, one.file, one.size, one.point)
         for place, one in enumerate(found)
     ]
     with db.transaction() as cursor:
@@ -158,8 +160,11 @@ def _discard_staged() -> None:
         return
     with db.transaction() as cursor:
         cursor.execute(
-            "SELECT application_id FROM job WHERE ended_ms < %s AND application_id = ANY (%s)",
-            [now_ms() - _SETTLE_MS, [one.name for one in staged]],
+            "SELECT application_id FROM job WHERE ended_ms < %(until)s AND application_id = ANY (%(names)s)"
+            " AND NOT EXISTS (SELECT FROM job_point p WHERE p.job_id = job.job_id)"
+            " UNION SELECT application_id FROM point_run"
+            " WHERE ended_ms < %(until)s AND application_id = ANY (%(names)s)",
+            {"until": now_ms() - _SETTLE_MS, "names": [one.name for one in staged]},
         )
         ended = {row.application_id for row in cursor.fetchall()}
     for one in staged:

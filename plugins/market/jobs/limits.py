@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from market import db
 from market.clock import now_ms
 from market.cluster.resourcemanager import App
-from market.jobs import budget, status
+from market.jobs import budget, points, status
 from market.jobs.store import Job
 
 # Looks in a row that must find too much: while an executor is replaced, YARN counts both for a moment.
@@ -15,39 +15,58 @@ _LOOKS = 5
 _over: dict[str, int] = {}
 
 
-def enforce(jobs: Iterable[Job], active: Mapping[str, App]) -> None:
-    """Ask for the end of every job that is over a limit; the watch kills it in the same pass."""
+def enforce(jobs: Iterable[Job], runs: Iterable[Job], active: Mapping[str, App]) -> None:
+    """Ask for the end of every job, and of every run of one, that is over a limit.
+
+    The watch kills it in the same pass. A job without a grid is its own run.
+    """
     used = _used()
+    idle = points.idle_since()
     for job in jobs:
         if job.status == "cancelling":
             continue
-        app = active.get(job.job_id)
-        reason = _time(job) or budget.over(job, used.get(job.job_id, 0)) or (_size(job, app) if app else None)
+        reason = _wait(job, idle) or budget.over(job, used.get(job.job_id, 0))
         if reason:
-            status.stop(job.job_id, *reason)
+            status.stop(job.tag, *reason)
+    for run in runs:
+        if run.status == "cancelling":
+            continue
+        app = active.get(run.tag)
+        if reason := _time(run) or (_size(run, app) if app else None):
+            status.stop(run.tag, *reason)
 
 
-def _time(job: Job) -> tuple[str, str] | None:
-    now = now_ms()
-    if job.status == "running" and job.started_ms is not None:
-        if now - job.started_ms > job.spec.max_duration * 1000:
-            return "max_duration", f"stopped after max_duration, {job.spec.max_duration} s"
-    elif now - job.added_ms > job.spec.max_wait * 1000:
-        said = f"no machine of the type {job.machine_type} came free in {job.spec.max_wait} s"
-        return "no_capacity", said
+def _time(run: Job) -> tuple[str, str] | None:
+    if run.status != "running" or run.started_ms is None:
+        return None
+    if now_ms() - run.started_ms > run.spec.max_duration * 1000:
+        return "max_duration", f"stopped after max_duration, {run.spec.max_duration} s"
     return None
 
 
-def _size(job: Job, app: App) -> tuple[str, str] | None:
-    containers = job.spec.containers
+def _wait(job: Job, idle: Mapping[str, int]) -> tuple[str, str] | None:
+    """Tell whether a job has waited too long: since its submission, a sweep since anything of it moved."""
+    if job.spec.grid is None and job.status != "running":
+        since_ms = job.added_ms
+    elif job.job_id in idle:
+        since_ms = idle[job.job_id]
+    else:
+        return None
+    if now_ms() - since_ms <= job.spec.max_wait * 1000:
+        return None
+    return "no_capacity", f"no machine of the type {job.machine_type} came free in {job.spec.max_wait} s"
+
+
+def _size(run: Job, app: App) -> tuple[str, str] | None:
+    containers = run.spec.containers
     vcores, mib = sum(size[0] for size in containers), sum(size[1] for size in containers)
     if app.allocated_vcores <= vcores and app.allocated_mib <= mib:
-        _over.pop(job.job_id, None)
+        _over.pop(run.tag, None)
         return None
-    _over[job.job_id] = _over.get(job.job_id, 0) + 1
-    if _over[job.job_id] < _LOOKS:
+    _over[run.tag] = _over.get(run.tag, 0) + 1
+    if _over[run.tag] < _LOOKS:
         return None
-    _over.pop(job.job_id, None)
+    _over.pop(run.tag, None)
     return "over_size", (
         f"stopped because it held {app.allocated_vcores} cores and {app.allocated_mib} MiB; "
         f"quoted were {vcores} and {mib}"

@@ -17,6 +17,7 @@ from market.cluster.clients import hdfs, job_history, node_manager, resource_man
 from market.cluster.container_logs import LogFile, Part
 from market.cluster.errors import ClusterUnavailable
 from market.errors import NotFoundError, UnavailableError
+from market.jobs import store
 from market.settings import load
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class JobLog:
     host: str
     file: str
     size: int
+    point: int | None = None  # of a sweep
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,15 @@ def list_files(job: Job) -> list[JobLog]:
 
     Raises NotFoundError once they are deleted because of their age, and UnavailableError if nobody answers.
     """
-    if job.application_id is None:
-        return []
     return _listed(job) if job.logs_ms is not None else look(job)
 
 
 def look(job: Job) -> list[JobLog]:
     """Return the log files as the machines and the log server have them now; raises as `list_files` does."""
+    return [file for run in store.applications(job) for file in _look(run)]
+
+
+def _look(job: Job) -> list[JobLog]:
     places = _places(job)
     kept: dict[str, list[LogFile]] = {}
     for collected in (True, False, True) if job.ended else (False, True):
@@ -87,7 +91,7 @@ def look(job: Job) -> list[JobLog]:
         _check_gone(job)
     names = _names(places[name] for name in kept)
     return [
-        JobLog(name, _role(name), names[name], one.name, _shown_size(job, places[name], one))
+        JobLog(name, _role(name), names[name], one.name, _shown_size(job, places[name], one), job.point)
         for name in sorted(kept, key=_order)
         for one in sorted(kept[name], key=lambda file: file.name)
         if one.name not in _HIDDEN
@@ -98,7 +102,8 @@ def _listed(job: Job) -> list[JobLog]:
     """Return the list that was made after the job's end; it stays when the files are deleted."""
     with db.transaction() as cursor:
         cursor.execute(
-            "SELECT container_id, role, host, file, size FROM log_file WHERE job_id = %s ORDER BY place",
+            "SELECT container_id, role, host, file, size, point FROM log_file"
+            " WHERE job_id = %s ORDER BY place",
             [job.job_id],
         )
         return [JobLog(**row._asdict()) for row in cursor.fetchall()]
@@ -109,13 +114,29 @@ def tail(job: Job, container_id: str, file: str, size: int) -> tuple[int, Iterat
 
     Raises NotFoundError, UnavailableError.
     """
-    place = _named(job, container_id, file)
-    skipped = _note(job, place) if file == _NOTED_FILE else 0
-    whole = _part(job, place, file, _FAR, 0)
+    whole = _listed_size(job, container_id, file)
     if whole is None:
-        raise _gone(job, place)
-    offset = max(0, whole.file_size - skipped - size)
+        run, place = _named(job, container_id, file)
+        skipped = _note(run, place) if file == _NOTED_FILE else 0
+        part = _part(run, place, file, _FAR, 0)
+        if part is None:
+            raise _gone(run, place)
+        whole = part.file_size - skipped
+    offset = max(0, whole - size)
     return offset, read(job, container_id, file, offset)
+
+
+def _listed_size(job: Job, container_id: str, file: str) -> int | None:
+    """Return a file's size from the list that was made after the job's end, without asking anybody."""
+    if job.logs_ms is None:
+        return None
+    with db.transaction() as cursor:
+        cursor.execute(
+            "SELECT size FROM log_file WHERE job_id = %s AND container_id = %s AND file = %s",
+            [job.job_id, container_id, file],
+        )
+        row = cursor.fetchone()
+    return None if row is None else int(row.size)
 
 
 def read(
@@ -126,21 +147,27 @@ def read(
     Offsets are those of the file as it is shown, and stay the same while it grows and after the job's end.
     Raises NotFoundError for what is not this job's, or is gone; UnavailableError.
     """
-    place = _named(job, container_id, file)
-    skipped = _note(job, place) if file == _NOTED_FILE else 0
-    part = _part(job, place, file, offset + skipped, length)
+    run, place = _named(job, container_id, file)
+    skipped = _note(run, place) if file == _NOTED_FILE else 0
+    part = _part(run, place, file, offset + skipped, length)
     if part is None:
-        raise _gone(job, place)
+        raise _gone(run, place)
     return part.chunks
 
 
-def _named(job: Job, container_id: str, file: str) -> _Place:
-    """Return where a container ran. Raises NotFoundError for what is not this job's."""
+def _named(job: Job, container_id: str, file: str) -> tuple[Job, _Place]:
+    """Return the run that a container belongs to, and where it ran.
+
+    Raises NotFoundError for what is not this job's.
+    """
     named = _CONTAINER.fullmatch(container_id)
-    mine = job.application_id and job.application_id.removeprefix("application_")
-    if not named or named.group(1) != mine or file in _HIDDEN or "/" in file:
+    if not named or file in _HIDDEN or "/" in file:
         raise NotFoundError("The job has no such log file.")
-    return _stored(job).get(container_id) or _Place(container_id, "")
+    application = f"application_{named.group(1)}"
+    for run in [job] if job.application_id == application else store.applications(job):
+        if run.application_id == application:
+            return run, _stored(run).get(container_id) or _Place(container_id, "")
+    raise NotFoundError("The job has no such log file.")
 
 
 def _part(job: Job, place: _Place, file: str, offset: int, length: int | None) -> Part | None:

@@ -17,9 +17,17 @@ def job_folder(job_id: str) -> str:
     return f"/market/jobs/{job_id}"
 
 
-def output(job_id: str) -> str:
-    """Return a job's output folder: MARKET_OUTPUT, not there when the program starts."""
-    return f"{job_folder(job_id)}/output"
+def output(job_id: str, point: int | None = None) -> str:
+    """Return a run's output folder: MARKET_OUTPUT, not there when the program starts.
+
+    Those of a sweep's points lie in its job's.
+    """
+    return f"{job_folder(job_id)}/output" + ("" if point is None else f"/{point}")
+
+
+def program(job_id: str, point: int | None = None) -> str:
+    """Return the folder of a run's copies of program files whose own names do not do."""
+    return f"{job_folder(job_id)}/program" + ("" if point is None else f"-{point}")
 
 
 def relative(text: str, field: str) -> str:

@@ -10,6 +10,7 @@ from market.clock import now_ms
 from market.cluster.clients import spark_ui
 from market.cluster.spark_ui import Progress
 from market.credits.units import format_credits
+from market.jobs import store
 
 if TYPE_CHECKING:
     from market.jobs.store import Job
@@ -31,7 +32,7 @@ def progress(job: Job) -> dict[str, Any]:
     found, at_ms = _look(job)
     return {
         "status": job.status,
-        "application_id": job.application_id,
+        "application_id": None if job.spec.grid else job.application_id,
         "stages": [] if job.ended else [asdict(stage) for stage in found.stages],
         "tasks_done": found.tasks_done,
         "tasks_total": found.tasks_total,
@@ -50,6 +51,7 @@ def _estimate(job: Job, found: Progress, at_ms: int | None) -> int | None:
         or at_ms is None
         or left <= 0
         or not found.tasks_done
+        or job.spec.grid is not None  # what its next points will need nobody knows
     ):
         return None
     guess_ms = at_ms + (at_ms - job.started_ms) * left // found.tasks_done
@@ -57,6 +59,22 @@ def _estimate(job: Job, found: Progress, at_ms: int | None) -> int | None:
 
 
 def _look(job: Job) -> tuple[Progress, int | None]:
+    """Return how far a job's applications are together, and when the last of them said so."""
+    if job.spec.grid is None:
+        return _look_at(job)
+    found = [_look_at(run) for run in store.applications(job) if run.status in _WITH_DRIVER]
+    return (
+        Progress(
+            sum(one.tasks_done for one, _ in found),
+            sum(one.tasks_total for one, _ in found),
+            sum(one.executors for one, _ in found),
+            tuple(stage for one, _ in found for stage in one.stages),
+        ),
+        max((at_ms for _, at_ms in found if at_ms is not None), default=None),
+    )
+
+
+def _look_at(job: Job) -> tuple[Progress, int | None]:
     application = job.application_id or ""
     if application and job.status in _WITH_DRIVER:
         found = spark_ui().progress(application)

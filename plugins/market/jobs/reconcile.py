@@ -17,16 +17,19 @@ def run_pass() -> None:
     now = now_ms()
     with db.transaction() as cursor:
         cursor.execute(
-            "SELECT job_id, j.status, max(s.at_ms) AS since_ms FROM job j JOIN job_status s USING (job_id)"
+            "SELECT job_id::text AS tag, j.status, max(s.at_ms) AS since_ms"
+            " FROM job j JOIN job_status s USING (job_id)"
             " WHERE ended_ms IS NULL AND application_id IS NULL AND j.status IN ('queued', 'cancelling')"
-            " GROUP BY job_id"
+            " AND NOT EXISTS (SELECT FROM job_point p WHERE p.job_id = j.job_id) GROUP BY job_id"
+            " UNION ALL SELECT job_id || '-' || point, status, since_ms FROM job_point"
+            " WHERE ended_ms IS NULL AND application_id IS NULL AND status IN ('queued', 'cancelling')"
         )
         found = cursor.fetchall()
     for row in found:
         waited, most = now - row.since_ms, _STOPPING_MS if row.status == "cancelling" else _SUBMITTING_MS
-        if waited > most and not submission_lock.held(row.job_id):
+        if waited > most and not submission_lock.held(row.tag):
             said = "The market could not submit this job. Nothing was charged; submit it again."
-            status.end(row.job_id, status.End("failed", "pool_failure", said))
+            status.end(row.tag, status.End("failed", "pool_failure", said))
 
 
 def withdraw() -> None:
@@ -37,9 +40,12 @@ def withdraw() -> None:
     after_ms = settings.load().jobs.withdraw_after_s * 1000
     with db.transaction() as cursor:
         cursor.execute(
-            "UPDATE job SET withdrawn = true WHERE NOT withdrawn AND ended_ms < %s RETURNING job_id",
+            "WITH ended AS (UPDATE job SET withdrawn = true WHERE NOT withdrawn AND ended_ms < %s"
+            " RETURNING job_id)"
+            " SELECT job_id::text AS tag FROM ended"
+            " UNION ALL SELECT job_id || '-' || point FROM ended JOIN job_point USING (job_id)",
             [now_ms() - after_ms],
         )
-        ended = [row.job_id for row in cursor.fetchall()]
-    for job_id in ended:
-        submission_lock.forget(job_id)
+        ended = [row.tag for row in cursor.fetchall()]
+    for tag in ended:
+        submission_lock.forget(tag)

@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from market import settings
 from market.accounts.schemas import Input, positive_credits
 from market.errors import BadInputError
-from market.jobs import paths
+from market.jobs import grid, paths
 
 # Spark refuses a heap below 450 MiB, and Java gives a program a little less than it is told to.
 MIN_HEAP_MIB = 512
@@ -20,6 +20,8 @@ _MAX_PARAM_BYTES = 60_000  # all together: they travel encoded in one argument, 
 _MAX_DURATION_S = 30 * 24 * 3600
 _MAX_CONF = 50
 _MAX_CONF_VALUE = 1000
+_MAX_RETRIES = 5
+_OF_SWEEPS = ("max_parallel", "point_retries")
 _CLASS = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*")
 
 # What a program may set for itself: how Spark works inside the containers that were quoted. Nothing that
@@ -60,7 +62,7 @@ def _conf(given: dict[str, str]) -> None:
 
 def _params(given: list[str]) -> None:
     if sum(len(item.encode()) for item in given) > _MAX_PARAM_BYTES:
-        raise ValidationError(f"must have at most {_MAX_PARAM_BYTES} bytes together")
+        raise ValidationError(f"must have at most {_MAX_PARAM_BYTES} bytes together", "app_params")
 
 
 def _whole(low: int, high: int, said: str = "", **options: Any) -> fields.Integer:
@@ -121,6 +123,34 @@ class JobRequestSchema(Input):
         load_default=dict,
     )
 
+    grid = fields.Dict(
+        keys=fields.String(),
+        values=fields.Raw(),
+        validate=validate.Length(1, grid.MAX_NAMES),
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "description": "a sweep: names and their values; `{name}` in app_params stands for one of them"
+        },
+    )
+    max_parallel = _whole(1, 1 << 20, "points of a sweep that run at once")
+    point_retries = _whole(0, _MAX_RETRIES, "how often a failed point of a sweep runs again")
+
+    @validates_schema
+    def _sweep(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["grid"] is None:
+            alone = {name: ["is for a sweep: give a grid, too"] for name in _OF_SWEEPS if name in data}
+            if alone:
+                raise ValidationError(alone)
+            return
+        if errors := grid.problems(data["grid"], data["app_params"]):
+            raise ValidationError(errors, "grid")
+        longest = {name: max(map(grid.text, values), key=len) for name, values in data["grid"].items()}
+        _params([grid.filled(item, longest) for item in data["app_params"]])
+        most = settings.load().jobs.max_points
+        if (points := grid.size(data["grid"])) > most:
+            raise ValidationError(f"has {points} points; at most {most} are allowed", "grid")
+
     @validates_schema
     def _size(self, data: dict[str, Any], **kwargs: Any) -> None:
         loaded = settings.load()
@@ -149,6 +179,12 @@ class ExtensionSchema(Input):
     def _something(self, data: dict[str, Any], **kwargs: Any) -> None:
         if not data:
             raise ValidationError("max_credits or max_duration is needed", "max_credits")
+
+
+class RetrySchema(Input):
+    """Body of `POST /jobs/{job_id}/retry`: which points of a sweep; without it all that did not succeed."""
+
+    points = fields.List(_whole(0, 1 << 20), validate=validate.Length(min=1))
 
 
 def _text(said: str = "") -> fields.String:
@@ -202,3 +238,12 @@ class JobSchema(Schema):
     max_credits = _text()
     auto_extend_to = _text()
     spark_conf = fields.Dict(keys=fields.String(), values=fields.String())
+    grid = fields.Dict(keys=fields.String(), values=fields.List(fields.Raw()), allow_none=True)
+    max_parallel = fields.Integer(metadata={"description": "points of a sweep that run at once"})
+    point_retries = fields.Integer()
+    points = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        allow_none=True,
+        metadata={"description": "of a sweep: how many points have each status"},
+    )

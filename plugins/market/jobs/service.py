@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from market import db, settings
@@ -15,8 +17,8 @@ from market.credits import ledger, price, tariff
 from market.credits.units import parse_credits
 from market.db import Cursor
 from market.errors import BadInputError, ConflictError, MarketError, NotFoundError, OverLimitError
-from market.jobs import kill, program, status, store
-from market.jobs.schemas import ExtensionSchema, JobRequestSchema
+from market.jobs import kill, points, program, status, store
+from market.jobs.schemas import ExtensionSchema, JobRequestSchema, RetrySchema
 from market.jobs.spec import JobSpec
 
 log = logging.getLogger(__name__)
@@ -33,12 +35,46 @@ def submit(member: Member, body: Mapping[str, Any], dry_run: bool = False) -> di
     asked = loaded(JobRequestSchema(), dict(body))
     entry = program.entry_file(member.username, asked)
     spec = JobSpec.of_request(asked, entry)
+    return _submit(member, spec, asked.get("job_name") or _stem(entry), dry_run)
+
+
+def retry(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Submit an ended job once more, of a sweep the points that did not succeed, or those that are named.
+
+    It is a new job, at the rate of now; a point keeps its number. Returns and raises as `submit`, and
+    ConflictError while the job is open or where nothing of it is left to run, NotFoundError.
+    """
+    asked = loaded(RetrySchema(), dict(body))
+    job = _of_owner(member, job_id)
+    if not job.ended:
+        raise ConflictError("The job has not ended. A failed point can be run again when it has.")
+    spec = replace(job.spec, only=_points_to_retry(job, asked.get("points")))
+    spec = replace(spec, max_parallel=min(spec.max_parallel, len(spec.points) or 1))
+    program.entry_file(member.username, spec.to_json())
+    return _submit(member, spec, job.job_name, dry_run=False)
+
+
+def _points_to_retry(job: store.Job, asked: list[int] | None) -> tuple[int, ...] | None:
+    if job.spec.grid is None:
+        if asked is not None:
+            raise BadInputError({"points": ["This job is no sweep: it has no points."]})
+        return None
+    known = {point.point: point.status for point in points.of_job(job.job_id)}
+    chosen = [number for number, status in known.items() if status != "succeeded"] if asked is None else asked
+    if missing := sorted(set(chosen) - set(known)):
+        raise BadInputError({"points": [f"There is no point {missing[0]}."]})
+    if not chosen:
+        raise ConflictError("All points of this sweep have succeeded. Name those that are to run again.")
+    return tuple(sorted(set(chosen)))
+
+
+def _submit(member: Member, spec: JobSpec, name: str, dry_run: bool) -> dict[str, Any]:
     _check_program(spec)
     if dry_run:
         with db.transaction() as cursor:
             _check_limits(cursor, member.user_id, spec)
             return {"quote": dict(_quote(cursor, spec).to_wire())}
-    job_id, name = new_id(), asked.get("job_name") or _stem(entry)
+    job_id = new_id()
     with db.transaction() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"submit {member.user_id}"])
         _check_limits(cursor, member.user_id, spec)
@@ -80,7 +116,7 @@ def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, An
         hold = ledger.hold_of(cursor, job_id)
         assert hold is not None
         most = None if spec.max_credits is None else parse_credits(spec.max_credits)
-        quoted = tariff.quote_at(hold.factors, spec.containers, spec.max_duration, most)
+        quoted = tariff.quote_at(hold.factors, spec.at_once, spec.whole_duration, most)
         amount_ucr = max(quoted.hold_ucr, hold.amount_ucr)
         ledger.extend_hold(cursor, job_id, amount_ucr, f"extend:{job_id}:{amount_ucr}:{spec.max_duration}")
         cursor.execute(
@@ -136,7 +172,8 @@ def _check_program(spec: JobSpec) -> None:
 def _check_limits(cursor: Cursor, user_id: str, spec: JobSpec) -> None:
     limits = settings.load().jobs
     cursor.execute(
-        "SELECT count(*) AS jobs, coalesce(sum(core_num), 0) AS cores FROM job"
+        "SELECT count(*) AS jobs,"
+        " coalesce(sum(core_num * coalesce((spec->>'max_parallel')::integer, 1)), 0) AS cores FROM job"
         " WHERE user_id = %s AND ended_ms IS NULL",
         [user_id],
     )
@@ -147,7 +184,7 @@ def _check_limits(cursor: Cursor, user_id: str, spec: JobSpec) -> None:
             "Wait until one has ended, or cancel one.",
             retry_after_s=30,
         )
-    if row.cores + spec.core_num > limits.open_cores_per_user:
+    if row.cores + spec.core_num * spec.max_parallel > limits.open_cores_per_user:
         raise OverLimitError(
             f"Your open jobs ask for {row.cores} cores and may ask for {limits.open_cores_per_user} in all. "
             "Ask for fewer, wait until a job has ended, or cancel one.",
@@ -158,8 +195,8 @@ def _check_limits(cursor: Cursor, user_id: str, spec: JobSpec) -> None:
 def _quote(cursor: Cursor, spec: JobSpec) -> tariff.Quote:
     return tariff.quote(
         spec.machine_type,
-        spec.containers,
-        spec.max_duration,
+        spec.at_once,
+        spec.whole_duration,
         None if spec.max_credits is None else parse_credits(spec.max_credits),
         price.current_rate_micro(cursor),
     )
@@ -178,7 +215,9 @@ def _store(
         ],
     )
     status.record(cursor, job_id, "submitted", at_ms=at_ms)
-    expires_ms = at_ms + (spec.max_wait + spec.max_duration) * 1000 + _SLACK_MS
+    points.add(cursor, job_id, spec, at_ms)
+    longest_s = spec.max_wait + math.ceil(spec.whole_duration) * (1 + spec.point_retries)
+    expires_ms = at_ms + longest_s * 1000 + _SLACK_MS
     ledger.take_hold(cursor, job_id, member.user_id, quote.hold_ucr, quote.rate_micro, expires_ms, at_ms)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from fractions import Fraction
 from typing import Any
 
 from market import settings
+from market.jobs import grid as grids
 
 # YARN rounds a container's memory up to a multiple of its smallest allocation.
 ALLOCATION_MIB = 64
 DRIVER_CORES = 1
+_AT_ONCE = 2  # points of a sweep, where the request is silent
 _OVERHEAD_SHARE = 10  # a tenth of the heap, as Spark's own default, where that is more than the setting
 
 
@@ -35,6 +38,11 @@ class JobSpec:
     max_credits: str | None = None
     auto_extend_to: str | None = None
     spark_conf: Mapping[str, str] = ()  # type: ignore[assignment]
+    # A sweep: its grid, and which of the grid's points it runs (None: all).
+    grid: Mapping[str, list[grids.Value]] | None = None
+    only: tuple[int, ...] | None = None
+    max_parallel: int = 1
+    point_retries: int = 0
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> JobSpec:
@@ -44,6 +52,8 @@ class JobSpec:
         for name in ("libs", "archives", "app_params"):
             found[name] = tuple(found.get(name) or ())
         found["spark_conf"] = dict(found.get("spark_conf") or {})
+        if found.get("only") is not None:
+            found["only"] = tuple(found["only"])
         return cls(**found)
 
     @classmethod
@@ -56,7 +66,10 @@ class JobSpec:
             "max_duration": limits.max_duration_s,
             "max_wait": limits.max_wait_s,
         }
-        return cls.from_json({**defaults, **asked, "entry_file": entry_file})
+        if asked.get("grid"):
+            defaults["max_parallel"] = _AT_ONCE
+        spec = cls.from_json({**defaults, **asked, "entry_file": entry_file})
+        return replace(spec, max_parallel=min(spec.max_parallel, len(spec.points) or 1))
 
     def to_json(self) -> dict[str, Any]:
         """Return the specification as JSON can hold it."""
@@ -68,8 +81,26 @@ class JobSpec:
         return self.core_num // self.executor_cores
 
     @property
+    def points(self) -> dict[int, grids.Point]:
+        """The points of a sweep by their number; none of any other job."""
+        if self.grid is None:
+            return {}
+        found = dict(enumerate(grids.points(self.grid)))
+        return found if self.only is None else {number: found[number] for number in self.only}
+
+    @property
+    def at_once(self) -> list[tuple[int, int]]:
+        """The containers of all applications that it may run at a time."""
+        return self.containers * self.max_parallel
+
+    @property
+    def whole_duration(self) -> Fraction:
+        """How long all its runs may take, in seconds; `max_duration` is for each of them."""
+        return Fraction(self.max_duration * (len(self.points) or 1), self.max_parallel)
+
+    @property
     def containers(self) -> list[tuple[int, int]]:
-        """Each container's (vcores, MiB) as YARN allocates them, the driver's first."""
+        """Each container's (vcores, MiB) as YARN allocates them, the driver's first; of one application."""
         driver = (DRIVER_CORES, container_mib(self.driver_memory))
         return [driver] + [(self.executor_cores, container_mib(self.executor_memory))] * self.executors
 

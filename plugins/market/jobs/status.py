@@ -5,19 +5,27 @@
 
 `submitted`: stored; `queued`: Airflow's task has begun; `accepted`: YARN has the application; `running`: its
 driver runs. A status never goes back, and an ended job never changes: each function says whether it did.
+
+A sweep has points, each with a way of its own (points.py); it is as far as the first of them, and ends with
+the last. `tag` names a run: a job by its id, a point of a sweep by `<job_id>-<point>`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from market import db
 from market.clock import now_ms
 from market.credits import ledger
 from market.db import Cursor
+from market.jobs import points
+from market.jobs.spec import JobSpec
 from market.jobs.store import ENDED
 
 _WAY = ("submitted", "queued", "accepted", "running")
+_NAMED = 10  # points in a reason
 STOPS = ("credit_exhausted", "max_duration", "no_capacity", "over_size")  # why the market stops a job
 
 
@@ -39,33 +47,46 @@ def record(cursor: Cursor, job_id: str, status: str, reason: str = "", at_ms: in
     )
 
 
-def claim(job_id: str) -> bool:
-    """Take a job for submission to YARN; False if it was cancelled, or has ended, meanwhile."""
+def claim(tag: str) -> bool:
+    """Take a run for submission to YARN; False if it was cancelled, or has ended, meanwhile."""
+    job_id, point = points.parts(tag)
     with db.transaction() as cursor:
         status = _lock(cursor, job_id)
         if status == "submitted":
             cursor.execute("UPDATE job SET status = 'queued' WHERE job_id = %s", [job_id])
             record(cursor, job_id, "queued")
-        return status in _WAY
+        if status not in _WAY:
+            return False
+        return point is None or points.claim(cursor, job_id, point)
 
 
-def submitted(job_id: str, application_id: str) -> bool:
-    """Store the application of a job; False if the job is to be stopped, or has ended."""
+def submitted(tag: str, application_id: str) -> bool:
+    """Store the application of a run; False if it is to be stopped, or has ended.
+
+    The application of a sweep itself is that of the point which was first: it says that something ran.
+    """
+    job_id, point = points.parts(tag)
     with db.transaction() as cursor:
         status = _lock(cursor, job_id)
         cursor.execute(
             "UPDATE job SET application_id = %s WHERE job_id = %s AND application_id IS NULL",
             [application_id, job_id],
         )
-        return status in _WAY
+        goes_on = point is None or points.submitted(cursor, job_id, point, application_id)
+        return goes_on and status in _WAY
 
 
-def move(job_id: str, status: str, application_id: str, at_ms: int | None = None) -> bool:
-    """Move a job on to `accepted` or `running`; never back. Tell whether it moved."""
+def move(tag: str, status: str, application_id: str, at_ms: int | None = None) -> bool:
+    """Move a run on to `accepted` or `running`; never back. Tell whether it moved."""
+    job_id, point = points.parts(tag)
     with db.transaction() as cursor:
         before = _lock(cursor, job_id)
-        if before not in _WAY or _WAY.index(before) >= _WAY.index(status):
+        if before not in _WAY:
             return False
+        if point is not None and not points.move(cursor, job_id, point, status, application_id, at_ms):
+            return False
+        if _WAY.index(before) >= _WAY.index(status):
+            return point is not None
         cursor.execute(
             "UPDATE job SET status = %s, application_id = coalesce(application_id, %s),"
             " started_ms = CASE WHEN %s = 'running' THEN coalesce(started_ms, %s) ELSE started_ms END"
@@ -76,40 +97,93 @@ def move(job_id: str, status: str, application_id: str, at_ms: int | None = None
         return True
 
 
-def stop(job_id: str, reason_code: str, reason: str, by: str | None = None) -> str:
-    """Ask for a job's end and return its status after it.
+def stop(tag: str, reason_code: str, reason: str, by: str | None = None) -> str:
+    """Ask for a run's end, of a sweep that of all its points; return the job's status after it.
 
-    A job that YARN cannot know yet ends at once; an ended one stays as it is.
+    What YARN cannot know yet ends at once; an ended one stays as it is.
     """
+    job_id, point = points.parts(tag)
+    stopped = End("cancelled" if reason_code == "cancelled" else "failed", reason_code, reason)
     with db.transaction() as cursor:
         before = _lock(cursor, job_id)
         if before in ENDED or before == "cancelling":
             return before
+        points.stop(cursor, job_id, point, stopped)
+        if point is not None:
+            return _end_of_sweep(cursor, job_id) or before
         if before == "submitted":
-            end = End("cancelled" if reason_code == "cancelled" else "failed", reason_code, reason)
-            _end(cursor, job_id, end, by)
-            return end.status
+            _end(cursor, job_id, stopped, by)
+            return stopped.status
         cursor.execute(
             "UPDATE job SET status = 'cancelling', reason_code = %s, reason = %s, cancelled_by = %s"
             " WHERE job_id = %s",
             [reason_code, reason, by, job_id],
         )
         record(cursor, job_id, "cancelling", reason)
-        return "cancelling"
+        return _end_of_sweep(cursor, job_id) or "cancelling"
 
 
-def end(job_id: str, found: End) -> bool:
-    """Close a job. What was asked for before counts: a job that was being stopped ends for that reason.
+def end(tag: str, found: End) -> bool:
+    """Close a run. What was asked for before counts: one that was being stopped ends for that reason.
 
-    Gives back the hold of a job that never held a container; of others the settlement does. Tell whether it
-    was open.
+    A point that failed waits for another run while it has one left. Gives back the hold of a job that never
+    held a container; of others the settlement does. Tell whether the run was open.
     """
+    job_id, point = points.parts(tag)
     with db.transaction() as cursor:
         before = _lock(cursor, job_id)
         if before in ENDED:
             return False
+        if point is not None:
+            return _end_point(cursor, job_id, point, found)
         _end(cursor, job_id, _as_asked(cursor, job_id, before, found))
         return True
+
+
+def _end_point(cursor: Cursor, job_id: str, point: int, found: End) -> bool:
+    before, code, reason = points.asked(cursor, job_id, point)
+    if before == "cancelling" and found.status != "succeeded":
+        found = _stopped(code, reason, found)
+    cursor.execute("SELECT status, spec FROM job WHERE job_id = %s", [job_id])
+    job = cursor.fetchone()
+    tries = 1 + (JobSpec.from_json(job.spec).point_retries if job.status in _WAY else 0)
+    came_to = points.end(cursor, job_id, point, found, tries)
+    if came_to != "closed" and found.status != "succeeded":
+        said = f"point {point}: {found.reason}" + (" It runs again." if came_to == "again" else "")
+        record(cursor, job_id, job.status, said, found.at_ms)
+    _end_of_sweep(cursor, job_id)
+    return came_to != "closed"
+
+
+def _end_of_sweep(cursor: Cursor, job_id: str) -> str | None:
+    """Close a sweep whose last point has ended; return its status then, None for anything else."""
+    cursor.execute(
+        "SELECT point, status, reason_code, ended_ms FROM job_point WHERE job_id = %s ORDER BY point",
+        [job_id],
+    )
+    rows = cursor.fetchall()
+    if not rows or any(row.ended_ms is None for row in rows):
+        return None
+    found = _verdict(rows)
+    before = _lock(cursor, job_id)
+    asked = _as_asked(cursor, job_id, before, found)
+    _end(cursor, job_id, asked)
+    return asked.status
+
+
+def _verdict(rows: list[Any]) -> End:
+    """Return how a sweep has ended whose points ended so."""
+    at_ms = max(row.ended_ms for row in rows)
+    bad = [row for row in rows if row.status != "succeeded"]
+    if not bad:
+        return End("succeeded", None, "", at_ms)
+    alike = len(bad) == len(rows) and len({(row.status, row.reason_code) for row in bad}) == 1
+    status, code = (bad[0].status, bad[0].reason_code) if alike else ("failed", "points_failed")
+    counted = ", ".join(f"{count} {name}" for name, count in sorted(Counter(r.status for r in bad).items()))
+    named = ", ".join(str(row.point) for row in bad[:_NAMED]) + (", ..." if len(bad) > _NAMED else "")
+    return End(
+        status, code, f"Of {len(rows)} points {counted}: {named}. The table of points says why.", at_ms
+    )
 
 
 def _as_asked(cursor: Cursor, job_id: str, before: str, found: End) -> End:
@@ -118,8 +192,11 @@ def _as_asked(cursor: Cursor, job_id: str, before: str, found: End) -> End:
         return found
     cursor.execute("SELECT reason_code, reason FROM job WHERE job_id = %s", [job_id])
     row = cursor.fetchone()
-    status = "failed" if row.reason_code in STOPS else "cancelled"
-    return End(status, row.reason_code, row.reason, found.at_ms)
+    return _stopped(row.reason_code, row.reason, found)
+
+
+def _stopped(code: str | None, reason: str, found: End) -> End:
+    return End("failed" if code in STOPS else "cancelled", code, reason, found.at_ms)
 
 
 def _end(cursor: Cursor, job_id: str, end: End, by: str | None = None) -> None:

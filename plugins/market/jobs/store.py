@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from market import db
@@ -11,6 +11,8 @@ from market.accounts.member import Member
 from market.clock import now_ms
 from market.credits.units import format_credits
 from market.errors import NotFoundError
+from market.jobs import points
+from market.jobs.points import Point
 from market.jobs.spec import JobSpec
 from market.paging import Listing, Page
 
@@ -63,6 +65,9 @@ class Job:
     results_ms: int | None = None  # when its result files were listed, its logs, and when they were deleted
     logs_ms: int | None = None
     discarded_ms: int | None = None
+    point: int | None = (
+        None  # of a sweep: whose run this is; status, application and times are the run's then
+    )
 
     @property
     def ended(self) -> bool:
@@ -73,6 +78,24 @@ class Job:
     def dag_id(self) -> str:
         """Its DAG in Airflow."""
         return f"job_{self.job_id}"
+
+    @property
+    def tag(self) -> str:
+        """What YARN knows its run by."""
+        return points.tag_of(self.job_id, self.point)
+
+    def run_of(self, point: Point) -> Job:
+        """Return the run of one of its points."""
+        return replace(
+            self,
+            point=point.point,
+            status=point.status,
+            reason_code=point.reason_code,
+            reason=point.reason,
+            application_id=point.application_id,
+            started_ms=point.started_ms,
+            ended_ms=point.ended_ms,
+        )
 
 
 def find(job_id: str) -> Job | None:
@@ -99,6 +122,22 @@ def open_jobs() -> list[Job]:
     with db.transaction() as cursor:
         cursor.execute(_SELECT + " WHERE j.ended_ms IS NULL ORDER BY j.added_ms")
         return [_job(row) for row in cursor.fetchall()]
+
+
+def applications(job: Job) -> list[Job]:
+    """Return a job's runs that had an application: one, of a sweep each point's, by point."""
+    if job.spec.grid is None:
+        return [job] if job.application_id else []
+    found = [job.run_of(point) for point in points.of_job(job.job_id) if point.application_id]
+    shown = {run.application_id for run in found}
+    with db.transaction() as cursor:
+        cursor.execute(
+            "SELECT point, status, reason_code, reason, application_id, started_ms, ended_ms FROM point_run"
+            " WHERE job_id = %s AND application_id IS NOT NULL",
+            [job.job_id],
+        )
+        found += [replace(job, **r._asdict()) for r in cursor.fetchall() if r.application_id not in shown]
+    return sorted(found, key=lambda run: (run.point, run.ended_ms is None, run.ended_ms))
 
 
 def list_jobs(
@@ -135,8 +174,13 @@ def history(job_id: str) -> list[dict[str, object]]:
         return [{"status": row.status, "at": row.at_ms, "reason": row.reason} for row in cursor.fetchall()]
 
 
-def to_wire(job: Job) -> dict[str, Any]:
-    """Return a job as the routes and the pages show it: JobSchema."""
+def to_wire(job: Job, counts: Mapping[str, dict[str, int]] | None = None) -> dict[str, Any]:
+    """Return a job as the routes and the pages show it: JobSchema.
+
+    `counts` are its points by status, of all jobs that are shown; without it they are asked for.
+    """
+    if job.spec.grid is not None and counts is None:
+        counts = points.counts([job.job_id])
     spec = job.spec.to_json()
     until = job.ended_ms or now_ms()
     return {
@@ -155,12 +199,19 @@ def to_wire(job: Job) -> dict[str, Any]:
         "hold": format_credits(job.hold_ucr),
         "used_credit": format_credits(job.captured_ucr),
         "warning": _NEARLY_USED if job.warned_ms and not job.ended else None,
-        "application_id": job.application_id,
+        "application_id": None if job.spec.grid else job.application_id,
         "dag_id": job.dag_id,
         "libs": list(job.spec.libs),
         "archives": list(job.spec.archives),
         "app_params": list(job.spec.app_params),
+        "points": None if job.spec.grid is None else (counts or {}).get(job.job_id, {}),
     }
+
+
+def all_to_wire(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """Return a page of jobs as `to_wire` does each."""
+    counts = points.counts(job.job_id for job in jobs if job.spec.grid is not None)
+    return [to_wire(job, counts) for job in jobs]
 
 
 def _job(row: Any) -> Job:

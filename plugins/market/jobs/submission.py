@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from market import settings
 from market.accounts import homes
-from market.jobs import paths
+from market.jobs import grid, paths, points
 from market.jobs.spec import DRIVER_CORES, JobSpec, overhead_mib
 from market.settings import Settings
 
@@ -35,17 +36,18 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./@=+~-]+")
 _SUFFIX = re.compile(r"(\.tar)?\.[A-Za-z0-9]+\Z")
 
 
-def arguments(job_id: str, username: str, spec: JobSpec) -> dict[str, Any]:
-    """Return the arguments of SparkSubmitOperator for a job."""
+def arguments(job_id: str, username: str, spec: JobSpec, point: int | None = None) -> dict[str, Any]:
+    """Return the arguments of SparkSubmitOperator for a job, or for a point of a sweep."""
     loaded = settings.load()
     root = paths.below(homes.path(username), spec.root_path)
-    places = [loaded.hdfs_uri + place for _, place in files(job_id, username, spec)]
+    places = [loaded.hdfs_uri + place for _, place in files(job_id, username, spec, point)]
     libs, archives, entry = places[: len(spec.libs)], places[len(spec.libs) : -1], places[-1]
     if spec.python_env:
         archives[-1] += f"#{_ENVIRONMENT}"
     jars = [place for place, name in zip(libs, spec.libs, strict=True) if name.lower().endswith(".jar")]
     python = [place for place in libs if place not in jars]
-    call = encoded(entry.rsplit("/", 1)[-1], spec.main_class or "", *_params(loaded, job_id, root, spec))
+    variables = _variables(loaded, job_id, root, point)
+    call = encoded(entry.rsplit("/", 1)[-1], spec.main_class or "", *_params(spec, point, variables))
     program: dict[str, Any] = {
         "application": loaded.hdfs_uri + PYTHON_RUNNER,
         "files": entry,
@@ -59,7 +61,7 @@ def arguments(job_id: str, username: str, spec: JobSpec) -> dict[str, Any]:
         }
     return {
         **program,
-        "name": f"market {job_id}",
+        "name": f"market {points.tag_of(job_id, point)}",
         "py_files": ",".join(python) or None,
         "archives": ",".join(archives) or None,
         "application_args": [call],
@@ -69,11 +71,11 @@ def arguments(job_id: str, username: str, spec: JobSpec) -> dict[str, Any]:
         "executor_cores": spec.executor_cores,
         "executor_memory": f"{spec.executor_memory}m",
         "driver_memory": f"{spec.driver_memory}m",
-        "conf": {**spec.spark_conf, **_conf(loaded, job_id, root, spec)},
+        "conf": {**spec.spark_conf, **_conf(loaded, job_id, spec, point, variables)},
     }
 
 
-def files(job_id: str, username: str, spec: JobSpec) -> list[tuple[str, str]]:
+def files(job_id: str, username: str, spec: JobSpec, point: int | None = None) -> list[tuple[str, str]]:
     """Return the files of a program, its own last: (where it lies, where Spark is told that it lies).
 
     Where the two differ it must be copied before.
@@ -88,24 +90,31 @@ def files(job_id: str, username: str, spec: JobSpec) -> list[tuple[str, str]]:
             continue
         suffix = _SUFFIX.search(base)
         plain = base if _PLAIN.fullmatch(base) else f"file{suffix.group() if suffix else ''}"
-        found.append((source, f"{paths.job_folder(job_id)}/program/{number}/{plain}"))
+        found.append((source, f"{paths.program(job_id, point)}/{number}/{plain}"))
     return found
 
 
-def _conf(loaded: Settings, job_id: str, root: str, spec: JobSpec) -> dict[str, str]:
+def _variables(loaded: Settings, job_id: str, root: str, point: int | None) -> dict[str, str]:
+    """Return what a program finds in its environment."""
+    found = {
+        "MARKET_JOB_ID": job_id,
+        "MARKET_INPUT": loaded.hdfs_uri + root,
+        "MARKET_OUTPUT": loaded.hdfs_uri + paths.output(job_id, point),
+    }
+    return found if point is None else found | {"MARKET_POINT": str(point)}
+
+
+def _conf(
+    loaded: Settings, job_id: str, spec: JobSpec, point: int | None, variables: Mapping[str, str]
+) -> dict[str, str]:
     """Return what a job may not set itself."""
     from market.stack.hadoop import POOL_LABEL
 
-    variables = {
-        "MARKET_JOB_ID": job_id,
-        "MARKET_INPUT": loaded.hdfs_uri + root,
-        "MARKET_OUTPUT": loaded.hdfs_uri + paths.output(job_id),
-    }
     passed = {name: for_shell(value) for name, value in variables.items()}
     # PySpark gives executors' Python these values as they stand here: sitecustomize.py puts the true ones in.
     passed["MARKET_VARIABLES"] = _base64(json.dumps(variables))
     conf = {
-        "spark.yarn.tags": job_id,
+        "spark.yarn.tags": ",".join(dict.fromkeys((points.tag_of(job_id, point), job_id))),
         DRIVER_LABEL: POOL_LABEL if loaded.pool.enabled else spec.machine_type,
         "spark.yarn.executor.nodeLabelExpression": spec.machine_type,
         "spark.driver.cores": str(DRIVER_CORES),
@@ -122,14 +131,11 @@ def _conf(loaded: Settings, job_id: str, root: str, spec: JobSpec) -> dict[str, 
     return conf
 
 
-def _params(loaded: Settings, job_id: str, root: str, spec: JobSpec) -> list[str]:
-    places = {"{input}": loaded.hdfs_uri + root, "{output}": loaded.hdfs_uri + paths.output(job_id)}
-    found = []
-    for item in spec.app_params:
-        for name, address in places.items():
-            item = item.replace(name, address)
-        found.append(item)
-    return found
+def _params(spec: JobSpec, point: int | None, variables: Mapping[str, str]) -> list[str]:
+    values = {"input": variables["MARKET_INPUT"], "output": variables["MARKET_OUTPUT"]}
+    if point is not None:
+        values |= {name: grid.text(value) for name, value in spec.points[point].items()}
+    return [grid.filled(item, values) for item in spec.app_params]
 
 
 def encoded(*words: str) -> str:

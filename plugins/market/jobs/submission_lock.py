@@ -1,4 +1,4 @@
-"""A job's right to be submitted: a file lock that spark-submit inherits.
+"""A run's right to be submitted: a file lock that spark-submit inherits.
 
 A task's process may die while its spark-submit goes on. The lock belongs to the open file, which both have,
 so it is held until the last of them has ended.
@@ -20,12 +20,12 @@ _POLL_S = 0.1
 
 
 @contextmanager
-def taken(job_id: str, patience_s: float = _PATIENCE_S) -> Iterator[int]:
+def taken(tag: str, patience_s: float = _PATIENCE_S) -> Iterator[int]:
     """Hold the lock; yield its file descriptor, to be inherited.
 
     Raises RuntimeError when an earlier spark-submit still holds it after `patience_s` seconds.
     """
-    descriptor = os.open(_path(job_id), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(_path(tag), os.O_RDWR | os.O_CREAT, 0o600)
     until = time.monotonic() + patience_s
     try:
         while not _locked(descriptor):
@@ -37,10 +37,10 @@ def taken(job_id: str, patience_s: float = _PATIENCE_S) -> Iterator[int]:
         os.close(descriptor)
 
 
-def held(job_id: str) -> bool:
-    """Tell whether a submission of the job is on its way on this host."""
+def held(tag: str) -> bool:
+    """Tell whether a submission of the run is on its way on this host."""
     try:
-        descriptor = os.open(_path(job_id), os.O_RDWR)
+        descriptor = os.open(_path(tag), os.O_RDWR)
     except FileNotFoundError:
         return False
     try:
@@ -49,15 +49,15 @@ def held(job_id: str) -> bool:
         os.close(descriptor)
 
 
-def forget(job_id: str) -> None:
-    """Remove the file of a job that has ended."""
-    _path(job_id).unlink(missing_ok=True)
+def forget(tag: str) -> None:
+    """Remove the file of a run that has ended."""
+    _path(tag).unlink(missing_ok=True)
 
 
-def _path(job_id: str) -> Path:
+def _path(tag: str) -> Path:
     folder = settings.load().paths.run / "submit"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / job_id
+    return folder / tag
 
 
 def _locked(descriptor: int) -> bool:

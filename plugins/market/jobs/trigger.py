@@ -15,31 +15,31 @@ _PERIOD_S = 1.0
 
 
 class JobTrigger(BaseTrigger):
-    """Ends when a job has ended."""
+    """Ends when a run has ended: a job's, or that of a point of a sweep."""
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, tag: str) -> None:
         super().__init__()
-        self.job_id = job_id
+        self.tag = tag
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes this trigger again."""
-        return "market.jobs.trigger.JobTrigger", {"job_id": self.job_id}
+        return "market.jobs.trigger.JobTrigger", {"tag": self.tag}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait for the job's end."""
-        await _waiting.end_of(self.job_id)
-        yield TriggerEvent({"job_id": self.job_id})
+        """Wait for the run's end."""
+        await _waiting.end_of(self.tag)
+        yield TriggerEvent({"tag": self.tag})
 
     async def on_kill(self) -> None:
         """Stop the job when an administrator ends its task in Airflow."""
-        await asyncio.to_thread(_stop, self.job_id)
+        await asyncio.to_thread(_stop, self.tag)
 
 
-def _stop(job_id: str) -> None:
+def _stop(tag: str) -> None:
     from market.jobs import kill, status
 
-    if status.stop(job_id, "cancelled", "cancelled by an administrator in Airflow") == "cancelling":
-        kill.applications(job_id)
+    status.stop(tag, "cancelled", "cancelled by an administrator in Airflow")
+    kill.applications(tag)
 
 
 class _Waiting:
@@ -49,15 +49,15 @@ class _Waiting:
         self._ends: dict[str, asyncio.Event] = {}
         self._watch: asyncio.Task[None] | None = None
 
-    async def end_of(self, job_id: str) -> None:
-        """Return when the job has ended."""
-        end = self._ends.setdefault(job_id, asyncio.Event())
+    async def end_of(self, tag: str) -> None:
+        """Return when the run has ended."""
+        end = self._ends.setdefault(tag, asyncio.Event())
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._loop())
         try:
             await end.wait()
         finally:
-            self._ends.pop(job_id, None)
+            self._ends.pop(tag, None)
 
     async def _loop(self) -> None:
         from market.jobs import watch
@@ -65,12 +65,12 @@ class _Waiting:
         while self._ends:
             began = asyncio.get_running_loop().time()
             try:
-                still_open = await asyncio.to_thread(watch.look)
+                going_on = await asyncio.to_thread(watch.look)
             except Exception:  # the database or YARN is away; it comes back
                 log.exception("the watch over the jobs failed; it goes on")
             else:
-                for job_id, end in self._ends.items():
-                    if job_id not in still_open:
+                for tag, end in self._ends.items():
+                    if tag not in going_on:
                         end.set()
             await asyncio.sleep(max(0.1, began + _PERIOD_S - asyncio.get_running_loop().time()))
 

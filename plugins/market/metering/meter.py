@@ -63,6 +63,7 @@ class Seen:
     live: list[Container] = field(default_factory=list)
     claims: list[ExecutorLife] = field(default_factory=list)  # what its own event log says of executors
     attempts: list[Attempt] = field(default_factory=list)
+    place: int = 0  # among its job's applications
 
     @property
     def drivers(self) -> set[str]:
@@ -218,6 +219,7 @@ def _write(cursor: Cursor, seen: Seen, found: Poll, before: Before) -> None:
     if seen.app is None:
         _write_forgotten(cursor, seen, found, earlier)
         return
+    seen.place = store.place_of(cursor, seen.application_id, seen.job.job_id)
     _write_live(cursor, seen, seen.app, found, before)
     if not seen.app.ended:
         store.save_application(cursor, seen.app, seen.job.job_id, found.epoch_ms, found.at_ms)
@@ -249,7 +251,7 @@ def _write_live(cursor: Cursor, seen: Seen, app: App, found: Poll, before: Befor
         for one in seen.live
         if one.container_id not in known
     ]
-    store.save_containers(cursor, rows)
+    store.save_containers(cursor, rows, seen.place)
     store.save_seen(cursor, [one.container_id for one in seen.live if one.container_id in known], found.at_ms)
 
 
@@ -272,7 +274,7 @@ def _preempted(app: App, earlier: KnownApplication | None, found: Poll) -> int:
 
 def _write_final(cursor: Cursor, seen: Seen, app: App, found: Poll, before: Before) -> None:
     missed = _missed_drivers(seen, app, before)
-    store.save_containers(cursor, missed)
+    store.save_containers(cursor, missed, seen.place)
     containers = store.containers(cursor, [app.application_id]).get(app.application_id, [])
     ends = {attempt.container_id: attempt.finished_ms for attempt in seen.attempts}
     endings = endings_of_ended(containers, app, found.epoch_ms, found.nodes, ends, found.at_ms)
@@ -300,7 +302,7 @@ def _fill_in(
             cursor, life.node_id, seen.job.machine_type, life.added_ms, life.removed_ms or life.added_ms
         ),
     )
-    store.save_containers(cursor, rows)
+    store.save_containers(cursor, rows, seen.place)
     store.save_endings(cursor, ends)
 
 

@@ -20,6 +20,8 @@ _CONTAINER = (
     "container_id, application_id, role, node_id, vcores, memory_mib, start_ms, last_seen_ms, end_ms, gone_ms"
 )
 
+_MAX_ATTEMPTS = 10  # more than YARN makes of one application
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -139,13 +141,25 @@ def save_mark(cursor: Cursor, made: Mark) -> bool:
     return moved
 
 
+def place_of(cursor: Cursor, application_id: str, job_id: str) -> int:
+    """Return which of its job's applications one is, from 0: as it is stored, else as it will be."""
+    cursor.execute(
+        "SELECT coalesce((SELECT place FROM application_usage WHERE application_id = %s),"
+        " (SELECT count(*) FROM application_usage WHERE job_id = %s))::integer AS place",
+        [application_id, job_id],
+    )
+    place: int = cursor.fetchone().place
+    return place
+
+
 def save_application(cursor: Cursor, app: App, job_id: str, epoch_ms: int, at_ms: int) -> None:
     """Write an application's totals; they never fall."""
     cursor.execute(
         "INSERT INTO application_usage AS u (application_id, job_id, epoch_ms, vcore_seconds,"
         " memory_mib_seconds, preempted_vcore_seconds, preempted_memory_mib_seconds, state, started_ms,"
-        " finished_ms, last_seen_ms)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, nullif(%s, 0), nullif(%s, 0), %s)"
+        " finished_ms, last_seen_ms, place)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, nullif(%s, 0), nullif(%s, 0), %s,"
+        "  (SELECT count(*) FROM application_usage WHERE job_id = %s))"
         " ON CONFLICT (application_id) DO UPDATE SET"
         "  epoch_ms = excluded.epoch_ms,"
         "  vcore_seconds = greatest(u.vcore_seconds, excluded.vcore_seconds),"
@@ -159,7 +173,7 @@ def save_application(cursor: Cursor, app: App, job_id: str, epoch_ms: int, at_ms
         [
             *(app.application_id, job_id, epoch_ms, app.vcore_seconds, app.memory_seconds),
             *(app.preempted_vcore_seconds, app.preempted_memory_seconds, app.state),
-            *(app.started_ms, app.finished_ms, at_ms),
+            *(app.started_ms, app.finished_ms, at_ms, job_id),
         ],
     )
 
@@ -173,16 +187,21 @@ def save_final(cursor: Cursor, application_ids: Sequence[str], at_ms: int) -> No
     )
 
 
-def save_containers(cursor: Cursor, rows: Sequence[Mapping[str, object]]) -> None:
-    """Add containers that are seen for the first time."""
+def save_containers(cursor: Cursor, rows: Sequence[Mapping[str, Any]], place: int) -> None:
+    """Add containers of an application that are seen for the first time.
+
+    `place` is the application's among its job's: attempts are counted through all of them, so that one can be
+    refunded by itself.
+    """
     if not rows:
         return
     names = list(rows[0])
+    numbered = [{**row, "attempt": row["attempt"] + place * _MAX_ATTEMPTS} for row in rows]
     execute_values(
         cursor,
         f"INSERT INTO container_usage ({', '.join(names)}) VALUES %s"  # noqa: S608
         " ON CONFLICT (container_id) DO NOTHING",
-        [tuple(row[name] for name in names) for row in rows],
+        [tuple(row[name] for name in names) for row in numbered],
     )
 
 

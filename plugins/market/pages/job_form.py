@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -15,6 +16,8 @@ _NUMBERS = {  # field of the form -> field of the body, factor to the body's uni
     "driver_memory": ("driver_memory", 1),
     "executor_memory": ("executor_memory", 1),
     "minutes": ("max_duration", 60),
+    "max_parallel": ("max_parallel", 1),
+    "point_retries": ("point_retries", 1),
 }
 _TEXTS = (
     "root_path",
@@ -39,6 +42,8 @@ def empty(settings: Settings, folder: str) -> dict[str, Any]:
         "driver_memory": str(settings.jobs.driver_memory_mib),
         "executor_memory": str(settings.jobs.executor_memory_mib),
         "minutes": str(settings.jobs.max_duration_s // 60),
+        "max_parallel": "2",
+        "point_retries": "0",
         "libs": [],
         "archives": [],
     }
@@ -47,7 +52,7 @@ def empty(settings: Settings, folder: str) -> dict[str, Any]:
 def given(form: MultiDict[str, str]) -> dict[str, Any]:
     """Return what was sent, for showing it again."""
     kept: dict[str, Any] = {
-        name: form.get(name, "") for name in (*_TEXTS, *_NUMBERS, "app_params", "spark_conf")
+        name: form.get(name, "") for name in (*_TEXTS, *_NUMBERS, "app_params", "spark_conf", "grid")
     }
     return kept | {name: form.getlist(name) for name in _LISTS}
 
@@ -66,6 +71,11 @@ def body(form: MultiDict[str, str]) -> dict[str, Any]:
         made["app_params"] = params
     if conf := _spark_conf(form.get("spark_conf", ""), errors):
         made["spark_conf"] = conf
+    if grid := grid_of(form.get("grid", ""), errors):
+        made["grid"] = grid
+    else:
+        # The page shows these two with an answer in them, whether there is a grid or not.
+        made = {name: value for name, value in made.items() if name not in ("max_parallel", "point_retries")}
     if errors:
         raise BadInputError(errors)
     return made
@@ -80,6 +90,28 @@ def _numbers(form: MultiDict[str, str], errors: dict[str, object]) -> dict[str, 
         elif text:
             errors[name] = "must be a whole number"
     return found
+
+
+def grid_of(text: str, errors: dict[str, object]) -> dict[str, list[Any]]:
+    """Return the names and values of lines `name = value, value`; a value that is JSON is what JSON says.
+
+    What has another form is named in `errors`.
+    """
+    found: dict[str, list[Any]] = {}
+    for line in filter(str.strip, text.splitlines()):
+        name, equals, values = line.partition("=")
+        if not equals:
+            errors["grid"] = f"“{line.strip()}” is not of the form name = value, value"
+        found[name.strip()] = [_value(value.strip()) for value in values.split(",") if value.strip()]
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, str | int | float | bool) else text
 
 
 def _spark_conf(text: str, errors: dict[str, object]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from flask import Response, request
 from flask_appbuilder import expose
@@ -40,6 +41,7 @@ ADVICE = {
     "over_size": "The program held more containers than were quoted. Keep to the cores and the memory "
     "of the submission.",
     "cancelled": "Only what ran until then is charged.",
+    "points_failed": "The other points have their results. Run those that failed again, alone.",
     "pool_failure": "The pool failed, not your program. What the lost attempt had paid is refunded.",
 }
 
@@ -56,7 +58,7 @@ class JobsView(MarketPage):
     @page("read")
     def jobs(self, member: Member) -> Response:
         """List the member's jobs, newest first."""
-        from market.jobs.store import list_jobs, to_wire
+        from market.jobs.store import all_to_wire, list_jobs
 
         chosen = request.args.get("status", "all")
         chosen = chosen if chosen in _FILTERS else "all"
@@ -68,7 +70,7 @@ class JobsView(MarketPage):
         return self.show(
             "jobs.html",
             member,
-            jobs=[to_wire(job) for job in listing.rows],
+            jobs=all_to_wire(listing.rows),
             total=listing.total,
             number=first // _ROWS + 1,
             pages=max(1, math.ceil(listing.total / _ROWS)),
@@ -144,7 +146,25 @@ class JobsView(MarketPage):
             open=found["status"] in OPEN,
             advice=ADVICE.get(found.get("reason_code") or "", ""),
             doubled=_doubled(found["hold"]),
+            **_point_table(job_id),
         )
+
+    @expose("/<string:job_id>/points")
+    @page("read")
+    def points(self, member: Member, job_id: str) -> Response:
+        """Return the table of a sweep's points alone, for the page to put in anew."""
+        from market.jobs.store import owned_job
+
+        return self.show("points.html", member, **_point_table(owned_job(member, job_id).job_id))
+
+    @expose("/<string:job_id>/retry", methods=["POST"])
+    @page("create")
+    def retry(self, member: Member, job_id: str) -> Response:
+        """Submit the points of an ended sweep that did not succeed as a new job."""
+        from market.jobs.service import retry
+
+        answer = retry(member, job_id, {})
+        return self.go("JobsView.job", "The points are submitted again.", job_id=answer["job_id"])
 
     @expose("/<string:job_id>/cancel", methods=["POST"])
     @page("edit")
@@ -208,6 +228,28 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
     closing = tones.get(status, "now warn" if status == "cancelling" else "")
     found.append({"name": last, "at": times.get(status) if ended else None, "kind": closing})
     return found
+
+
+def _point_table(job_id: str) -> dict[str, Any]:
+    """Return what the table of points shows: rows, the names of its columns, each figure's largest value."""
+    from market.jobs import points
+
+    found = [points.to_wire(point) for point in points.of_job(job_id)]
+    metrics = sorted({name for point in found for name in point["metrics"]})
+    largest = {}
+    for name in metrics:
+        values = [point["metrics"].get(name) for point in found]
+        figures = [
+            value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        if figures and min(figures) >= 0 and max(figures) > 0:
+            largest[name] = max(figures)
+    return {
+        "points": found,
+        "names": list(found[0]["params"]) if found else [],
+        "metrics": metrics,
+        "largest": largest,
+    }
 
 
 def _doubled(hold: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from flask import Response, jsonify, request
@@ -14,6 +15,7 @@ from market.credits.units import format_credits
 from market.errors import BadInputError
 from market.pages import charts, menu
 from market.pages.base import MarketPage, page, part
+from market.pages.job_form import grid_of
 from market.pages.text import credits_text, share
 from market.paging import Page
 
@@ -78,15 +80,19 @@ def type_line(name: str, line: Mapping[str, Any]) -> dict[str, Any]:
 def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
     """Return the quote for `type, cores, executor_cores, driver_memory, executor_memory (MiB), minutes`.
 
+    With a `grid` (lines of the form) for all its points, `max_parallel` of them at once.
+
     Raises BadInputError for a figure that is no number or beyond the market's limits.
     """
     from market import db
     from market.credits.price import current_rate_micro
     from market.credits.tariff import quote
+    from market.jobs import grid
     from market.jobs.spec import container_mib
 
     loaded = settings.load()
     limits, errors = loaded.jobs, dict[str, object]()
+    points, at_once = 1, 1
 
     def number(field: str, default: int, highest: int) -> int:
         text = (asked.get(field) or str(default)).strip()
@@ -105,6 +111,11 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
     minutes = number("minutes", limits.max_duration_s // 60, 60 * 24 * 365)
     if not errors and cores % per_executor:
         errors["executor_cores"] = f"must divide the {cores} cores evenly"
+    if sweep := grid_of(asked.get("grid", ""), errors):
+        points = grid.size(sweep)
+        if not 0 < points <= limits.max_points:
+            errors["grid"] = f"must have from 1 to {limits.max_points} points"
+        at_once = min(points, number("max_parallel", 2, limits.max_points))
     if errors:
         raise BadInputError(errors)
     containers = [(1, container_mib(driver))] + [(per_executor, container_mib(executor))] * (
@@ -112,13 +123,13 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
     )
     with db.transaction() as cursor:
         rate = current_rate_micro(cursor)
-    found = quote(machine_type, containers, minutes * 60, None, rate)
+    found = quote(machine_type, containers * at_once, Fraction(minutes * 60 * points, at_once), None, rate)
     return {
         "rate": credits_text(format_credits(found.rate_micro)),
         "credits_per_hour": format_credits(found.credits_per_hour_ucr),
         "hold": format_credits(found.hold_ucr),
-        "containers": str(len(containers)),
-        "memory": str(sum(memory for _, memory in containers)),
+        "containers": str(len(containers) * at_once),
+        "memory": str(sum(memory for _, memory in containers) * at_once),
     }
 
 

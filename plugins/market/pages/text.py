@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ STATUS_WORDS = {
     "running": "Running",
     "succeeded": "Succeeded",
     "failed": "Failed",
+    "waiting": "Waiting",
     "cancelling": "Cancelling",
     "cancelled": "Cancelled",
     "lost": "Lost",
@@ -36,6 +38,7 @@ _TONES = {
     "running": "busy",
     "accepted": "busy",
     "queued": "calm",
+    "waiting": "calm",
     "submitted": "calm",
     "offered": "calm",
     "joining": "busy",
@@ -151,6 +154,13 @@ def share(part: object, whole: object) -> float:
     return 0.0 if total <= 0 else round(min(100.0, max(0.0, 100 * float(str(part or 0)) / total)), 2)
 
 
+def json_value(value: str | int | float | bool) -> str:
+    """Return a plain value as it stands in JSON; a long figure to six digits, a text without quotes."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def badge(status: str) -> Markup:
     """Return a status as a coloured label."""
     return Markup('<span class="badge {}" data-status="{}">{}</span>').format(
@@ -168,5 +178,6 @@ FILTERS: dict[str, Callable[..., object]] = {
     "moment": moment,
     "badge": badge,
     "status_word": status_word,
+    "json_value": json_value,
     "tone": tone,
 }

@@ -16,7 +16,7 @@ from market.api.caller import Caller
 from market.api.routing import FilePath, JobId, Json
 from market.api.schemas import jobs as schemas
 from market.errors import BadInputError
-from market.jobs.schemas import ExtensionSchema, JobRequestSchema, JobSchema
+from market.jobs.schemas import ExtensionSchema, JobRequestSchema, JobSchema, RetrySchema
 from market.paging import Page
 
 router = routing.router()
@@ -63,7 +63,8 @@ def list_jobs(
     from market.jobs import store
 
     found = store.list_jobs(member, page)
-    return {"jobs": [_shown(job) for job in found.rows], "total": found.total}
+    shown = [routing.dumped(JobSchema, job) for job in store.all_to_wire(found.rows)]
+    return {"jobs": shown, "total": found.total}
 
 
 @router.get("/jobs/{job_id}", tags=["jobs"], openapi_extra=routing.described(gives=JobSchema, refuses=(404,)))
@@ -97,6 +98,38 @@ def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
     from market.jobs import service
 
     return routing.dumped(JobSchema, service.extend(member, job_id, body))
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    status_code=201,
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        takes=RetrySchema, gives=schemas.SubmittedSchema, refuses=(402, 404, 409, 413, 422, 429)
+    ),
+)
+def retry_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
+    """Submit an ended job once more as a new one; of a sweep the points that did not succeed."""
+    from market.jobs import service
+
+    return routing.dumped(schemas.SubmittedSchema, service.retry(member, job_id, body))
+
+
+@router.get(
+    "/jobs/{job_id}/points",
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        gives=schemas.PointsSchema, refuses=(404, 422), query={"format": "json (default) or csv"}
+    ),
+)
+def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
+    """Return the points of a sweep with their parameters and what they reported; of other jobs none."""
+    from market.jobs import points
+
+    found = points.of_job(_owned(member, job_id).job_id)
+    if routing.choice(request, "format", ("json", "csv")) == "csv":
+        return Response(points.as_csv(found), media_type="text/csv; charset=utf-8")
+    return routing.dumped(schemas.PointsSchema, {"points": [points.to_wire(point) for point in found]})
 
 
 @router.delete(

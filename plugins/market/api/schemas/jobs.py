@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from typing import Any
+
+from marshmallow import Schema, fields, post_dump
 
 from market.api.schemas.common import FileSchema, credit, identity, text, time_ms
 
@@ -56,6 +58,11 @@ class LogFileSchema(Schema):
     host = text("the machine's display name")
     file = text()
     size = fields.Integer(metadata={"description": "bytes"})
+    point = fields.Integer(metadata={"description": "of a sweep only"})
+
+    @post_dump
+    def _of_sweeps(self, made: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {name: value for name, value in made.items() if name != "point" or value is not None}
 
 
 class LogFilesSchema(Schema):
@@ -68,6 +75,7 @@ class ReceiptLineSchema(Schema):
     """What one container cost."""
 
     container_id = text()
+    point = fields.Integer(metadata={"description": "of a sweep only"})
     role = text()
     host = text()
     machine_id = identity(allow_none=True)
@@ -112,3 +120,28 @@ class ProgressSchema(Schema):
     cost = credit("used of the hold by now, also what is not captured yet")
     updated_time = time_ms(attribute="updated_ms")
     estimated_end_time = time_ms(attribute="estimated_end_ms")
+
+
+class PointSchema(Schema):
+    """A point of a sweep: its parameters, where it stands, and what it reported."""
+
+    point = fields.Integer()
+    params = fields.Dict(keys=fields.String(), values=fields.Raw())
+    status = text()
+    reason_code = text(allow_none=True)
+    reason = text()
+    application_id = text(allow_none=True)
+    start_time = time_ms()
+    end_time = time_ms()
+    duration = fields.Integer(allow_none=True, metadata={"description": "milliseconds"})
+    metrics = fields.Dict(
+        keys=fields.String(),
+        values=fields.Raw(),
+        metadata={"description": "what the program left in metrics.json"},
+    )
+
+
+class PointsSchema(Schema):
+    """The points of a sweep."""
+
+    points = fields.List(fields.Nested(PointSchema))

@@ -85,11 +85,19 @@
     }
   }
 
+  // The rows of a sweep are written by the server, as at first.
+  async function points() {
+    const place = document.getElementById("point-list");
+    const answer = await fetch(place.dataset.src, { credentials: "same-origin" });
+    if (answer.ok) place.innerHTML = await answer.text();
+  }
+
   const meter = root.querySelector("[data-hold]");
   cost(meter.dataset.used, meter.dataset.hold);
   results();
   if ("open" in root.dataset) {
     market.poll(refresh, 2000);
     setInterval(() => !document.hidden && results(), 15000);
+    if (document.getElementById("point-list")) market.poll(points, 3000);
   }
 })();

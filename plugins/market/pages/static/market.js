@@ -185,7 +185,7 @@
   // Forms with data-quote show what the job would cost; the market computes it, not the page.
   function quotes(form) {
     const names = { machine_type: "type", core_num: "cores" };
-    const fields = ["type", "cores", "executor_cores", "driver_memory", "executor_memory", "minutes"];
+    const fields = ["type", "cores", "executor_cores", "driver_memory", "executor_memory", "minutes", "grid", "max_parallel"];
     const out = (name) => form.querySelector(`[data-out="${name}"]`);
     let timer = 0;
     let latest = 0;
