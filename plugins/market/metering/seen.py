@@ -1,0 +1,67 @@
+"""What one poll of the ResourceManager starts from, and what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from market.cluster.event_log import ExecutorLife
+from market.cluster.resourcemanager import App, Attempt, Container, Node, Partition
+from market.metering.store import Mark, TaggedJob
+from market.metering.usage import KnownApplication, KnownContainer, Machine
+
+# After its start the ResourceManager hears of containers only as their nodes come back: they retry for this
+# long, and until then nothing counts as gone.
+RECOVERY_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Before:
+    """What earlier polls left, read before this one asks."""
+
+    mark: Mark
+    applications: Mapping[str, KnownApplication]
+    machines: Mapping[str, Machine]
+    last_sample_ms: int
+
+
+@dataclass
+class Seen:
+    """What a poll found out about one application. `app` None: the ResourceManager does not know it."""
+
+    job: TaggedJob
+    application_id: str
+    app: App | None
+    known: list[KnownContainer]
+    live: list[Container] = field(default_factory=list)
+    claims: list[ExecutorLife] = field(default_factory=list)  # what its own event log says of executors
+    attempts: list[Attempt] = field(default_factory=list)
+    place: int = 0  # among its job's applications
+
+    @property
+    def drivers(self) -> set[str]:
+        """The containers that ran drivers."""
+        return {attempt.container_id for attempt in self.attempts}
+
+    @property
+    def vanished(self) -> list[KnownContainer]:
+        """Containers that were open and are not live now."""
+        live = {container.container_id for container in self.live}
+        return [one for one in self.known if one.end_ms is None and one.container_id not in live]
+
+
+@dataclass(frozen=True)
+class Poll:
+    """All that one poll saw."""
+
+    at_ms: int
+    epoch_ms: int
+    nodes: Mapping[str, Node]
+    partitions: Mapping[str, Partition]
+    seen: list[Seen]
+    unknown: list[App]
+
+    @property
+    def recovering(self) -> bool:
+        """Tell whether the ResourceManager started so recently that it may not know all containers yet."""
+        return self.at_ms - self.epoch_ms < RECOVERY_MS
