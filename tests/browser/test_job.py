@@ -94,6 +94,33 @@ def test_what_is_wrong_is_told_and_nothing_typed_is_lost(page: Page, person: Per
     assert person.rest.get("/jobs")["total"] == 1
 
 
+def test_a_sweep_is_quoted_for_all_its_points_and_shows_each(page: Page, person: Person, job_id: str) -> None:
+    page.driver.switch_to.default_content()
+    page.driver.get(f"{page.url}/pluginsv2/market/jobs/new?folder=browser")
+    page.until(lambda: page.find('input[name="entry_file"]').is_selected(), "main.py chosen")
+    containers = page.find('.quote [data-out="containers"]')
+    page.until(lambda: containers.text == "3", "a quote for one run")
+    page.click("More settings")
+    page.find("#grid").send_keys("size = 2.5, 4, 7")
+    page.until(lambda: containers.text == "6", "a quote for two points at once")
+    page.click("Submit the job")
+    page.shows("size: is used nowhere: write {size} into app_params")
+    assert page.find("#grid").get_attribute("value") == "size = 2.5, 4, 7"
+    page.find("#app_params").send_keys("{size}")
+    page.find("#job_name").send_keys("three sizes")
+    page.click("Submit the job")
+    page.shows("The job is submitted.")
+    rows = page.driver.find_elements(By.CSS_SELECTOR, "table.points tbody tr")
+    assert [row.text.split()[:2] for row in rows] == [["0", "2.5"], ["1", "4"], ["2", "7"]]
+    page.shoot("sweep")
+    sweep = next(job for job in person.rest.get("/jobs")["jobs"] if job["job_name"] == "three sizes")
+    person.rest.post(f"/jobs/{sweep['job_id']}/cancel")
+    page.until(lambda: page.find("#badge .badge").text == "Cancelled", "the end")
+    page.until(
+        lambda: page.find("table.points tbody").text.count("Cancelled") == 3, "each point to be cancelled"
+    )
+
+
 def test_an_unknown_job_is_not_found(page: Page) -> None:
     page.driver.switch_to.default_content()
     page.driver.get(f"{page.url}/pluginsv2/market/jobs/{'0' * 32}")
