@@ -158,22 +158,26 @@ BEGIN
     RETURN 'done';
 END $$;
 
--- Set credits aside from what is available; the guard and the change are one statement on one row.
--- Raises LG001, LG003.
+-- Set credits aside from what is available; the guard and the change are one statement on one row. A refusal
+-- always names less than what was asked for: what was given back between the look and the answer is tried
+-- again. Raises LG001, LG003.
 CREATE FUNCTION set_aside(from_user hex_id, amount bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE
     available bigint;
 BEGIN
-    UPDATE account a SET held_ucr = held_ucr + amount
-        WHERE user_id = from_user AND available_ucr(a) >= amount;
-    IF FOUND THEN
-        RETURN;
-    END IF;
-    SELECT available_ucr(a) INTO available FROM account a WHERE user_id = from_user;
-    IF available IS NULL THEN
-        RAISE EXCEPTION 'user % has no account', from_user USING ERRCODE = 'LG003';
-    END IF;
+    LOOP
+        UPDATE account a SET held_ucr = held_ucr + amount
+            WHERE user_id = from_user AND available_ucr(a) >= amount;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+        SELECT available_ucr(a) INTO available FROM account a WHERE user_id = from_user;
+        IF available IS NULL THEN
+            RAISE EXCEPTION 'user % has no account', from_user USING ERRCODE = 'LG003';
+        END IF;
+        EXIT WHEN available < amount;
+    END LOOP;
     RAISE EXCEPTION '% ucr are needed', amount USING ERRCODE = 'LG001', DETAIL = available::text;
 END $$;
 

@@ -117,7 +117,7 @@ CREATE TABLE refund (
 );
 CREATE INDEX refund_by_interval ON refund (interval_id);
 
--- The digest of every row of a closed interval, and the chain over them: 0006.
+-- The digest of every row of a closed interval, and the chain over them: 0007.
 CREATE TABLE sealed_row (
     kind         text NOT NULL,                    -- the table
     key          text NOT NULL,

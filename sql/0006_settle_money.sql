@@ -15,10 +15,11 @@ BEGIN
     END IF;
     SELECT until_ms INTO until FROM settlement WHERE interval_id = iv;
     SELECT array_agg(job_id) FILTER (WHERE NOT done), max(job_id) INTO chunk, last_job FROM (
-        SELECT job_id, EXISTS (SELECT FROM hold_entry WHERE key = 'capture:' || job_id || ':' || iv) AS done
+        SELECT both_kinds.job_id, EXISTS (SELECT FROM hold_entry e
+                               WHERE e.key = 'capture:' || both_kinds.job_id || ':' || iv) AS done
         FROM (SELECT job_id::text FROM usage_line WHERE interval_id = iv AND job_id > after_job
               UNION SELECT job_id::text FROM final_job WHERE interval_id = iv AND job_id > after_job) both_kinds
-        ORDER BY job_id LIMIT most
+        ORDER BY both_kinds.job_id LIMIT most
     ) next_jobs;
     IF last_job IS NULL THEN
         INSERT INTO settlement_step VALUES (iv, 'capture', now_ms());
@@ -246,11 +247,15 @@ CREATE VIEW settlement_summary AS
         SELECT coalesce(sum(amount_ucr), 0)::bigint AS refunded_ucr
         FROM refund WHERE interval_id = s.interval_id) r;
 
--- What the containers of each open hold cost until they were last seen: what a budget is compared with.
+-- What the containers of each open hold cost until they were last seen: what a budget is compared with. Of a
+-- container that the pool took only that counts which was settled before: the rest is never charged.
 CREATE VIEW hold_usage AS
     SELECT h.job_id, h.user_id, h.amount_ucr, h.captured_ucr,
-           coalesce(sum(cost_ucr(h, c.vcores, c.memory_mib,
-                                 coalesce(c.end_ms, c.last_seen_ms) - c.start_ms)), 0)::bigint AS used_ucr
+           coalesce(sum(cost_ucr(h, c.vcores, c.memory_mib, CASE
+               WHEN c.end_kind IN ('node_lost', 'preempted', 'drained')
+               THEN coalesce((SELECT u.charged_ms FROM usage_line u WHERE u.container_id = c.container_id
+                              ORDER BY u.interval_id DESC LIMIT 1), 0)
+               ELSE coalesce(c.end_ms, c.last_seen_ms) - c.start_ms END)), 0)::bigint AS used_ucr
     FROM hold h LEFT JOIN container_usage c USING (job_id)
     WHERE h.closed_ms IS NULL
     GROUP BY h.job_id;

@@ -124,23 +124,37 @@ LANGUAGE sql STABLE AS $$
         SELECT coalesce(sum(captured_ucr), 0) AS captured FROM payout WHERE interval_id = s.interval_id) p
     WHERE NOT (m.captured = m.paid AND m.captured = c.charged AND m.captured = p.captured)
     UNION ALL
-    SELECT format('interval %s, machine %s', s.interval_id, p.machine),
-           format('captured %s, charged %s; paid %s of %s', p.captured_ucr, c.charged, j.paid,
-                  p.captured_ucr + p.stipend_ucr)
+    SELECT format('interval %s, machine %s', p.interval_id, p.machine),
+           format('captured %s, charged %s; paid %s of %s', p.captured_ucr, coalesce(c.charged, 0),
+                  coalesce(j.paid, 0), p.captured_ucr + p.stipend_ucr)
     FROM new_intervals(only_new) s
     JOIN payout p USING (interval_id)
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(c.amount_ucr), 0) AS charged
-        FROM usage_line u JOIN charge c USING (container_id, interval_id)
-        WHERE u.interval_id = s.interval_id AND coalesce(u.machine_id, 'unknown') = p.machine) c
-    CROSS JOIN LATERAL (
+    LEFT JOIN (
+        SELECT u.interval_id, coalesce(u.machine_id, 'unknown') AS machine, sum(c.amount_ucr) AS charged
+        FROM new_intervals(only_new) n
+        JOIN usage_line u USING (interval_id)
+        JOIN charge c USING (container_id, interval_id)
+        GROUP BY u.interval_id, u.machine_id) c ON c.interval_id = p.interval_id AND c.machine = p.machine
+    LEFT JOIN LATERAL (
         SELECT coalesce(sum(t.amount_ucr) FILTER (WHERE t.payee = p.payee), 0) AS earned,
                coalesce(sum(t.amount_ucr), 0) AS paid
         FROM journal j JOIN transfer t USING (journal_id)
         WHERE j.key = ANY (ARRAY['pay:' || s.interval_id || ':' || p.machine,
-                                 'stipend:' || s.interval_id || ':' || p.machine])) j
-    WHERE p.captured_ucr <> c.charged OR j.paid <> p.captured_ucr + p.stipend_ucr
+                                 'stipend:' || s.interval_id || ':' || p.machine])) j ON true
+    WHERE p.captured_ucr <> coalesce(c.charged, 0) OR j.paid <> p.captured_ucr + p.stipend_ucr
        OR j.earned <> p.captured_ucr - p.fee_ucr + p.stipend_ucr
+$$;
+
+-- Who is paid is who lends the machine; for the market's own machines, and those that nobody registered, the
+-- treasury is.
+CREATE FUNCTION invariant_payee(only_new boolean) RETURNS TABLE (subject text, detail text)
+LANGUAGE sql STABLE AS $$
+    SELECT format('interval %s, machine %s', s.interval_id, p.machine),
+           format('paid %s, not its owner %s', p.payee, coalesce(m.user_id, 'treasury'))
+    FROM new_intervals(only_new) s
+    JOIN payout p USING (interval_id)
+    LEFT JOIN machine m ON m.machine_id::text = p.machine
+    WHERE p.payee <> coalesce(m.user_id, 'treasury')
 $$;
 
 -- I6: the treasury gives grants, refunds and stipends, and the stipends of an interval stay under its cap.
@@ -262,6 +276,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
     UNION ALL SELECT 'account', v.* FROM invariant_account(only_new) v
     UNION ALL SELECT 'hold', v.* FROM invariant_hold(only_new) v
     UNION ALL SELECT 'payout', v.* FROM invariant_payout(only_new) v
+    UNION ALL SELECT 'payee', v.* FROM invariant_payee(only_new) v
     UNION ALL SELECT 'supply', v.* FROM invariant_supply(only_new) v
     UNION ALL SELECT 'unknown_account', v.* FROM invariant_unknown_account(only_new) v
     UNION ALL SELECT 'tick', v.* FROM invariant_tick(only_new) v
@@ -293,4 +308,4 @@ END $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA market FROM PUBLIC;
 GRANT SELECT ON system_account TO market_app;
 GRANT EXECUTE ON FUNCTION mark_needed, settle_freeze, settle_price, settle_capture, settle_pay, settle_reconcile,
-    settle_seal, verify_ledger, violations, cost_ucr TO market_app;
+    settle_seal, settle_statistics, verify_ledger, violations, cost_ucr TO market_app;
