@@ -251,8 +251,9 @@ def _fill(bench: Bench, transfers: int) -> None:
         " CROSS JOIN LATERAL (SELECT substr(key, 8)::integer AS n) k WHERE note = 'filled'"
     )
     bench.sql(
-        "INSERT INTO sealed_row SELECT 'journal', key, 1, digest_of(body_of(j)) FROM journal j"
-        " WHERE note = 'filled'"
+        "INSERT INTO seal_page SELECT 1, 'journal', -1 - journal_id / 200, array_agg(key),"
+        " array_agg(digest_of(body)) FROM journal JOIN journal_body USING (key)"
+        " WHERE note = 'filled' GROUP BY 3"
     )
     bench.sql(
         "UPDATE account SET granted_ucr = granted_ucr + filled.ucr"

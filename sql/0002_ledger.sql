@@ -9,6 +9,9 @@
 -- balance is cached in `account`, guarded by CHECKs; the market's own are derived, because one row that every
 -- posting updates would halve the throughput.
 --
+-- A settlement writes many rows at once. Where a foreign key would look up one parent again and again, a trigger
+-- looks for all rows of a statement together; such parents are only ever added, like their children.
+--
 -- Locks, in this order everywhere: holds by job_id, then accounts by user_id.
 --
 -- What the functions answer: 'done', or 'exists' when the same request was carried out before. They raise
@@ -50,7 +53,7 @@ CREATE INDEX journal_by_interval ON journal (interval_id) WHERE interval_id IS N
 -- Accounts are not foreign keys here: each posting would lock the row of 'pool' or 'treasury' against all
 -- others. The invariant `unknown_account` looks for a wrong one.
 CREATE TABLE transfer (
-    journal_id   bigint NOT NULL REFERENCES journal,
+    journal_id   bigint NOT NULL,      -- of a row of `journal`: the trigger `has_journal`
     leg          smallint NOT NULL CHECK (leg > 0),
     payer        text NOT NULL,
     payee        text NOT NULL,
@@ -77,8 +80,7 @@ CREATE TABLE hold (
     CHECK (captured_ucr + released_ucr <= amount_ucr),
     CHECK (closed_ms IS NULL OR captured_ucr + released_ucr = amount_ucr)
 ) WITH (fillfactor = 80);
-CREATE INDEX hold_open ON hold (job_id) WHERE closed_ms IS NULL;
-CREATE INDEX hold_by_user ON hold (user_id);
+CREATE INDEX hold_open ON hold (user_id) WHERE closed_ms IS NULL;
 
 -- Every change of a hold; `hold` itself is their sum.
 CREATE TABLE hold_entry (
@@ -88,12 +90,14 @@ CREATE TABLE hold_entry (
     amount_ucr   bigint NOT NULL CHECK (amount_ucr >= 0),
     total_ucr    bigint NOT NULL,      -- the hold's amount after it
     at_ms        bigint NOT NULL,
-    interval_id  bigint
+    interval_id  bigint                -- the settlement that made it; NULL: made by a person
 );
 CREATE INDEX hold_entry_by_job ON hold_entry (job_id);
+CREATE INDEX hold_entry_by_interval ON hold_entry (interval_id, job_id) WHERE interval_id IS NOT NULL;
 
--- Rows that no seal covers yet: (table, key). Sealing takes what is here, never "ids above the last one": an
--- id that is drawn early and committed late would fall through.
+-- Rows that people made and that no seal covers yet: (table, key). The next seal takes what is here, never
+-- "ids above the last one": an id that is drawn early and committed late would fall through. What a
+-- settlement makes is sealed by its interval.
 CREATE TABLE unsealed (
     kind  text NOT NULL,
     key   text NOT NULL,
@@ -119,8 +123,22 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transfer
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON hold_entry
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER queue_for_seal AFTER INSERT ON journal FOR EACH ROW EXECUTE FUNCTION queue_for_seal();
-CREATE TRIGGER queue_for_seal AFTER INSERT ON hold_entry FOR EACH ROW EXECUTE FUNCTION queue_for_seal();
+CREATE TRIGGER queue_for_seal AFTER INSERT ON journal
+    FOR EACH ROW WHEN (NEW.interval_id IS NULL) EXECUTE FUNCTION queue_for_seal();
+CREATE TRIGGER queue_for_seal AFTER INSERT ON hold_entry
+    FOR EACH ROW WHEN (NEW.interval_id IS NULL) EXECUTE FUNCTION queue_for_seal();
+
+CREATE FUNCTION require_journal() RETURNS trigger LANGUAGE plpgsql
+SET search_path = market, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM added a WHERE NOT EXISTS (
+               SELECT FROM journal j WHERE j.journal_id = a.journal_id)) THEN
+        RAISE EXCEPTION 'a transfer belongs to no posting' USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER has_journal AFTER INSERT ON transfer REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION require_journal();
 
 CREATE FUNCTION open_account(for_user hex_id, at bigint DEFAULT now_ms()) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$

@@ -28,7 +28,7 @@ CREATE TABLE settlement_step (
 -- these, so that they do not depend on how time was cut.
 CREATE TABLE usage_line (
     container_id         text NOT NULL,
-    interval_id          bigint NOT NULL REFERENCES settlement,
+    interval_id          bigint NOT NULL,
     job_id               hex_id NOT NULL,
     attempt              integer NOT NULL,
     role                 text NOT NULL,
@@ -52,10 +52,10 @@ CREATE INDEX usage_line_by_job ON usage_line (job_id);
 -- Jobs whose usage is complete: the rest of the hold goes back in this interval.
 CREATE TABLE final_job (
     job_id        hex_id PRIMARY KEY,
-    interval_id   bigint NOT NULL REFERENCES settlement,
+    interval_id   bigint NOT NULL,
     pool_failure  boolean NOT NULL                 -- it ended because of the pool: all of it is refunded
 );
-CREATE INDEX final_job_by_interval ON final_job (interval_id);
+CREATE INDEX final_job_by_interval ON final_job (interval_id, job_id);
 
 -- How long each lent machine was online, and what of its cores was idle.
 CREATE TABLE uptime_line (
@@ -85,14 +85,17 @@ CREATE TABLE rate_tick (
     rate_micro         bigint NOT NULL CHECK (rate_micro > 0)
 );
 
+-- One for each usage line. Like every index by interval here, that of charges goes on with a second column: an
+-- index by interval alone would look as good as the key to a planner that has not counted the new rows yet, and
+-- the whole interval would be read for each of them.
 CREATE TABLE charge (
     container_id  text NOT NULL,
-    interval_id   bigint NOT NULL REFERENCES settlement,
+    interval_id   bigint NOT NULL,
     amount_ucr    bigint NOT NULL CHECK (amount_ucr >= 0),
     total_ucr     bigint NOT NULL CHECK (total_ucr >= amount_ucr),  -- of the container, this one included
     PRIMARY KEY (container_id, interval_id)
 );
-CREATE INDEX charge_by_interval ON charge (interval_id);
+CREATE INDEX charge_by_interval ON charge (interval_id, container_id);
 
 -- What each machine brought in: captures less the fee, and the stipend. `payee` is its owner, or 'treasury'
 -- for the pool's own machines and for nodes that nobody registered.
@@ -115,17 +118,22 @@ CREATE TABLE refund (
     amount_ucr   bigint NOT NULL CHECK (amount_ucr > 0),
     PRIMARY KEY (job_id, attempt)
 );
-CREATE INDEX refund_by_interval ON refund (interval_id);
+CREATE INDEX refund_by_interval ON refund (interval_id, job_id);
 
--- The digest of every row of a closed interval, and the chain over them: 0007.
-CREATE TABLE sealed_row (
-    kind         text NOT NULL,                    -- the table
-    key          text NOT NULL,
+-- The digests of all rows that belong to a closed interval, many to a page, and the chain over them: 0007.
+CREATE TABLE seal_page (
     interval_id  bigint NOT NULL REFERENCES settlement,
-    sha256       bytea NOT NULL,
-    PRIMARY KEY (kind, key)
+    kind         text NOT NULL,                    -- the table
+    page         integer NOT NULL,
+    keys         text[] STORAGE EXTERNAL NOT NULL,
+    digests      bytea[] STORAGE EXTERNAL NOT NULL,  -- SHA-256, in the order of the keys
+    PRIMARY KEY (interval_id, kind, page),
+    CHECK (cardinality(keys) = cardinality(digests))
 );
-CREATE INDEX sealed_row_by_interval ON sealed_row (interval_id);
+
+CREATE VIEW sealed_row AS
+    SELECT kind, key, interval_id, sha256
+    FROM seal_page CROSS JOIN LATERAL unnest(keys, digests) row (key, sha256);
 
 CREATE TABLE seal (
     interval_id  bigint PRIMARY KEY REFERENCES settlement,
@@ -141,15 +149,43 @@ CREATE TABLE system_balance (
     PRIMARY KEY (interval_id, account)
 );
 
+-- The same of members, for each interval in which something was posted to them.
+CREATE TABLE account_balance (
+    user_id      hex_id NOT NULL,
+    interval_id  bigint NOT NULL,
+    granted_ucr  bigint NOT NULL,
+    shared_ucr   bigint NOT NULL,
+    used_ucr     bigint NOT NULL,
+    PRIMARY KEY (user_id, interval_id)
+);
+CREATE INDEX account_balance_by_interval ON account_balance (interval_id, user_id);
+
+CREATE FUNCTION require_settlement() RETURNS trigger LANGUAGE plpgsql
+SET search_path = market, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM added a WHERE NOT EXISTS (
+               SELECT FROM settlement s WHERE s.interval_id = a.interval_id)) THEN
+        RAISE EXCEPTION 'a row of % belongs to no interval', TG_TABLE_NAME
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+
 DO $$
 DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['settlement', 'settlement_step', 'usage_line', 'final_job', 'uptime_line',
-        'demand_line', 'rate_tick', 'charge', 'payout', 'refund', 'sealed_row', 'seal', 'system_balance'] LOOP
+        'demand_line', 'rate_tick', 'charge', 'payout', 'refund', 'seal_page', 'seal', 'system_balance',
+        'account_balance'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %I
                         FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', name);
         EXECUTE format('GRANT SELECT ON %I TO market_app', name);
+    END LOOP;
+    -- The tables with a row for each container or job.
+    FOREACH name IN ARRAY ARRAY['usage_line', 'final_job', 'charge', 'account_balance'] LOOP
+        EXECUTE format('CREATE TRIGGER has_settlement AFTER INSERT ON %I REFERENCING NEW TABLE AS added
+                        FOR EACH STATEMENT EXECUTE FUNCTION require_settlement()', name);
     END LOOP;
 END $$;
 

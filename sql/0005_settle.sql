@@ -232,14 +232,3 @@ BEGIN
     INSERT INTO settlement_step VALUES (iv, 'price', now_ms());
     RETURN true;
 END $$;
-
--- Let the planner know what a large interval has written by now: it would take the new rows for a few, and look
--- through all of them for each one. Called between the steps, in a transaction of its own.
-CREATE FUNCTION settle_statistics(iv bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
-BEGIN
-    IF (SELECT count(*) FROM usage_line WHERE interval_id = iv) > 500 THEN
-        ANALYZE job, container_usage, hold, hold_entry, usage_line, final_job, charge, payout, refund, journal,
-            transfer, unsealed;
-    END IF;
-END $$;

@@ -2,6 +2,7 @@
 
 -- Charge the next `most` jobs of an interval, by job_id after `after_job`. Answers the last one of them, NULL
 -- when none was left: the step is done then. One call is one transaction: it locks few payers for a short time.
+-- Each of the two lists of jobs is cut before they are joined: a chunk takes the same time wherever it begins.
 CREATE FUNCTION settle_capture(iv bigint, after_job text, most integer) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE
@@ -17,8 +18,10 @@ BEGIN
     SELECT array_agg(job_id) FILTER (WHERE NOT done), max(job_id) INTO chunk, last_job FROM (
         SELECT both_kinds.job_id, EXISTS (SELECT FROM hold_entry e
                                WHERE e.key = 'capture:' || both_kinds.job_id || ':' || iv) AS done
-        FROM (SELECT job_id::text FROM usage_line WHERE interval_id = iv AND job_id > after_job
-              UNION SELECT job_id::text FROM final_job WHERE interval_id = iv AND job_id > after_job) both_kinds
+        FROM ((SELECT DISTINCT job_id::text FROM usage_line WHERE interval_id = iv AND job_id > after_job
+               ORDER BY 1 LIMIT most)
+              UNION (SELECT job_id::text FROM final_job WHERE interval_id = iv AND job_id > after_job
+                     ORDER BY 1 LIMIT most)) both_kinds
         ORDER BY both_kinds.job_id LIMIT most
     ) next_jobs;
     IF last_job IS NULL THEN
@@ -26,8 +29,8 @@ BEGIN
         RETURN NULL;
     ELSIF chunk IS NOT NULL THEN
         PERFORM FROM hold WHERE job_id = ANY (chunk) ORDER BY job_id FOR NO KEY UPDATE;
-        PERFORM charge_jobs(iv, chunk, until);
-        PERFORM release_jobs(iv, chunk, until);
+        PERFORM charge_jobs(iv, chunk);
+        PERFORM book_captures(iv, chunk, until);
         PERFORM take_from_accounts(iv, chunk);
     END IF;
     RETURN last_job;
@@ -35,7 +38,7 @@ END $$;
 
 -- Each container pays what its line says more than was charged before; a job's containers share what is left
 -- of its hold in the order of their start.
-CREATE FUNCTION charge_jobs(iv bigint, chunk text[], until bigint) RETURNS void
+CREATE FUNCTION charge_jobs(iv bigint, chunk text[]) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO charge
         SELECT container_id, iv, amount, before_ucr + amount
@@ -56,36 +59,43 @@ LANGUAGE sql AS $$
                 WHERE u.interval_id = iv AND u.job_id = ANY (chunk)
             ) line
         ) capped;
-    -- One entry for each job, also over nothing: it says that the job is done in this interval.
-    INSERT INTO hold_entry
-        SELECT 'capture:' || h.job_id || ':' || iv, h.job_id, 'capture',
-               coalesce((SELECT sum(c.amount_ucr) FROM usage_line u JOIN charge c USING (container_id, interval_id)
-                         WHERE u.interval_id = iv AND u.job_id = h.job_id), 0), h.amount_ucr, until, iv
-        FROM hold h WHERE h.job_id = ANY (chunk);
-    INSERT INTO journal (key, kind, at_ms, interval_id, job_id)
-        SELECT key, 'capture', until, iv, job_id FROM hold_entry
-        WHERE interval_id = iv AND job_id = ANY (chunk) AND kind = 'capture' AND amount_ucr > 0
-        ORDER BY job_id;
-    INSERT INTO transfer
-        SELECT j.journal_id, 1, h.user_id, 'pool', e.amount_ucr
-        FROM hold_entry e JOIN journal j USING (key) JOIN hold h ON h.job_id = e.job_id
-        WHERE e.interval_id = iv AND e.job_id = ANY (chunk) AND e.kind = 'capture';
-    UPDATE hold h SET captured_ucr = captured_ucr + e.amount_ucr
-        FROM hold_entry e
-        WHERE e.key = 'capture:' || h.job_id || ':' || iv AND h.job_id = ANY (chunk);
 $$;
 
--- Close the holds of jobs that are final, and give back what is left.
-CREATE FUNCTION release_jobs(iv bigint, chunk text[], until bigint) RETURNS void
+-- Book what the jobs were charged: in their holds, and as postings. One entry for each job, also over nothing:
+-- it says that the job is done in this interval. The holds of jobs that are final are closed, and what is left
+-- of them goes back; one that was released since the freeze stays as it is.
+CREATE FUNCTION book_captures(iv bigint, chunk text[], until bigint) RETURNS void
 LANGUAGE sql AS $$
-    INSERT INTO hold_entry
-        SELECT 'release:' || h.job_id || ':' || iv, h.job_id, 'release',
-               h.amount_ucr - h.captured_ucr - h.released_ucr, h.amount_ucr, until, iv
-        FROM hold h JOIN final_job f USING (job_id)
-        WHERE f.interval_id = iv AND h.job_id = ANY (chunk) AND h.closed_ms IS NULL;
-    UPDATE hold h SET released_ucr = released_ucr + e.amount_ucr, closed_ms = until
-        FROM hold_entry e
-        WHERE e.key = 'release:' || h.job_id || ':' || iv AND h.job_id = ANY (chunk);
+    WITH due AS MATERIALIZED (
+        SELECT h.job_id, h.user_id, h.amount_ucr, c.captured, f.job_id IS NOT NULL AND h.closed_ms IS NULL AS final,
+               h.amount_ucr - h.captured_ucr - h.released_ucr - c.captured AS rest
+        FROM hold h
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum((SELECT amount_ucr FROM charge
+                                 WHERE container_id = u.container_id AND interval_id = iv)), 0)::bigint AS captured
+            FROM usage_line u WHERE u.interval_id = iv AND u.job_id = h.job_id) c
+        LEFT JOIN final_job f ON f.interval_id = iv AND f.job_id = h.job_id AND f.job_id = ANY (chunk)
+        WHERE h.job_id = ANY (chunk)
+    ), entered AS (
+        INSERT INTO hold_entry
+            SELECT 'capture:' || job_id || ':' || iv, job_id, 'capture', captured, amount_ucr, until, iv FROM due
+            UNION ALL
+            SELECT 'release:' || job_id || ':' || iv, job_id, 'release', rest, amount_ucr, until, iv FROM due
+            WHERE final
+    ), held AS (
+        UPDATE hold h
+            SET captured_ucr = h.captured_ucr + due.captured,
+                released_ucr = h.released_ucr + CASE WHEN due.final THEN due.rest ELSE 0 END,
+                closed_ms = CASE WHEN due.final THEN until ELSE h.closed_ms END
+            FROM due WHERE h.job_id = due.job_id
+    ), posted AS (
+        INSERT INTO journal (key, kind, at_ms, interval_id, job_id)
+            SELECT 'capture:' || job_id || ':' || iv, 'capture', until, iv, job_id FROM due WHERE captured > 0
+            ORDER BY job_id
+            RETURNING journal_id, job_id
+    )
+    INSERT INTO transfer
+        SELECT posted.journal_id, 1, due.user_id, 'pool', due.captured FROM posted JOIN due USING (job_id);
 $$;
 
 CREATE FUNCTION take_from_accounts(iv bigint, chunk text[]) RETURNS void
@@ -115,10 +125,11 @@ BEGIN
         RETURN false;
     END IF;
     SELECT * INTO s FROM settlement WHERE interval_id = iv;
-    -- Holds before accounts, as everywhere.
-    PERFORM FROM hold WHERE job_id IN (SELECT job_id FROM refund_due(iv)) ORDER BY job_id FOR NO KEY UPDATE;
     INSERT INTO refund SELECT job_id, attempt, iv, amount_ucr FROM refund_due(iv);
     INSERT INTO payout SELECT * FROM payout_due(s);
+    -- Holds before accounts, as everywhere.
+    PERFORM FROM hold WHERE job_id IN (SELECT job_id FROM refund WHERE interval_id = iv)
+        ORDER BY job_id FOR NO KEY UPDATE;
     PERFORM FROM account WHERE user_id IN (
             SELECT payee FROM payout WHERE interval_id = iv
             UNION SELECT user_id FROM hold JOIN refund USING (job_id) WHERE interval_id = iv)
@@ -136,10 +147,10 @@ LANGUAGE sql STABLE AS $$
     WITH captured AS (
         SELECT coalesce(u.machine_id, 'unknown') AS machine, coalesce(m.user_id, 'treasury') AS payee,
                sum(c.amount_ucr)::bigint AS ucr
-        FROM charge c
-        JOIN usage_line u USING (container_id, interval_id)
+        FROM usage_line u
+        JOIN charge c USING (container_id, interval_id)
         LEFT JOIN machine m ON m.machine_id = u.machine_id
-        WHERE c.interval_id = s.interval_id AND c.amount_ucr > 0
+        WHERE u.interval_id = s.interval_id AND c.amount_ucr > 0
         GROUP BY u.machine_id, m.user_id
     ), wanted AS (
         SELECT machine_id AS machine, user_id AS payee, idle_core_ms, sum(idle_core_ms) OVER () AS all_ms,

@@ -7,44 +7,44 @@ LANGUAGE sql STABLE AS $$
     SELECT * FROM account WHERE NOT only_new
     UNION ALL
     SELECT * FROM account WHERE only_new AND user_id IN (
-        SELECT unnest(ARRAY[t.payer, t.payee])
-        FROM unsealed q JOIN journal j USING (key) JOIN transfer t USING (journal_id) WHERE q.kind = 'journal'
+        SELECT unnest(ARRAY[payer, payee]) FROM unsealed_transfer
         UNION
-        SELECT h.user_id FROM unsealed q JOIN hold_entry e USING (key) JOIN hold h USING (job_id)
-        WHERE q.kind = 'hold_entry')
+        SELECT h.user_id FROM unsealed_hold_entry JOIN hold h USING (job_id))
 $$;
 
 CREATE FUNCTION new_holds(only_new boolean) RETURNS SETOF hold
 LANGUAGE sql STABLE AS $$
     SELECT * FROM hold WHERE NOT only_new
     UNION ALL
-    SELECT * FROM hold WHERE only_new AND job_id IN (
-        SELECT e.job_id FROM unsealed q JOIN hold_entry e USING (key) WHERE q.kind = 'hold_entry')
+    SELECT * FROM hold WHERE only_new AND job_id IN (SELECT job_id FROM unsealed_hold_entry)
 $$;
 
 CREATE FUNCTION new_intervals(only_new boolean) RETURNS SETOF settlement
 LANGUAGE sql STABLE AS $$
-    SELECT * FROM settlement s
-    WHERE NOT only_new
-       OR NOT EXISTS (SELECT FROM settlement_step t WHERE t.interval_id = s.interval_id AND t.step = 'seal')
+    SELECT * FROM settlement WHERE NOT only_new
+    UNION ALL
+    SELECT * FROM settlement WHERE only_new AND interval_id = open_interval()
 $$;
 
-CREATE FUNCTION new_journals(only_new boolean) RETURNS SETOF journal
+CREATE FUNCTION new_transfers(only_new boolean) RETURNS SETOF unsealed_transfer
 LANGUAGE sql STABLE AS $$
-    SELECT * FROM journal WHERE NOT only_new
+    SELECT j.key, j.kind, t.* FROM journal j JOIN transfer t USING (journal_id) WHERE NOT only_new
     UNION ALL
-    SELECT j.* FROM unsealed q JOIN journal j USING (key) WHERE only_new AND q.kind = 'journal'
+    SELECT * FROM unsealed_transfer WHERE only_new
 $$;
 
 -- The market's own balances: the last snapshot, and every posting after it.
 CREATE VIEW system_account AS
     SELECT name AS account,
            coalesce((SELECT balance_ucr FROM system_balance b WHERE b.account = name
-                     ORDER BY interval_id DESC LIMIT 1), 0)
-           + coalesce((SELECT sum(CASE WHEN t.payee = name THEN t.amount_ucr ELSE -t.amount_ucr END)
-                       FROM unsealed q JOIN journal j USING (key) JOIN transfer t USING (journal_id)
-                       WHERE q.kind = 'journal' AND name IN (t.payer, t.payee)), 0) AS balance_ucr
-    FROM unnest(ARRAY['treasury', 'pool', 'fee']) name;
+                     ORDER BY interval_id DESC LIMIT 1), 0) + coalesce(m.ucr, 0) AS balance_ucr
+    FROM unnest(ARRAY['treasury', 'pool', 'fee']) name
+    LEFT JOIN (
+        SELECT side.account, sum(side.ucr) AS ucr
+        FROM unsealed_transfer t
+        CROSS JOIN LATERAL (VALUES (t.payer, -t.amount_ucr), (t.payee, t.amount_ucr)) side (account, ucr)
+        WHERE length(side.account) < 32
+        GROUP BY side.account) m ON m.account = name;
 
 -- I1: all balances add up to zero.
 CREATE FUNCTION invariant_zero_sum(only_new boolean) RETURNS TABLE (subject text, detail text)
@@ -55,27 +55,37 @@ LANGUAGE sql STABLE AS $$
     WHERE total <> 0
 $$;
 
--- I2, I3: a member's cached balance is the sum of his postings and open holds, and never below its floor.
+-- I2, I3: a member's cached balance is the sum of his postings (or of the last sealed balance and what was
+-- posted since) and of his open holds, and never below its floor.
 CREATE FUNCTION invariant_account(only_new boolean) RETURNS TABLE (subject text, detail text)
 LANGUAGE sql STABLE AS $$
+    WITH looked_at AS MATERIALIZED (
+        SELECT * FROM new_accounts(only_new)
+    ), posted AS MATERIALIZED (
+        SELECT user_id, sum(granted_ucr) AS granted, sum(shared_ucr) AS shared, sum(used_ucr) AS used
+        FROM (
+            SELECT c.* FROM new_transfers(only_new) t
+            CROSS JOIN LATERAL account_change(t.kind, t.payer, t.payee, t.amount_ucr) c
+            UNION ALL
+            SELECT b.* FROM looked_at a
+            CROSS JOIN LATERAL (
+                SELECT user_id::text, granted_ucr, shared_ucr, used_ucr FROM account_balance b
+                WHERE b.user_id = a.user_id ORDER BY interval_id DESC LIMIT 1) b
+            WHERE only_new) part
+        GROUP BY user_id
+    )
     SELECT a.user_id, format('granted, shared, used, held are %s, %s, %s, %s and should be %s, %s, %s, %s',
                              a.granted_ucr, a.shared_ucr, a.used_ucr, a.held_ucr,
-                             p.granted, p.shared, p.used, o.held)
-    FROM new_accounts(only_new) a
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(ucr) FILTER (WHERE kind = 'grant'), 0) AS granted,
-               coalesce(sum(ucr) FILTER (WHERE kind IN ('pay', 'stipend')), 0) AS shared,
-               -coalesce(sum(ucr) FILTER (WHERE kind IN ('capture', 'refund')), 0) AS used
-        FROM (SELECT j.kind, t.amount_ucr AS ucr FROM transfer t JOIN journal j USING (journal_id)
-              WHERE t.payee = a.user_id AND length(t.payee) = 32
-              UNION ALL
-              SELECT j.kind, -t.amount_ucr FROM transfer t JOIN journal j USING (journal_id)
-              WHERE t.payer = a.user_id AND length(t.payer) = 32) side) p
+                             s.granted, s.shared, s.used, o.held)
+    FROM looked_at a
+    LEFT JOIN posted p USING (user_id)
+    CROSS JOIN LATERAL (SELECT coalesce(p.granted, 0) AS granted, coalesce(p.shared, 0) AS shared,
+                               coalesce(p.used, 0) AS used) s
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(amount_ucr - captured_ucr - released_ucr), 0) AS held
         FROM hold WHERE user_id = a.user_id AND closed_ms IS NULL) o
     WHERE (a.granted_ucr, a.shared_ucr, a.used_ucr, a.held_ucr)
-          IS DISTINCT FROM (p.granted, p.shared, p.used, o.held)
+          IS DISTINCT FROM (s.granted, s.shared, s.used, o.held)
        OR a.granted_ucr + a.shared_ucr - a.used_ucr - a.held_ucr < a.floor_ucr
 $$;
 
@@ -84,8 +94,8 @@ $$;
 CREATE FUNCTION invariant_hold(only_new boolean) RETURNS TABLE (subject text, detail text)
 LANGUAGE sql STABLE AS $$
     SELECT h.job_id, format('amount, captured, released are %s, %s, %s; entries say %s, %s, %s; '
-                            'charged %s, posted %s', h.amount_ucr, h.captured_ucr, h.released_ucr, e.amount, e.captured, e.released,
-                            c.charged, p.posted)
+                            'charged %s, posted %s', h.amount_ucr, h.captured_ucr, h.released_ucr,
+                            e.amount, e.captured, e.released, c.charged, p.posted)
     FROM new_holds(only_new) h
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(amount_ucr) FILTER (WHERE kind IN ('take', 'extend')), 0) AS amount,
@@ -93,8 +103,9 @@ LANGUAGE sql STABLE AS $$
                coalesce(sum(amount_ucr) FILTER (WHERE kind = 'release'), 0) AS released
         FROM hold_entry WHERE job_id = h.job_id) e
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(c.amount_ucr), 0) AS charged
-        FROM usage_line u JOIN charge c USING (container_id, interval_id) WHERE u.job_id = h.job_id) c
+        SELECT coalesce(sum((SELECT amount_ucr FROM charge k
+                             WHERE k.container_id = u.container_id AND k.interval_id = u.interval_id)), 0) AS charged
+        FROM usage_line u WHERE u.job_id = h.job_id) c
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(t.amount_ucr), 0) AS posted
         FROM journal j JOIN transfer t USING (journal_id)
@@ -119,7 +130,9 @@ LANGUAGE sql STABLE AS $$
         FROM journal j JOIN transfer t USING (journal_id)
         WHERE j.interval_id = s.interval_id AND j.kind IN ('capture', 'pay')) m
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(amount_ucr), 0) AS charged FROM charge WHERE interval_id = s.interval_id) c
+        SELECT coalesce(sum(c.amount_ucr), 0) AS charged
+        FROM usage_line u JOIN charge c USING (container_id, interval_id)
+        WHERE u.interval_id = s.interval_id) c
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(captured_ucr), 0) AS captured FROM payout WHERE interval_id = s.interval_id) p
     WHERE NOT (m.captured = m.paid AND m.captured = c.charged AND m.captured = p.captured)
@@ -170,22 +183,26 @@ LANGUAGE sql STABLE AS $$
                         WHERE j.interval_id = s.interval_id AND j.kind = 'stipend') j
     WHERE p.ucr > s.stipend_cap_ucr OR p.ucr <> j.ucr
     UNION ALL
-    SELECT 'posting ' || j.key, 'takes from or gives to the wrong account'
-    FROM new_journals(only_new) j LEFT JOIN transfer t USING (journal_id)
-    WHERE t.journal_id IS NULL OR NOT CASE j.kind
-        WHEN 'grant' THEN t.payer = 'treasury' AND length(t.payee) = 32
-        WHEN 'stipend' THEN t.payer = 'treasury' AND length(t.payee) = 32
-        WHEN 'refund' THEN t.payer = 'treasury' AND length(t.payee) = 32
-        WHEN 'capture' THEN length(t.payer) = 32 AND t.payee = 'pool'
-        WHEN 'pay' THEN t.payer = 'pool' AND (length(t.payee) = 32 OR t.payee IN ('fee', 'treasury'))
+    SELECT 'posting ' || key, 'takes from or gives to the wrong account'
+    FROM new_transfers(only_new)
+    WHERE NOT CASE kind
+        WHEN 'grant' THEN payer = 'treasury' AND length(payee) = 32
+        WHEN 'stipend' THEN payer = 'treasury' AND length(payee) = 32
+        WHEN 'refund' THEN payer = 'treasury' AND length(payee) = 32
+        WHEN 'capture' THEN length(payer) = 32 AND payee = 'pool'
+        WHEN 'pay' THEN payer = 'pool' AND (length(payee) = 32 OR payee IN ('fee', 'treasury'))
         ELSE false END
+    UNION ALL
+    SELECT 'posting ' || j.key, 'moves nothing'
+    FROM (SELECT key, journal_id FROM journal WHERE NOT only_new
+          UNION ALL SELECT key, journal_id FROM unsealed_journal WHERE only_new) j
+    WHERE NOT EXISTS (SELECT FROM transfer t WHERE t.journal_id = j.journal_id)
 $$;
 
 CREATE FUNCTION invariant_unknown_account(only_new boolean) RETURNS TABLE (subject text, detail text)
 LANGUAGE sql STABLE AS $$
-    SELECT 'posting ' || j.key, format('%s is no account', side)
-    FROM new_journals(only_new) j
-    JOIN transfer t USING (journal_id)
+    SELECT 'posting ' || t.key, format('%s is no account', side)
+    FROM new_transfers(only_new) t
     CROSS JOIN LATERAL unnest(ARRAY[t.payer, t.payee]) side
     WHERE side NOT IN ('treasury', 'pool', 'fee') AND NOT EXISTS (SELECT FROM account WHERE user_id::text = side)
 $$;
@@ -211,13 +228,18 @@ LANGUAGE sql STABLE AS $$
     WHERE s.interval_id > 1
       AND NOT EXISTS (SELECT FROM settlement b WHERE b.interval_id = s.interval_id - 1 AND b.until_ms = s.from_ms)
     UNION ALL
-    SELECT 'posting ' || key, 'is neither sealed nor queued'
-    FROM (SELECT 'journal' AS kind, key FROM journal WHERE NOT only_new
-          UNION ALL SELECT 'hold_entry', key FROM hold_entry WHERE NOT only_new) posted
-    WHERE NOT EXISTS (SELECT FROM unsealed q WHERE q.kind = posted.kind AND q.key = posted.key)
+    SELECT 'posting ' || key, 'is neither sealed nor waits for it'
+    FROM (SELECT 'journal' AS kind, key, interval_id FROM journal WHERE NOT only_new
+          UNION ALL SELECT 'hold_entry', key, interval_id FROM hold_entry WHERE NOT only_new) posted
+    WHERE interval_id IS DISTINCT FROM open_interval()
+      AND NOT EXISTS (SELECT FROM unsealed q WHERE q.kind = posted.kind AND q.key = posted.key)
       AND NOT EXISTS (SELECT FROM sealed_row r WHERE r.kind = posted.kind AND r.key = posted.key)
     UNION ALL
-    SELECT 'posting ' || key, 'is sealed and queued' FROM unsealed q JOIN sealed_row r USING (kind, key)
+    SELECT 'posting ' || key, 'is sealed and waits for it'
+    FROM unsealed JOIN sealed_row USING (kind, key) WHERE NOT only_new
+    UNION ALL
+    SELECT kind || ' ' || key, 'is sealed more than once'
+    FROM sealed_row WHERE NOT only_new GROUP BY kind, key HAVING count(*) > 1
 $$;
 
 -- I12, I13: a line's amount is the price of its time, which only grows and lies within the container's life;
@@ -307,5 +329,5 @@ END $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA market FROM PUBLIC;
 GRANT SELECT ON system_account TO market_app;
-GRANT EXECUTE ON FUNCTION mark_needed, settle_freeze, settle_price, settle_capture, settle_pay, settle_reconcile,
-    settle_seal, settle_statistics, verify_ledger, violations, cost_ucr TO market_app;
+GRANT EXECUTE ON FUNCTION open_interval, mark_needed, settle_freeze, settle_price, settle_capture, settle_pay,
+    settle_reconcile, settle_seal, verify_ledger, violations, cost_ucr TO market_app;

@@ -98,6 +98,20 @@ DEFECTS = [
         "2 * p.captured_ucr)",
         "payout",
     ),
+    (
+        "what a lender earned is booked as a grant",
+        "post_payouts",
+        "SET shared_ucr = shared_ucr + p.ucr",
+        "SET granted_ucr = granted_ucr + p.ucr",
+        "account",
+    ),
+    (
+        "a sealed balance forgets what came before",
+        "take_balances",
+        "coalesce(b.used_ucr, 0) + m.used",
+        "m.used",
+        "account",
+    ),
     ("a fee gets lost", "post_payouts", "leg.ucr > 0;", "leg.ucr > 0 AND leg.payee <> 'fee';", "payout"),
     (
         "somebody else is paid",
@@ -137,9 +151,10 @@ DEFECTS = [
     (
         "a seal takes the ids above the last one",
         "settle_seal",
-        "WHERE c.kind = 'journal'",
-        "WHERE c.kind = 'journal' AND j.journal_id > (SELECT coalesce(max(b.journal_id), 0)"
-        " FROM sealed_row r JOIN journal b USING (key) WHERE r.kind = 'journal')",
+        "array_agg(key) FILTER (WHERE kind = 'journal')",
+        "array_agg(key) FILTER (WHERE kind = 'journal' AND (SELECT journal_id FROM journal j"
+        " WHERE j.key = claimed.key) > (SELECT coalesce(max(b.journal_id), 0)"
+        " FROM sealed_row r JOIN journal b USING (key) WHERE r.kind = 'journal'))",
         "sealed_once",
     ),
 ]

@@ -28,7 +28,7 @@ INNER_POINTS = int(os.environ.get("MARKET_KILL_POINTS", "80"))
 _TEMPLATE = "killed_template"
 _TABLES = (
     *("settlement", "settlement_step", "usage_line", "final_job", "uptime_line", "demand_line", "rate_tick"),
-    *("charge", "payout", "refund", "sealed_row", "seal", "system_balance"),
+    *("charge", "payout", "refund", "seal_page", "seal", "system_balance", "account_balance"),
     *("account", "hold", "hold_entry", "journal", "transfer", "unsealed"),
 )
 

@@ -196,6 +196,23 @@ def test_a_job_that_never_had_an_application_gets_all_back(world: World) -> None
     assert not world.hold(job).open
 
 
+def test_a_hold_that_is_released_between_freeze_and_capture_stays_released(world: World) -> None:
+    buyer = world.member()
+    job = world.job(buyer)
+    world.end_job(job, T0 + MINUTE)
+    world.mark(T0 + HOUR)
+    interval_id = settlement.freeze(T0 + 5 * MINUTE)
+    assert world.one("SELECT count(*) FROM final_job") == 1
+
+    world.sql("SELECT release_hold(%s, 'cancelled', %s)", job, T0 + 2 * MINUTE)
+    settlement.run_steps(interval_id)
+
+    assert world.sql("SELECT closed_ms, released_ucr FROM hold") == [(T0 + 2 * MINUTE, 5_000_000)]
+    assert world.one("SELECT count(*) FROM hold_entry WHERE kind = 'release'") == 1
+    assert world.balances(buyer).available_ucr == 15_000_000
+    assert world.violations() == []
+
+
 @pytest.mark.parametrize("expires", [None, 8 * MINUTE], ids=["ten minutes after its end", "at its expiry"])
 def test_a_hold_whose_usage_stays_unknown_is_given_back(world: World, expires: int | None) -> None:
     """It has an application, the ResourceManager forgot that, and the meter never saw it."""

@@ -51,8 +51,11 @@ def test_a_ledger_as_it_was_sealed_is_in_order(settled: World, capsys: pytest.Ca
         ("UPDATE rate_tick SET rate_micro = 2 WHERE interval_id = 1", "rate_tick 1: changed"),
         ("UPDATE settlement SET fee_micro = 1 WHERE interval_id = 2", "settlement 2: changed"),
         ("DELETE FROM seal WHERE interval_id = 2", "interval 2: seal 2: missing"),
-        ("UPDATE sealed_row SET sha256 = sha256('x') WHERE interval_id = 1", "seal 1: changed"),
+        ("UPDATE seal_page SET digests[1] = sha256('x') WHERE interval_id = 1", "seal 1: changed"),
         ("UPDATE hold_entry SET amount_ucr = 1 WHERE kind = 'take'", "hold_entry take:"),
+        ("UPDATE account_balance SET used_ucr = used_ucr + 1 WHERE interval_id = 2", "account_balance "),
+        ("UPDATE seal_page SET keys[1] = 'x' WHERE kind = 'charge'", "charge x: missing"),
+        ("DELETE FROM seal_page WHERE interval_id = 2 AND kind = 'charge'", "@2: added"),
         ("UPDATE account SET granted_ucr = granted_ucr + 1", "zero_sum: all accounts"),
         ("UPDATE hold SET captured_ucr = 0, closed_ms = NULL", "hold: "),
         (
@@ -85,6 +88,30 @@ def test_the_application_can_change_no_posting(settled: World, table: str, damag
         cursor.execute(statement)
     with pytest.raises(psycopg2.Error, match="refused"):
         settled.sql(statement)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("INSERT INTO transfer VALUES (999, 1, 'pool', 'fee', 1)", "belongs to no posting"),
+        ("INSERT INTO hold_entry VALUES ('x', repeat('f', 32), 'extend', 1, 1, 1)", "foreign key"),
+        ("INSERT INTO charge VALUES ('c', 999, 1, 1)", "charge belongs to no interval"),
+        ("INSERT INTO final_job VALUES (repeat('f', 32), 999, false)", "final_job belongs to no interval"),
+        (
+            "INSERT INTO account_balance VALUES (repeat('f', 32), 999, 1, 1, 1)",
+            "account_balance belongs to no interval",
+        ),
+        (
+            "INSERT INTO usage_line SELECT 'c', 999, job_id, 1, 'driver', NULL, 'h', 1, 1, 0, 0, 0, 0, false"
+            " FROM hold",
+            "usage_line belongs to no interval",
+        ),
+        ("DELETE FROM hold", "foreign key"),
+    ],
+)
+def test_no_row_is_without_what_it_belongs_to(settled: World, damage: str, said: str) -> None:
+    with pytest.raises(psycopg2.Error, match=said):
+        settled.sql(damage)
 
 
 def test_a_broken_invariant_fails_the_settlement_and_names_the_row(settled: World) -> None:

@@ -146,7 +146,6 @@ def price(interval_id: int) -> None:
 
 def capture(interval_id: int) -> None:
     """Charge what was used, job by job, and give back the rest of the holds whose jobs are final."""
-    _call("SELECT settle_statistics(%s)", [interval_id])
     after: str | None = ""
     while after is not None:
         after = _call("SELECT settle_capture(%s, %s, %s)", [interval_id, after, _CHUNK])
@@ -154,19 +153,16 @@ def capture(interval_id: int) -> None:
 
 def pay(interval_id: int) -> None:
     """Pay the owners of the machines, the stipend and the refunds."""
-    _call("SELECT settle_statistics(%s)", [interval_id])
     _call("SELECT settle_pay(%s)", [interval_id])
 
 
 def reconcile(interval_id: int) -> None:
     """Look whether the ledger adds up. Raises InvariantError, naming the rows."""
-    _call("SELECT settle_statistics(%s)", [interval_id])
     _call("SELECT settle_reconcile(%s)", [interval_id])
 
 
 def seal(interval_id: int) -> None:
     """Seal the interval's rows, so that a later change of them is seen."""
-    _call("SELECT settle_statistics(%s)", [interval_id])
     _call("SELECT settle_seal(%s)", [interval_id])
 
 

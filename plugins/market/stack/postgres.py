@@ -60,6 +60,7 @@ def server_command(data: Path, host: str, port: int) -> list[str]:
         "unix_socket_directories": "",
         "max_connections": "200",
         "shared_buffers": "128MB",
+        "random_page_cost": "1.1",  # disks without a moving head
         "timezone": "UTC",
         "log_timezone": "UTC",
     }
