@@ -327,7 +327,15 @@ BEGIN
     RETURN true;
 END $$;
 
+-- When the whole ledger was looked at (`./market ledger verify`), and how much did not fit.
+CREATE TABLE ledger_check (
+    at_ms      bigint PRIMARY KEY,
+    row_count  bigint NOT NULL,                    -- sealed rows then
+    wrong      bigint NOT NULL CHECK (wrong >= 0)
+);
+
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA market FROM PUBLIC;
+GRANT SELECT, INSERT ON ledger_check TO market_app;
 GRANT SELECT ON system_account TO market_app;
 GRANT EXECUTE ON FUNCTION open_interval, mark_needed, settle_freeze, settle_price, settle_capture, settle_pay,
     settle_reconcile, settle_seal, verify_ledger, violations, cost_ucr TO market_app;

@@ -37,6 +37,9 @@ def test_a_ledger_as_it_was_sealed_is_in_order(settled: World, capsys: pytest.Ca
     code, said = _verify(capsys)
     assert code == 0
     assert said.startswith("3 intervals with ")
+    with db.transaction() as cursor:
+        assert (found := invariants.last_check(cursor)) is not None
+    assert (found.wrong, found.row_count) == (0, settled.one("SELECT count(*) FROM sealed_row"))
 
 
 @pytest.mark.parametrize(
@@ -75,6 +78,7 @@ def test_one_change_is_named(
     code, said = _verify(capsys)
     assert code == 1
     assert named in said
+    assert settled.one("SELECT wrong FROM ledger_check") > 0
 
 
 @pytest.mark.parametrize("table", ["journal", "transfer", "hold_entry", "usage_line", "charge", "seal"])
@@ -123,6 +127,8 @@ def test_a_broken_invariant_fails_the_settlement_and_names_the_row(settled: Worl
     assert settled.one("SELECT count(*) FROM seal") == 3
     with db.transaction() as cursor:
         assert len(invariants.check(cursor)) == 2
+        # Nothing was posted to the account since: what is new is in order, and the sum over all is not.
+        assert invariants.check(cursor, only_new=True) == ["zero_sum: all accounts: add up to 1 ucr"]
     settled.sql("UPDATE account SET granted_ucr = granted_ucr - 1 WHERE user_id = %s", f"{1:032x}")
     assert len(settlement.settle(T0 + 20 * MINUTE)) == 1
 

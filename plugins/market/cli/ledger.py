@@ -16,10 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> int:
-    """Print a line for each row that is not as it should be; return 0 only if there is none."""
+    """Print a line for each row that is not as it should be; return 0 only if there is none.
+
+    The page Operations says when this was last done, and what came out.
+    """
     from market import db
+    from market.clock import now_ms
     from market.credits import invariants
 
+    began_ms = now_ms()
     try:
         with db.transaction() as cursor:
             # One snapshot for both, whatever is settled meanwhile.
@@ -27,6 +32,9 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
             bad = invariants.check_seals(cursor) + invariants.check(cursor)
             cursor.execute("SELECT count(*) AS intervals, coalesce(sum(row_count), 0) AS n FROM seal")
             sealed = cursor.fetchone()
+        with db.transaction() as cursor:
+            done = invariants.LedgerCheck(at_ms=began_ms, row_count=int(sealed.n), wrong=len(bad))
+            invariants.record(cursor, done)
     except psycopg2.OperationalError:
         raise UnavailableError("the market's database does not answer: start it with ./market up") from None
     for line in bad:

@@ -28,19 +28,20 @@ class OperationsView(MarketPage):
     @page("read")
     def operations(self, member: Member) -> Response:
         """Show alerts, the ledger's checks and the settled intervals."""
-        from market.credits.invariants import check
+        from market.credits.invariants import check, last_check
         from market.credits.store import list_settlements
         from market.machines.alerts import list_alerts
 
         first = offset(_ROWS)
         settlements = list_settlements(Page(limit=_ROWS, offset=first))
         with db.transaction() as cursor:
-            violations = check(cursor)
+            violations, whole = check(cursor, only_new=True), last_check(cursor)
         return self.show(
             "operations.html",
             member,
             alerts=list_alerts(Page(limit=50)).rows,
             violations=violations,
+            whole=whole,
             settlements=settlements.rows,
             total=settlements.total,
             number=first // _ROWS + 1,
