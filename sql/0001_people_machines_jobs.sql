@@ -76,6 +76,42 @@ CREATE TABLE job_status (
     PRIMARY KEY (job_id, seq)
 );
 
+-- Sweeps: a job that runs once for each point of a grid, each run an application of its own, under one hold.
+CREATE TABLE job_point (
+    job_id          hex_id NOT NULL REFERENCES job,
+    point           integer NOT NULL CHECK (point >= 0),
+    params          jsonb NOT NULL,                -- the grid's names, with this point's values
+    status          text NOT NULL DEFAULT 'waiting' CHECK (status IN (
+        'waiting', 'queued', 'accepted', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled', 'lost')),
+    since_ms        bigint NOT NULL,               -- when it came to this status
+    application_id  text,                          -- of the run that goes on, or was the last
+    reason_code     text,
+    reason          text NOT NULL DEFAULT '',
+    started_ms      bigint,
+    ended_ms        bigint,
+    metrics         jsonb,                         -- what the program reported; NULL: not looked for yet
+    PRIMARY KEY (job_id, point),
+    CHECK ((status IN ('succeeded', 'failed', 'cancelled', 'lost')) = (ended_ms IS NOT NULL))
+);
+CREATE INDEX job_point_open ON job_point (job_id) WHERE ended_ms IS NULL;
+CREATE INDEX job_point_unread ON job_point (ended_ms) WHERE status = 'succeeded' AND metrics IS NULL;
+
+-- The runs of a point that have ended; a point that failed may be run again.
+CREATE TABLE point_run (
+    job_id          hex_id NOT NULL,
+    point           integer NOT NULL,
+    run             integer NOT NULL CHECK (run > 0),
+    application_id  text,
+    status          text NOT NULL,
+    reason_code     text,
+    reason          text NOT NULL,
+    started_ms      bigint,
+    ended_ms        bigint NOT NULL,
+    PRIMARY KEY (job_id, point, run),
+    FOREIGN KEY (job_id, point) REFERENCES job_point
+);
+CREATE INDEX point_run_by_application ON point_run (application_id);
+
 -- First answers to requests that carry an Idempotency-Key, kept for a day.
 CREATE TABLE idempotency (
     user_id      hex_id NOT NULL REFERENCES member,
@@ -101,6 +137,6 @@ CREATE TABLE alert (
     UNIQUE (kind, subject)
 );
 
-GRANT SELECT, INSERT, UPDATE ON member, machine, job, alert TO market_app;
-GRANT SELECT, INSERT ON job_status TO market_app;
+GRANT SELECT, INSERT, UPDATE ON member, machine, job, job_point, alert TO market_app;
+GRANT SELECT, INSERT ON job_status, point_run TO market_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency TO market_app;

@@ -24,6 +24,8 @@ CREATE TABLE application_usage (
     finished_ms                 bigint,
     last_seen_ms                bigint NOT NULL,
     final_ms                    bigint,
+    -- Which of its job's applications it is, from 0: attempts are counted through all of them.
+    place                       integer NOT NULL DEFAULT 0 CHECK (place >= 0),
     -- Final: terminal, no running container, and two equal reads 4 s apart. It is not read again after that.
     CHECK (final = (final_ms IS NOT NULL))
 );

@@ -30,6 +30,7 @@ CREATE TABLE log_file (
     host          text NOT NULL,             -- the machine's display name, never an address
     file          text NOT NULL,
     size          bigint NOT NULL CHECK (size >= 0),
+    point         integer,                   -- of a sweep
     PRIMARY KEY (job_id, place)
 );
 
