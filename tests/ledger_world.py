@@ -188,7 +188,11 @@ class World:
         )
 
     def online(self, machine_id: str, since: int, until: int) -> None:
-        self.sql("INSERT INTO machine_presence VALUES (%s, %s, %s)", machine_id, since, until)
+        self.sql(
+            "INSERT INTO machine_presence SELECT machine_id, %s, %s, core_count FROM machine"
+            " WHERE machine_id = %s",
+            *(since, until, machine_id),
+        )
 
     def balances(self, user_id: str) -> ledger.Balances:
         with db.transaction() as cursor:

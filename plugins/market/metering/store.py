@@ -233,14 +233,18 @@ def save_endings(cursor: Cursor, endings: Sequence[Ending]) -> None:
 
 
 def save_presence(cursor: Cursor, machine_ids: Sequence[str], at_ms: int, gap_ms: int) -> None:
-    """Write that machines were online: the stretch goes on, or a new one begins after a gap."""
+    """Write that machines were online: the stretch goes on; after a gap or with a new size one begins."""
     cursor.execute(
         "WITH gone_on AS ("
-        "  UPDATE machine_presence SET to_ms = %(at)s"
-        "  WHERE machine_id = ANY (%(ids)s) AND to_ms BETWEEN %(at)s - %(gap)s AND %(at)s"
-        "  RETURNING machine_id)"
-        " INSERT INTO machine_presence SELECT id, %(at)s, %(at)s FROM unnest(%(ids)s::text[]) id"
-        " WHERE id NOT IN (SELECT machine_id::text FROM gone_on) ON CONFLICT DO NOTHING",
+        "  UPDATE machine_presence p SET to_ms = %(at)s FROM machine m"
+        "  WHERE m.machine_id = p.machine_id AND p.machine_id = ANY (%(ids)s)"
+        "  AND p.to_ms BETWEEN %(at)s - %(gap)s AND %(at)s"
+        "  AND NOT EXISTS (SELECT FROM machine_presence later"
+        "                  WHERE later.machine_id = p.machine_id AND later.from_ms > p.from_ms)"
+        "  RETURNING p.machine_id, p.cores = m.core_count AS same)"
+        " INSERT INTO machine_presence"
+        " SELECT machine_id, %(at)s, %(at)s, core_count FROM machine WHERE machine_id = ANY (%(ids)s)"
+        " AND machine_id NOT IN (SELECT machine_id FROM gone_on WHERE same) ON CONFLICT DO NOTHING",
         {"ids": list(machine_ids), "at": at_ms, "gap": gap_ms},
     )
 
