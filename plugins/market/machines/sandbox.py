@@ -78,13 +78,19 @@ def _as_nobody(guard: list[str], work: Path, readable: list[Path], hidden: list[
 def _without_namespaces() -> str:
     if _works([*_SPACES, "true"]):
         return ""
-    return f"as {ACCOUNT}, without namespaces (this container forbids them)"
+    return (
+        f"as {ACCOUNT}, without namespaces (this container forbids them): jobs see other processes, /tmp and "
+        "the files of jobs on other machines of this host"
+    )
 
 
 def _without_bubblewrap() -> str:
     if shutil.which("bwrap") and _works(["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "true"]):
         return ""
-    return "WITHOUT a sandbox: jobs can read your files; install bubblewrap, or start as root"
+    return (
+        "WITHOUT a sandbox: jobs can read your files, see other processes and /tmp; install bubblewrap, or "
+        "start as root"
+    )
 
 
 def _barrier(folder: Path) -> Path | None:
