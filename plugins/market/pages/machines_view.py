@@ -162,6 +162,6 @@ def _earnings_chart(earned: list[dict[str, Any]]) -> charts.Chart | None:
         "Earned by this machine",
         samples,
         clock.now_ms(),
-        lambda figure: credits_text(round(figure, 4)),
+        lambda figure: credits_text(round(figure, 6)),
         (0.0,),
     )

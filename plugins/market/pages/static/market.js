@@ -139,6 +139,24 @@
       window.parent.dispatchEvent(new window.parent.PopStateEvent("popstate", { state: {} }));
     }
   });
+  // In a table, which scrolls, a question would be cut off at the edge: there it gets its place in the window.
+  function place(question) {
+    if (!question.open || !question.closest(".scroll")) return;
+    const popover = question.querySelector(".popover");
+    const [button, width, height] = [question.getBoundingClientRect(), popover.offsetWidth, popover.offsetHeight];
+    const above = button.top - 6 - height;
+    const fits = button.bottom + 6 + height <= window.innerHeight;
+    popover.style.position = "fixed";
+    popover.style.right = "auto";
+    popover.style.left = `${Math.max(8, Math.min(button.right, window.innerWidth - 8) - width)}px`;
+    popover.style.top = `${fits || above < 0 ? button.bottom + 6 : above}px`;
+  }
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches("details.sure")) place(event.target);
+  }, true);
+  for (const moved of ["scroll", "resize"]) {
+    window.addEventListener(moved, () => document.querySelectorAll("details.sure[open]").forEach(place), true);
+  }
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     for (const open of document.querySelectorAll("details.sure[open]")) {
@@ -163,7 +181,7 @@
   function readout(svg) {
     const points = JSON.parse(svg.dataset.points);
     const cursor = svg.querySelector(".cursor");
-    const words = svg.parentElement.querySelector(".readout");
+    const words = svg.closest("figure").querySelector(".readout");
     svg.addEventListener("pointermove", (event) => {
       const box = svg.getBoundingClientRect();
       const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
