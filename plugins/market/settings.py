@@ -37,6 +37,11 @@ class Paths:
         return self.installs / "airflow-env"
 
     @property
+    def agent_env(self) -> Path:
+        """Python environment of the agent that lends a machine: the command line and what it needs."""
+        return self.installs / "agent-env"
+
+    @property
     def runtime(self) -> Path:
         """What a machine needs to run jobs: pyspark, Python libraries, the compiled archives."""
         return self.installs / "runtime"
@@ -45,6 +50,11 @@ class Paths:
     def hadoop(self) -> Path:
         """Hadoop's servers: `jars/` and `webapps/`."""
         return self.installs / "hadoop"
+
+    @property
+    def hadoop_archive(self) -> Path:
+        """Hadoop's jars in one file, for machines that join."""
+        return self.installs / "hadoop.zip"
 
     @property
     def tools(self) -> Path:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from market import settings
 from market.stack import installs, setup
 from market.stack.installs import ENVIRONMENT, TEST_ENVIRONMENT, Step
+from market.stack.shell import SetupError
 
 
 @pytest.fixture
@@ -61,6 +65,56 @@ def test_an_interrupted_setup_goes_on_where_it_was(
             setup.run(paths)
     setup.run(paths)
     assert ran == ["tools", ENVIRONMENT]
+
+
+def test_a_machine_s_steps_are_some_of_the_stack_s_and_not_airflow(paths: settings.Paths) -> None:
+    stack = {step.name: step for step in installs.steps(paths)}
+    machine = [*installs.agent_steps(paths), *installs.machine_steps(paths, lambda file: None)]
+    assert [step.name for step in machine] == ["tools", "agent-env", "hadoop", "runtime", "class-data"]
+    for step in machine:
+        assert list(step.inputs()) == list(stack[step.name].inputs()), step.name
+
+
+def test_hadoop_s_jars_go_from_a_market_to_a_machine(paths: settings.Paths, tmp_path: Path) -> None:
+    (paths.hadoop / "jars").mkdir(parents=True)
+    (paths.hadoop / "jars" / "yarn.jar").write_bytes(b"jar")
+    (paths.hadoop / "classes").mkdir()
+    made = {step.name: step for step in installs.steps(paths)}
+    assert made["hadoop-archive"].needed()
+    made["hadoop-archive"].run()
+
+    other = settings.Paths(root=settings.ROOT, installs=tmp_path / "other", state=tmp_path / "other")
+    other.installs.mkdir()
+    (other.hadoop / "jars").mkdir(parents=True)
+    (other.hadoop / "jars" / "older.jar").write_bytes(b"jar")
+    fetched = installs.machine_steps(other, lambda file: shutil.copy(paths.hadoop_archive, file))
+    next(step for step in fetched if step.name == "hadoop").run()
+    assert [path.name for path in (other.hadoop / "jars").iterdir()] == ["yarn.jar"]
+    assert [path.name for path in other.installs.iterdir()] == ["hadoop"]
+
+
+def test_an_answer_that_is_no_archive_is_refused_and_not_kept(paths: settings.Paths) -> None:
+    steps = installs.machine_steps(paths, lambda file: file.write_text("<html>"))
+    with pytest.raises(SetupError, match="no zip file"):
+        next(step for step in steps if step.name == "hadoop").run()
+    assert list(paths.installs.iterdir()) == []
+
+
+def test_what_a_machine_runs_imports_nothing_of_the_stack_s(tmp_path: Path) -> None:
+    """In a Python that has only the agent's packages, as far as an import tells."""
+    program = (
+        "import sys, market.cli.share, market.machines.agent, market.cluster.http;"
+        " print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(settings.ROOT / "plugins"), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {"market", "requests"} <= set(said.stdout.split())
+    assert not {"airflow", "psycopg2", "flask", "fastapi", "marshmallow"} & set(said.stdout.split())
 
 
 def test_the_real_steps_have_names_of_their_own(paths: settings.Paths) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -10,10 +11,10 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 from fastapi import Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from market.errors import BadInputError, MarketError, TooLargeError
+from market.errors import BadInputError, MarketError, TooLargeError, UnavailableError
 from market.settings import load
 
 T = TypeVar("T")
@@ -97,6 +98,13 @@ def download(chunks: Iterable[bytes], path: str, size: int | None = None) -> Str
     if size is not None:
         headers["Content-Length"] = str(size)
     return StreamingResponse(chunks, headers=headers, media_type="application/octet-stream")
+
+
+def own_file(path: Path, media_type: str) -> FileResponse:
+    """Return one of the market's own files; a client may ask for a range of it. Raises UnavailableError."""
+    if not path.exists():
+        raise UnavailableError(f"The market lacks {path.name}; its operator can make it with ./market setup.")
+    return FileResponse(path, headers={"Content-Encoding": "identity"}, media_type=media_type)
 
 
 def text(chunks: Iterable[bytes], offset: int = 0) -> StreamingResponse:

@@ -9,6 +9,7 @@ import sys
 from market import settings
 from market.errors import MarketError
 from market.stack import setup
+from market.stack.environment import enter
 from market.stack.shell import SetupError
 
 # Commands with a module of their own: `add_arguments(parser)` and `run(settings, chosen) -> exit code`.
@@ -64,13 +65,15 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
 
 
 def _enter(command: str) -> None:
-    """Set up what is missing and go on in Airflow's environment (does not return the first time)."""
-    loaded = settings.load()
-    from market.stack.environment import enter
-
-    if command in ("up", "demo", "share"):
-        setup.run(loaded.paths)
-    enter(loaded.paths)
+    """Set up what is missing and go on in the command's environment (does not return the first time)."""
+    paths = settings.load().paths
+    if command == "share":  # the machine may be nobody's stack: it gets no Airflow
+        setup.run_agent(paths)
+        enter(paths.agent_env)
+        return
+    if command in ("up", "demo"):
+        setup.run(paths)
+    enter(paths.airflow_env)
 
 
 def _run(chosen: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import subprocess
 from market import settings
 from market.stack import setup
 
-LOCKS = ("requirements", "requirements-test", "requirements-runtime")
+LOCKS = ("requirements", "requirements-test", "requirements-agent", "requirements-runtime")
 
 
 def run(paths: settings.Paths) -> int:

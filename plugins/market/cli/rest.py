@@ -12,6 +12,7 @@ import requests
 from market.stack.shell import SetupError
 
 _TIMEOUT_S = 60
+_CHUNK = 1 << 20
 _AGAIN = (429, 503)
 _ATTEMPTS = 5
 
@@ -51,6 +52,18 @@ class Rest:
     def text(self, path: str, **query: Any) -> str:
         """Return a route's bytes as text."""
         return self._send("GET", path, params=query).content.decode(errors="replace")
+
+    def download(self, path: str, file: Path) -> None:
+        """Put what a route answers into a file; streamed."""
+        answer = self._send("GET", path, stream=True)
+        try:
+            with file.open("wb") as target:
+                for chunk in answer.iter_content(_CHUNK):
+                    target.write(chunk)
+        except requests.RequestException as error:
+            raise SetupError(f"the market at {self.url} broke off while it sent {path}: {error}") from None
+        finally:
+            answer.close()
 
     def _json(self, method: str, path: str, expect: Iterable[int] = (), **options: Any) -> Any:
         answer = self._send(method, path, expect, **options)

@@ -1,4 +1,7 @@
-"""`./market share`: lend this machine."""
+"""`./market share`: lend this machine.
+
+It runs in the agent's own environment: nothing here may import Airflow, a database's driver or Flask.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ from rich.status import Status
 from market.cli.rest import Rest
 from market.machines import host, hours
 from market.machines.agent import Agent, Glance, Offer, claim
-from market.machines.registry import POOL_TYPE
 from market.settings import Settings
+from market.stack import setup
+from market.stack.hadoop import POOL_LABEL
 from market.stack.shell import SetupError
 
 console = Console(highlight=False, soft_wrap=True)
@@ -49,7 +53,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     if server == settings.url("api"):
         _belong_to(settings)
     memory = memory_mib(chosen.memory)
-    if chosen.name and not (_NAME.fullmatch(chosen.name) and chosen.name != POOL_TYPE):
+    if chosen.name and not (_NAME.fullmatch(chosen.name) and chosen.name != POOL_LABEL):
         raise SetupError("--name takes up to 64 letters, digits, '.', '_' and '-', and not the name pool")
     if chosen.cores < 1 or chosen.hours <= 0:
         raise SetupError("--cores and --hours must be more than 0")
@@ -62,6 +66,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     found = host.look(settings.paths.state)
     host.refuse_too_much(found, chosen.cores, memory)
     market = Session(server, *_credentials(chosen))
+    setup.run_machine(settings.paths, lambda file: market.download("/machines/hadoop", file))
     folder, name, lock = claim(settings, chosen.name or f"{chosen.type}-{_host_name()}", bool(chosen.name))
     local = host.is_local(server)
     if local:
@@ -121,6 +126,10 @@ class Session:
     def delete(self, path: str, **query: Any) -> Any:
         """Delete something."""
         return self._again(lambda rest: rest.delete(path, **query))
+
+    def download(self, path: str, file: Path) -> None:
+        """Put what a route answers into a file."""
+        self._again(lambda rest: rest.download(path, file))
 
     def _again(self, ask: Callable[[Rest], Any]) -> Any:
         try:

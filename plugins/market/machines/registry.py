@@ -14,8 +14,9 @@ from market.machines import addresses, measurements, node_config, store
 from market.machines.store import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, RESTING, Machine
 from market.paging import Listing, Page
 from market.settings import load
+from market.stack.hadoop import POOL_LABEL
 
-POOL_TYPE = "pool"
+POOL_TYPE = POOL_LABEL
 DEFAULT_PORT = 8041
 _BETWEEN_MEASUREMENTS_S = 60
 _RESUMABLE = (OFFERED, JOINING, ACTIVE, LOST, RESTING)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
-from market.settings import Paths
 from market.stack.shell import SetupError
 
 
-def enter(paths: Paths) -> None:
-    """Go on with the same command in Airflow's environment; returns only when already there."""
-    python = paths.airflow_env / "bin" / "python"
-    if sys.prefix == str(paths.airflow_env):
+def enter(environment: Path) -> None:
+    """Go on with the same command in a Python environment; returns only when already there."""
+    python = environment / "bin" / "python"
+    if sys.prefix == str(environment):
         return
     if not python.exists():
         raise SetupError("nothing is set up yet: run ./market setup (or ./market demo)")

@@ -1,4 +1,8 @@
-"""What setup installs below `.market/`: the steps, in their order. Standard library only."""
+"""What setup installs below `.market/`: the steps, in their order. Standard library only.
+
+The stack needs all of them but two: where the market's own Hadoop comes from Maven Central, a machine that is
+lent gets it from its market, and needs no Maven. Steps of one name leave the same behind.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +39,23 @@ class Step:
 
 
 ENVIRONMENT, TEST_ENVIRONMENT = "airflow-env", "airflow-env-test"
+Fetch = Callable[[Path], object]  # writes Hadoop's archive, as a market gives it, into a file
 
 
 def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
-    """Return the steps in their order."""
+    """Return the stack's steps in their order."""
     root = paths.root
     locks = [root / "requirements.txt"] + ([root / "requirements-test.txt"] if for_tests else [])
+    pom = root / "config" / "hadoop" / "pom.xml"
+    runner = Path(__file__).parents[1] / "jobs" / "runner"
+    runtime_lock = root / "requirements-runtime.txt"
     return [
+        *agent_steps(paths),
         Step(
-            "tools",
-            "installer and process manager",
-            lambda: [f"{UV} {SUPERVISOR}".encode()],
-            lambda: _tools(paths),
+            "supervisor",
+            "the process manager",
+            lambda: [SUPERVISOR.encode()],
+            lambda: _tool(paths, SUPERVISOR),
         ),
         Step(
             TEST_ENVIRONMENT if for_tests else ENVIRONMENT,
@@ -56,12 +65,42 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             lambda: not (paths.airflow_env / "bin" / ("pytest" if for_tests else "airflow")).exists(),
             undoes=(ENVIRONMENT if for_tests else TEST_ENVIRONMENT,),
         ),
-        *machine_steps(paths),
+        Step(
+            "hadoop",
+            "Hadoop's servers (about 110 MB)",
+            lambda: [pom.read_bytes()],
+            lambda: _hadoop(paths, pom),
+            undoes=("hadoop-archive",),
+        ),
+        Step(
+            "hadoop-archive",
+            "Hadoop's jars in one file, for machines that join",
+            lambda: [pom.read_bytes()],
+            lambda: _hadoop_archive(paths),
+            lambda: not paths.hadoop_archive.exists(),
+        ),
+        _runtime_step(paths),
+        Step(
+            "pyspark",
+            "an archive of PySpark's compiled modules",
+            lambda: [runtime_lock.read_bytes(), (runner / _SITE).read_bytes()],
+            lambda: _pyspark(paths, runner / _SITE),
+        ),
+        Step(
+            "runner",
+            "what starts the programs of jobs",
+            lambda: [
+                runtime_lock.read_bytes(),
+                *(path.read_bytes() for path in sorted(runner.glob("*.java"))),
+            ],
+            lambda: _runner(paths, runner),
+        ),
+        _class_data_step(paths),
         Step(
             "submitter",
             "the warm submitter of jobs",
             lambda: [
-                (root / "requirements-runtime.txt").read_bytes(),
+                runtime_lock.read_bytes(),
                 *(path.read_bytes() for path in submitter.sources()),
             ],
             lambda: submitter.build(paths),
@@ -70,44 +109,63 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
     ]
 
 
-def machine_steps(paths: Paths) -> list[Step]:
-    """Return the steps that a lent machine needs, too: Hadoop's jars and the jobs' runtime."""
-    pom = paths.root / "config" / "hadoop" / "pom.xml"
-    lock = paths.root / "requirements-runtime.txt"
-    runner = Path(__file__).parents[1] / "jobs" / "runner"
+def agent_steps(paths: Paths) -> list[Step]:
+    """Return the steps before the agent can speak with its market: some ten packages of pure Python."""
+    lock = paths.root / "requirements-agent.txt"
     return [
+        Step("tools", "the installer", lambda: [UV.encode()], lambda: _tools(paths), undoes=("supervisor",)),
         Step(
-            "hadoop",
-            "Hadoop's servers (about 110 MB)",
-            lambda: [pom.read_bytes()],
-            lambda: _hadoop(paths, pom),
-        ),
-        Step(
-            "runtime",
-            "the jobs' runtime: Spark and Python's libraries (about 500 MB)",
-            lambda: [lock.read_bytes(), (runner / _SITE).read_bytes()],
-            lambda: _runtime(paths, lock, runner / _SITE),
-        ),
-        Step(
-            "runner",
-            "what starts the programs of jobs",
-            lambda: [lock.read_bytes(), *(path.read_bytes() for path in sorted(runner.glob("*.java")))],
-            lambda: _runner(paths, runner),
-        ),
-        Step(
-            "class-data",
-            "an archive of Spark's classes, which halves the start of a job",
-            lambda: [lock.read_bytes(), class_data.PROGRAM.read_bytes(), class_data.java_build()],
-            lambda: class_data.make(paths),
+            "agent-env",
+            "the agent's environment",
+            lambda: [lock.read_bytes()],
+            lambda: _environment(paths, paths.agent_env, [lock]),
+            lambda: not (paths.agent_env / "bin" / "python").exists(),
         ),
     ]
 
 
+def machine_steps(paths: Paths, fetch: Fetch) -> list[Step]:
+    """Return the steps after which a machine can run jobs."""
+    pom = paths.root / "config" / "hadoop" / "pom.xml"
+    return [
+        Step(
+            "hadoop",
+            "Hadoop's jars, from the market (about 110 MB)",
+            lambda: [pom.read_bytes()],
+            lambda: _fetched_hadoop(paths, fetch),
+        ),
+        _runtime_step(paths),
+        _class_data_step(paths),
+    ]
+
+
+def _runtime_step(paths: Paths) -> Step:
+    lock = paths.root / "requirements-runtime.txt"
+    return Step(
+        "runtime",
+        "the jobs' runtime: Spark and Python's libraries (about 500 MB)",
+        lambda: [lock.read_bytes()],
+        lambda: _runtime(paths, lock),
+    )
+
+
+def _class_data_step(paths: Paths) -> Step:
+    lock = paths.root / "requirements-runtime.txt"
+    return Step(
+        "class-data",
+        "an archive of Spark's classes, which halves the start of a job",
+        lambda: [lock.read_bytes(), class_data.PROGRAM.read_bytes(), class_data.java_build()],
+        lambda: class_data.make(paths),
+    )
+
+
 def _tools(paths: Paths) -> None:
     command([sys.executable, "-m", "venv", "--clear", str(paths.tools)], "python3 -m venv")
-    command(
-        [str(paths.tools / "bin" / "pip"), "install", "-q", UV, SUPERVISOR], f"pip install {UV} {SUPERVISOR}"
-    )
+    _tool(paths, UV)
+
+
+def _tool(paths: Paths, package: str) -> None:
+    command([str(paths.tools / "bin" / "pip"), "install", "-q", package], f"pip install {package}")
 
 
 def _environment(paths: Paths, target: Path, locks: list[Path]) -> None:
@@ -115,7 +173,9 @@ def _environment(paths: Paths, target: Path, locks: list[Path]) -> None:
     # Linked from a cache elsewhere, a package would change with the cache; copies stay inside the clone.
     environment = {**os.environ, "UV_CACHE_DIR": str(paths.installs / "uv-cache"), "UV_NO_CONFIG": "1"}
     if not (target / "bin" / "python").exists():
-        command([uv, "venv", "--clear", "--python", sys.executable, str(target)], "uv venv", env=environment)
+        # The system's own, also when this runs in an environment that setup has made before.
+        python = os.path.realpath(sys.executable)
+        command([uv, "venv", "--clear", "--python", python, str(target)], "uv venv", env=environment)
     arguments = [uv, "pip", "sync", "--python", str(target / "bin" / "python"), *map(str, locks)]
     command(arguments, "uv pip sync", env=environment)
 
@@ -131,22 +191,51 @@ def _hadoop(paths: Paths, pom: Path) -> None:
     fresh.rename(paths.hadoop)
 
 
-def _runtime(paths: Paths, lock: Path, site: Path) -> None:
+def _hadoop_archive(paths: Paths) -> None:
+    fresh = paths.hadoop_archive.with_suffix(".zip.new")
+    with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(paths.hadoop.glob("jars/*.jar")):
+            archive.write(path, path.relative_to(paths.hadoop))
+    fresh.rename(paths.hadoop_archive)
+
+
+def _fetched_hadoop(paths: Paths, fetch: Fetch) -> None:
+    fresh, archive = paths.installs / "hadoop.new", paths.installs / "hadoop.zip.part"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fetch(archive)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(fresh)
+    except zipfile.BadZipFile:
+        raise SetupError(
+            "what the market sent as Hadoop's jars is no zip file: start the agent again"
+        ) from None
+    finally:
+        archive.unlink()
+    shutil.rmtree(paths.hadoop, ignore_errors=True)
+    fresh.rename(paths.hadoop)
+
+
+def _runtime(paths: Paths, lock: Path) -> None:
     _environment(paths, paths.runtime, [lock])
-    spark = next(paths.runtime.glob("lib/python3*/site-packages/pyspark"), None)
-    if spark is None:
-        raise SetupError(f"{paths.runtime} holds no pyspark: remove it and run ./market setup again")
     jars = paths.runtime / "jars"
     jars.unlink(missing_ok=True)
-    jars.symlink_to(spark.relative_to(paths.runtime) / "jars")
-    _archive(paths, spark, site)
+    jars.symlink_to(_spark(paths).relative_to(paths.runtime) / "jars")
 
 
-def _archive(paths: Paths, spark: Path, site: Path) -> None:
+def _spark(paths: Paths) -> Path:
+    found = next(paths.runtime.glob("lib/python3*/site-packages/pyspark"), None)
+    if found is None:
+        raise SetupError(f"{paths.runtime} holds no pyspark: remove it and run the same command again")
+    return found
+
+
+def _pyspark(paths: Paths, site: Path) -> None:
     """Pack pyspark and py4j with their compiled modules, uncompressed.
 
     The zip that comes with Spark holds sources only, and every Python process of a job compiles them again.
     """
+    spark = _spark(paths)
     python = str(paths.runtime / "bin" / "python")
     work = paths.runtime / "archive.new"
     shutil.rmtree(work, ignore_errors=True)

@@ -12,35 +12,50 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from market import settings
-from market.stack.installs import TEST_ENVIRONMENT, Step, steps
+from market.stack.installs import TEST_ENVIRONMENT, Fetch, Step, agent_steps, machine_steps, steps
 from market.stack.shell import SetupError, command
 
 _GIB = 1024**3
-_NEEDED_BYTES = 5 * _GIB
+_STACK_GIB, _AGENT_GIB, _MACHINE_GIB = 5, 1, 3
 
 
 def run(paths: settings.Paths, for_tests: bool = False) -> bool:
-    """Do what is not done yet, saying so; tell whether there was anything to do.
+    """Do what the stack lacks, saying so; tell whether there was anything to do.
 
     Raises SetupError when the system lacks what this user may not install, or a step fails.
     """
+    return _carry_out(paths, _packages(for_tests), lambda: _wanted(paths, for_tests), _STACK_GIB)
+
+
+def run_agent(paths: settings.Paths) -> bool:
+    """Do the same for what `./market share` starts with: its own environment, and Java on the system."""
+    return _carry_out(paths, [_JRE], lambda: agent_steps(paths), _AGENT_GIB)
+
+
+def run_machine(paths: settings.Paths, fetch: Fetch) -> bool:
+    """Do the same for what a machine runs jobs with; `fetch` gets Hadoop's archive from the market."""
+    return _carry_out(paths, [], lambda: machine_steps(paths, fetch), _MACHINE_GIB)
+
+
+def _carry_out(
+    paths: settings.Paths, packages: list[str], wanted: Callable[[], list[Step]], needed_gib: int
+) -> bool:
     paths.installs.mkdir(exist_ok=True)
     with _exclusively(paths.installs / "setup.lock"):
-        _system(_packages(for_tests))
-        todo = [step for step in _wanted(paths, for_tests) if not _done(paths, step)]
+        _system(packages)
+        todo = [step for step in wanted() if not _done(paths, step)]
         if not todo:
             return False
         free = shutil.disk_usage(paths.installs).free
-        if free < _NEEDED_BYTES:
+        if free < needed_gib * _GIB:
             raise SetupError(
-                f"{paths.installs} has {free / _GIB:.1f} GiB free and setup needs "
-                f"{_NEEDED_BYTES / _GIB:.0f}: make room"
+                f"{paths.installs} has {free / _GIB:.1f} GiB free and setup needs {needed_gib}: make room"
             )
         for number, step in enumerate(todo, 1):
             print(f"setup {number}/{len(todo)}: {step.title}", file=sys.stderr, flush=True)
@@ -88,8 +103,10 @@ def _exclusively(path: Path) -> Iterator[None]:
 
 # --- what Debian provides ---------------------------------------------------------------------------------
 
+_JDK, _JRE = "openjdk-17-jdk-headless", "openjdk-17-jre-headless"
 _WHY = {
-    "openjdk-17-jdk-headless": "Hadoop and Spark run on Java 17 or 21",
+    _JDK: "Hadoop and Spark run on Java 17 or 21",
+    _JRE: "Hadoop and Spark run on Java 17 or 21",
     "maven": "Hadoop's servers come from Maven Central",
     "bubblewrap": "jobs run in a sandbox that hides the market's state",
     "chromium": "the browser tests look at the pages",
@@ -98,7 +115,7 @@ _WHY = {
 
 
 def _packages(for_tests: bool) -> list[str]:
-    names = ["openjdk-17-jdk-headless", "maven"]
+    names = [_JDK, "maven"]
     if os.geteuid() != 0:
         names.append("bubblewrap")  # root has a better way: jobs run as another user
     if for_tests:
@@ -123,8 +140,9 @@ def _system(packages: Iterable[str]) -> None:
 
 
 def _present(package: str) -> bool:
-    if package == "openjdk-17-jdk-headless":
-        return java_version() in (17, 21) and shutil.which("javac") is not None
+    if package in (_JDK, _JRE):
+        compiles = package == _JRE or shutil.which("javac") is not None
+        return java_version() in (17, 21) and compiles
     program = {"maven": "mvn", "bubblewrap": "bwrap", "chromium-driver": "chromedriver"}.get(package, package)
     return shutil.which(program) is not None
 

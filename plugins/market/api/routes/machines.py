@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import Request, Response
 
-from market.api import routing
+from market.api import routing, streams
 from market.api.caller import Caller
 from market.api.routing import MachineId
 from market.api.schemas import machines as schemas
 from market.api.schemas.money import MetadataSchema
 from market.machines.schemas import JoinRequestSchema, MachineRequestSchema, ResizeRequestSchema
 from market.paging import Page
+from market.settings import load
 
 router = routing.router()
 
@@ -134,6 +135,12 @@ def list_machines(
     if routing.choice(request, "scope", ("own", "market")) == "market":
         return routing.listed("machines", schemas.MarketMachineSchema, registry.list_market(page))
     return routing.listed("machines", schemas.MachineSchema, registry.list_own(member, page))
+
+
+@router.get("/machines/hadoop", tags=["machines"], openapi_extra=routing.described(gives="application/zip"))
+def hadoop(member: Caller) -> Response:
+    """Return Hadoop's jars, from which an agent starts its machine's NodeManager."""
+    return streams.own_file(load().paths.hadoop_archive, "application/zip")
 
 
 @router.get(

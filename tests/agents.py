@@ -1,0 +1,101 @@
+"""Agents that lend machines, started by tests as people start them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from people import Person, until
+
+
+@dataclass
+class Agent:
+    """A running `./market share`, with what it prints."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    owner: Person
+    name: str
+
+    @classmethod
+    def start(
+        cls,
+        command: list[str],
+        name: str,
+        owner: Person,
+        log: Path,
+        environment: Mapping[str, str],
+        **options: Any,
+    ) -> Agent:
+        """Start `command`, which ends where the options of `share` begin."""
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                [*command, "--name", name, "--username", owner.username],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                **options,
+            )
+        return cls(process, log, owner, name)
+
+    def record(self) -> dict[str, Any]:
+        """Return what the market says of the machine."""
+        machines = self.owner.rest.get("/machines", limit=200)["machines"]
+        return next((one for one in machines if one["display_name"] == self.name), {})
+
+    def wait(self, state: str, deadline_s: float = 60) -> dict[str, Any]:
+        """Return the machine's record when it has come into a state."""
+
+        def there() -> dict[str, Any] | None:
+            found = self.record()
+            if found.get("availability") == state:
+                return found
+            assert self.process.poll() != 1, f"the agent failed: {self.said()[-3000:]}"
+            return None
+
+        try:
+            found = until(there, f"{self.name} {state}", deadline_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error} (its agent says: {self.said()[-3000:]})") from None
+        assert found is not None
+        return found
+
+    def said(self) -> str:
+        """Return what it has printed."""
+        return self.log.read_text()
+
+    def left_behind(self) -> list[str]:
+        """Return the processes of this machine."""
+        mark = f"/machines/{self.name}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                variables = (entry / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if any(one.startswith(b"MARKET_MACHINE=") and one.endswith(mark) for one in variables):
+                found.append(entry.name)
+        return found
+
+    def kill_nodemanager(self) -> None:
+        """Kill its NodeManager without notice."""
+        for pid in self.left_behind():
+            if (Path("/proc") / pid / "comm").read_text().strip() == "java":
+                os.kill(int(pid), signal.SIGKILL)
+
+    def interrupt(self) -> None:
+        """Ask it to end: the first time it drains, the second time it stops at once."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> None:
+        """Have it stop at once, and wait for that."""
+        for _ in range(2):
+            self.interrupt()
+        self.process.wait(60)
