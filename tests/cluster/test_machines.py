@@ -4,66 +4,32 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from agents import Agent
 from people import Person, person, until
 
 from market import clock, db, settings
-from market.cluster.clients import resource_manager
+from market.cluster.clients import hdfs, resource_manager
 from market.cluster.errors import ClusterUnavailable
 from market.cluster.resourcemanager import Node
 from market.credits.settlement import settle
+from market.jobs import paths
 from market.machines import alerts, host
 from market.machines.node_config import shared_files
 from market.machines.nodemanager import NodeManager
 from market.paging import Page
+from market.stack import spark
 from market.stack.supervisor import Supervisor
 
 pytestmark = pytest.mark.cluster
-
-
-@dataclass
-class Agent:
-    """A running `./market share`, with what it prints."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-    owner: Person
-    name: str
-
-    def record(self) -> dict[str, Any]:
-        machines = self.owner.rest.get("/machines", limit=200)["machines"]
-        return next((one for one in machines if one["display_name"] == self.name), {})
-
-    def wait(self, state: str, deadline_s: float = 60) -> dict[str, Any]:
-        return until(
-            lambda: found if (found := self.record()).get("availability") == state else None,
-            f"{self.name} {state} (its agent says: {self.said()})",
-            deadline_s,
-        )
-
-    def said(self) -> str:
-        return self.log.read_text()
-
-    def left_behind(self) -> list[str]:
-        """Return the processes of this machine."""
-        mark = f"/machines/{self.name}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                variables = (entry / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if any(one.startswith(b"MARKET_MACHINE=") and one.endswith(mark) for one in variables):
-                found.append(entry.name)
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -71,39 +37,215 @@ def owner(stack: settings.Settings) -> Person:
     return person(stack, "owner")
 
 
-@pytest.fixture
-def lend(stack: settings.Settings, owner: Person, tmp_path: Path) -> Iterator[Any]:
-    """Return a function that starts an agent; it lends one core of a type that no other test uses."""
+@pytest.fixture(scope="module")
+def lenders(
+    stack: settings.Settings, owner: Person, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Agent]]:
+    """Return a function that starts an agent, by default for a type and of a size that no other file uses."""
     agents: list[Agent] = []
-    password = tmp_path / "password"
+    folder = tmp_path_factory.mktemp("agents")
+    password = folder / "password"
     password.write_text(owner.password)
 
-    def start(name: str, hours: str = "1", *more: str) -> Agent:
-        log = tmp_path / f"{name}.log"
-        words = ["share", "--cores", "1", "--memory", "1g", "--type", "highmem", "--hours", hours]
-        words += ["--name", name, "--username", owner.username, "--password-file", str(password), *more]
-        with log.open("ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "market.cli", *words, "--server", stack.url("api")],
+    def start(name: str, hours: str = "1", *more: str, kind: str = "highmem", cores: int = 1) -> Agent:
+        words = ["share", "--cores", str(cores), "--memory", f"{cores}g", "--type", kind, "--hours", hours]
+        words += ["--password-file", str(password), "--server", stack.url("api"), *more]
+        agents.append(
+            Agent.start(
+                [sys.executable, "-m", "market.cli", *words],
+                name,
+                owner,
+                folder / f"{name}.log",
+                {**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
                 cwd=settings.ROOT,
-                env={**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
             )
-        agents.append(Agent(process, log, owner, name))
+        )
         return agents[-1]
 
     yield start
     for agent in agents:
-        for _ in range(2):  # the second one ends it at once
-            if agent.process.poll() is None:
-                agent.process.send_signal(signal.SIGINT)
-        agent.process.wait(60)
+        agent.interrupt()
+    for agent in agents:
+        agent.end()
+
+
+@pytest.fixture
+def lend(lenders: Callable[..., Agent]) -> Iterator[Callable[..., Agent]]:
+    """Return the same; the machines leave after the test, while the next one runs."""
+    agents: list[Agent] = []
+
+    def start(*words: str, **options: Any) -> Agent:
+        agents.append(lenders(*words, **options))
+        return agents[-1]
+
+    yield start
+    for agent in agents:
+        agent.interrupt()
+
+
+@pytest.fixture(scope="module")
+def meanwhile() -> Iterator[Callable[..., Future[Any]]]:
+    """Return a function that runs another while tests go on; its result comes when it is asked for."""
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        yield threads.submit
+
+
+@pytest.fixture(scope="module", autouse=True)
+def long_waits(
+    stack: settings.Settings, lenders: Callable[..., Agent], meanwhile: Callable[..., Future[Any]]
+) -> dict[str, Future[Any]]:
+    """Begin at once what takes longest and needs nothing but time."""
+    return {
+        "death": meanwhile(a_machine_dies, lenders, person(stack, "mourner")),
+        "lease": meanwhile(a_lease_ends, lenders),
+        "hours": meanwhile(hours_come, stack, lenders),
+        "measurement": meanwhile(a_machine_is_measured, lenders),
+    }
 
 
 def node(node_id: str) -> Node | None:
     return next((one for one in resource_manager().nodes() if one.node_id == node_id), None)
+
+
+SLOW = """
+    import sys, time
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.getOrCreate().sparkContext
+    ran = spark.accumulator(0)
+
+    def work(number):
+        ran.add(1)
+        time.sleep(1)
+        return number
+
+    print("sum", spark.parallelize(range(int(sys.argv[1])), int(sys.argv[1])).map(work).sum(), flush=True)
+    print("attempts", ran.value)
+"""
+# What was shuffled lies on the one executor while its last task runs for as long as it is let.
+LONG = """
+    import time
+    from pyspark import TaskContext
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.getOrCreate().sparkContext
+    mapped = spark.accumulator(0)
+
+    def pair(number):
+        mapped.add(1)
+        return 0, number
+
+    def total(numbers):
+        time.sleep(1 if TaskContext.get().attemptNumber() else 600)
+        yield sum(number for _, number in numbers)
+
+    pairs = spark.parallelize(range(8), 8).map(pair).partitionBy(1)
+    print("sum", pairs.mapPartitions(total).sum(), flush=True)
+    print("mapped", mapped.value)
+"""
+
+
+def executors(job_id: str) -> list[Any]:
+    """Return the executors that a job has had, with the display names of their machines."""
+    with db.transaction() as cursor:
+        cursor.execute(
+            "SELECT host, start_ms FROM container_usage WHERE job_id = %s AND role = 'executor'"
+            " ORDER BY start_ms",
+            [job_id],
+        )
+        found: list[Any] = cursor.fetchall()
+    return found
+
+
+def done(person: Person, job_id: str) -> int:
+    """Return how many tasks of a job are done."""
+    return int(person.rest.get(f"/jobs/{job_id}/progress").get("tasks_done", 0))
+
+
+def a_machine_dies(lend: Callable[..., Agent], buyer: Person) -> None:
+    """Let the machine under a job die: it is found lost and not paid, and the job succeeds on the other."""
+    agents = {name: lend(name, kind="gpu") for name in ("dies", "lives")}
+    for agent in agents.values():
+        agent.wait("active", 120)
+    buyer.put("slow/main.py", textwrap.dedent(SLOW))
+    job_id = buyer.submit("slow", machine_type="gpu", app_params=["20"])
+    first = until(lambda: executors(job_id), "an executor", 120)[0].host
+    until(lambda: done(buyer, job_id) >= 3, "some tasks", 60)
+    dead = agents[first]
+    began = time.monotonic()
+    dead.process.kill()
+    until(lambda: not dead.left_behind(), "the end of its containers", 10)
+    dead.wait("lost", 65)
+    assert time.monotonic() - began < 61
+    job = buyer.ended(job_id)
+    assert job["status"] == "succeeded", job
+    until(
+        lambda: buyer.rest.get(f"/jobs/{job_id}/receipt")["final"] or settle(clock.now_ms()), "a receipt", 90
+    )
+    receipt = buyer.rest.get(f"/jobs/{job_id}/receipt")
+    lines = [one for one in receipt["containers"] if one["not_charged_because"] == "node_lost"]
+    assert [(one["host"], one["amount"]) for one in lines] == [(first, "0.000000")]
+
+
+def a_lease_ends(lend: Callable[..., Agent]) -> None:
+    """Let a lease end: the machine has left by then."""
+    agent = lend("leased", "0.02", kind="cpu")
+    record = agent.wait("active")
+    assert agent.process.wait(90) == 0
+    left = agent.record()
+    assert left["availability"] == "left"
+    assert left["left_time"] <= record["lease_end"]
+
+
+def hours_come(stack: settings.Settings, lend: Callable[..., Agent]) -> None:
+    """Lend outside a machine's hours: it rests, with its agent running, and works when they come."""
+    now = datetime.now(UTC)
+    later, end = now + timedelta(hours=6), now + timedelta(hours=12)
+    hours = f"{later:%H:%M}-{end:%H:%M}"
+    agent = lend("nightly", "48", "--window", hours, "--time-zone", "UTC", kind="cpu")
+    agent.wait("resting")
+    until(lambda: not agent.left_behind(), "the end of its NodeManager", 40)
+    assert agent.process.poll() is None
+    with db.transaction() as cursor:
+        cursor.execute(
+            "UPDATE machine SET hours = %s WHERE machine_id = %s",
+            [f"{now - timedelta(hours=1):%H:%M}-{later:%H:%M}", agent.record()["machine_id"]],
+        )
+    assert size(agent.wait("active")) == ("RUNNING", ("cpu",), 1, 1024)
+    assert "its hours have begun" in agent.said()
+    agent.interrupt()
+
+
+def a_machine_is_measured(lend: Callable[..., Agent]) -> None:
+    """Ask for a measurement of an idle machine, and let it be verified by it."""
+    agent = lend("measured", kind="cpu")
+    record = agent.wait("active")
+    path = f"/machines/{record['machine_id']}"
+    agent.owner.rest.post(f"{path}/verify")
+    found = until(
+        lambda: [
+            one
+            for one in agent.owner.rest.get(f"{path}/verifications")["verifications"]
+            if one["outcome"] not in ("running", "none")
+        ],
+        "a measurement",
+        150,
+    )[0]
+    assert found["outcome"] == "good", found
+    assert min(found["core_speed"], found["speed"], found["memory_speed"]) > 0
+    now = agent.record()
+    assert (now["trust"], now["verified_time"]) == (1, found["end_time"])
+
+
+def in_the_pool(owner: Person, kind: str) -> list[str]:
+    """Return the names of the owner's machines of a type that have not left."""
+    machines = owner.rest.get("/machines", limit=200)["machines"]
+    gone = ("left", "rejected")
+    return [
+        one["display_name"]
+        for one in machines
+        if one["machine_type"] == kind and one["availability"] not in gone
+    ]
 
 
 def test_a_machine_joins_and_leaves_after_a_drain(lend: Any) -> None:
@@ -145,9 +287,7 @@ def test_an_agent_that_is_killed_takes_all_with_it_and_goes_on_when_started_agai
 def test_a_nodemanager_that_is_killed_is_started_again(lend: Any) -> None:
     agent = lend("restarted")
     record = agent.wait("active")
-    for pid in agent.left_behind():
-        if (Path("/proc") / pid / "comm").read_text().strip() == "java":
-            os.kill(int(pid), signal.SIGKILL)
+    agent.kill_nodemanager()
     until(lambda: "started again" in agent.said(), "a new NodeManager", 60)
     assert agent.wait("active")["machine_id"] == record["machine_id"]
 
@@ -237,34 +377,65 @@ def test_another_size_than_declared_is_refused(stack: settings.Settings, owner: 
         liar.stop()
 
 
-def test_a_lease_ends_by_itself(lend: Any) -> None:
-    agent = lend("leased", "0.02")
-    record = agent.wait("active")
-    assert agent.process.wait(90) == 0
-    left = agent.record()
-    assert left["availability"] == "left"
-    assert left["left_time"] <= record["lease_end"]
-
-
 def test_a_machine_rests_outside_its_hours_with_its_agent_running(
-    stack: settings.Settings, lend: Any
+    long_waits: dict[str, Future[None]],
 ) -> None:
-    from datetime import UTC, datetime, timedelta
+    long_waits["hours"].result()
 
-    now = datetime.now(UTC)
-    later, end = now + timedelta(hours=6), now + timedelta(hours=12)
-    hours = f"{later:%H:%M}-{end:%H:%M}"
-    agent = lend("nightly", "48", "--window", hours, "--time-zone", "UTC")
-    agent.wait("resting")
-    until(lambda: not agent.left_behind(), "the end of its NodeManager", 40)
-    assert agent.process.poll() is None
-    with db.transaction() as cursor:  # its hours come
-        cursor.execute(
-            "UPDATE machine SET hours = %s WHERE machine_id = %s",
-            [f"{now - timedelta(hours=1):%H:%M}-{later:%H:%M}", agent.record()["machine_id"]],
-        )
-    assert size(agent.wait("active")) == ("RUNNING", ("highmem",), 1, 1024)
-    assert "its hours have begun" in agent.said()
+
+def test_a_lease_ends_by_itself(long_waits: dict[str, Future[None]]) -> None:
+    long_waits["lease"].result()
+
+
+def test_a_machine_is_measured_and_verified(long_waits: dict[str, Future[None]]) -> None:
+    long_waits["measurement"].result()
+
+
+def test_a_machine_that_dies_is_found_lost_and_not_paid_and_its_job_succeeds(
+    long_waits: dict[str, Future[None]],
+) -> None:
+    long_waits["death"].result()
+
+
+def test_a_drain_moves_jobs_with_what_they_have_shuffled_to_another_machine(
+    stack: settings.Settings, lend: Callable[..., Agent], owner: Person, buyer: Person
+) -> None:
+    until(lambda: not in_the_pool(owner, "highmem"), "the end of the machines before", 60)
+    drained = lend("drained", cores=2)
+    record = drained.wait("active")
+    jobs = {}
+    for name, text, params in (("slow", SLOW, ["60"]), ("long", LONG, [])):
+        buyer.put(f"{name}/main.py", textwrap.dedent(text))
+        jobs[name] = buyer.submit(name, machine_type="highmem", app_params=params)
+    until(
+        lambda: done(buyer, jobs["slow"]) >= 3 and done(buyer, jobs["long"]) == 8, "some tasks of both", 120
+    )
+    lend("spare", cores=2).wait("active")
+
+    began = time.monotonic()
+    assert owner.send("DELETE", f"/machines/{record['machine_id']}").status_code == 202
+    until(lambda: (size(record) or ("",))[0] != "RUNNING", "YARN to be told", 60)
+    told_ms = clock.now_ms()
+
+    def replacement(job_id: str) -> int:
+        hosts = until(lambda: found if len(found := executors(job_id)) > 1 else None, "a replacement", 90)
+        assert [one.host for one in hosts] == ["drained", "spare"], "a job for a type never runs elsewhere"
+        print(f"a replacement {time.monotonic() - began:.1f} s after DELETE")
+        return int(hosts[1].start_ms) - told_ms
+
+    assert replacement(jobs["slow"]) < 10_000
+    assert replacement(jobs["long"]) < (spark.task_drain_s(stack) + 15) * 1000
+    for job_id in jobs.values():
+        job = buyer.ended(job_id)
+        assert job["status"] == "succeeded", job
+    said = buyer.log(jobs["slow"])
+    assert "sum 1770" in said
+    assert int(said.split("attempts ")[1].split()[0]) <= 61
+    assert buyer.log(jobs["long"]).split() == ["sum", "28", "mapped", "8"], "what was shuffled is kept"
+    assert hdfs().status(f"{paths.job_folder(jobs['long'])}/{spark.SHUFFLE}") is None or not hdfs().list(
+        f"{paths.job_folder(jobs['long'])}/{spark.SHUFFLE}"
+    )
+    assert drained.wait("left", 130)["reason"] == "removed by its owner"
 
 
 def test_a_resize_and_a_restart_of_the_resourcemanager_are_not_forgotten(
@@ -291,167 +462,7 @@ def test_a_resize_and_a_restart_of_the_resourcemanager_are_not_forgotten(
     until(known, "the machine after the restart", 60)
     assert agent.record()["machine_id"] == record["machine_id"]
     agent.wait("active")
-    for pid in agent.left_behind():
-        if (Path("/proc") / pid / "comm").read_text().strip() == "java":
-            os.kill(int(pid), signal.SIGKILL)
+    agent.kill_nodemanager()
     until(lambda: "started again" in agent.said(), "a new NodeManager", 60)
     until(known, "the size after its start", 60)
     agent.wait("active")
-
-
-def test_a_machine_is_measured_and_verified(lend: Any) -> None:
-    agent = lend("measured")
-    record = agent.wait("active")
-    path = f"/machines/{record['machine_id']}"
-    agent.owner.rest.post(f"{path}/verify")
-    found = until(
-        lambda: [
-            one
-            for one in agent.owner.rest.get(f"{path}/verifications")["verifications"]
-            if one["outcome"] not in ("running", "none")
-        ],
-        "a measurement",
-        150,
-    )[0]
-    assert found["outcome"] == "good", found
-    assert min(found["core_speed"], found["speed"], found["memory_speed"]) > 0
-    now = agent.record()
-    assert (now["trust"], now["verified_time"]) == (1, found["end_time"])
-
-
-SLOW = """
-    import sys, time
-    from pyspark.sql import SparkSession
-
-    spark = SparkSession.builder.getOrCreate().sparkContext
-    ran = spark.accumulator(0)
-
-    def work(number):
-        ran.add(1)
-        time.sleep(1)
-        return number
-
-    print("sum", spark.parallelize(range(int(sys.argv[1])), int(sys.argv[1])).map(work).sum(), flush=True)
-    print("attempts", ran.value)
-"""
-
-
-def executors(job_id: str) -> list[Any]:
-    """Return the executors that a job has had, with the display names of their machines."""
-    with db.transaction() as cursor:
-        cursor.execute(
-            "SELECT host, start_ms FROM container_usage WHERE job_id = %s AND role = 'executor'"
-            " ORDER BY start_ms",
-            [job_id],
-        )
-        found: list[Any] = cursor.fetchall()
-    return found
-
-
-def test_a_drain_moves_a_job_to_another_machine(
-    lend: Any, buyer: Person, program: Callable[[str], str]
-) -> None:
-    agents = {name: lend(name) for name in ("drained", "spare")}
-    for agent in agents.values():
-        agent.wait("active")
-    buyer.put("slow/main.py", program(SLOW))
-    job_id = buyer.submit("slow", machine_type="highmem", app_params=["40"])
-    first = until(lambda: executors(job_id), "an executor", 120)[0].host
-    until(lambda: buyer.rest.get(f"/jobs/{job_id}/progress").get("tasks_done", 0) >= 3, "some tasks", 60)
-    drained = agents[first]
-    record = drained.record()
-    began = time.monotonic()
-    assert drained.owner.send("DELETE", f"/machines/{record['machine_id']}").status_code == 202
-    until(lambda: (size(record) or ("",))[0] != "RUNNING", "YARN to be told", 60)
-    told_ms = clock.now_ms()
-    hosts = until(lambda: found if len(found := executors(job_id)) > 1 else None, "a replacement", 60)
-    print(f"a replacement {time.monotonic() - began:.1f} s after DELETE")
-    assert hosts[1].start_ms < told_ms + 10_000
-    job = buyer.ended(job_id)
-    assert job["status"] == "succeeded", job
-    assert hosts[1].host != first
-    assert {one.host for one in hosts} <= set(agents), "a job for a type never runs elsewhere"
-    assert "sum 780" in buyer.log(job_id)
-    assert int(buyer.log(job_id).split("attempts ")[1].split()[0]) <= 41
-    assert drained.wait("left", 130)["reason"] == "removed by its owner"
-
-
-def test_a_machine_that_dies_is_found_lost_and_not_paid_and_its_job_succeeds(
-    lend: Any, buyer: Person, program: Callable[[str], str]
-) -> None:
-    agents = {name: lend(name) for name in ("dies", "lives")}
-    for agent in agents.values():
-        agent.wait("active")
-    buyer.put("slow/main.py", program(SLOW))
-    job_id = buyer.submit("slow", machine_type="highmem", app_params=["20"])
-    first = until(lambda: executors(job_id), "an executor", 120)[0].host
-    until(lambda: buyer.rest.get(f"/jobs/{job_id}/progress").get("tasks_done", 0) >= 3, "some tasks", 60)
-    dead = agents[first]
-    began = time.monotonic()
-    dead.process.kill()
-    until(lambda: not dead.left_behind(), "the end of its containers", 10)
-    dead.wait("lost", 65)
-    assert time.monotonic() - began < 61
-    job = buyer.ended(job_id)
-    assert job["status"] == "succeeded", job
-    until(
-        lambda: buyer.rest.get(f"/jobs/{job_id}/receipt")["final"] or settle(clock.now_ms()), "a receipt", 90
-    )
-    receipt = buyer.rest.get(f"/jobs/{job_id}/receipt")
-    lines = [one for one in receipt["containers"] if one["not_charged_because"] == "node_lost"]
-    assert [(one["host"], one["amount"]) for one in lines] == [(first, "0.000000")]
-
-
-WHERE = """
-    import os
-    from pyspark.sql import SparkSession
-
-    spark = SparkSession.builder.getOrCreate().sparkContext
-    there = spark.parallelize([0], 1).map(lambda _: os.environ["MARKET_RUNTIME"]).first()
-    print("driver", os.environ["MARKET_RUNTIME"], "executor", there)
-"""
-
-
-def test_a_machine_whose_runtime_lies_elsewhere_runs_jobs(
-    stack: settings.Settings,
-    owner: Person,
-    buyer: Person,
-    program: Callable[[str], str],
-    tmp_path: Path,
-) -> None:
-    elsewhere = tmp_path / "my-own-place"
-    elsewhere.mkdir()
-    for name in ("runtime", "hadoop"):
-        (elsewhere / name).symlink_to(stack.paths.installs / name)
-    made = owner.rest.post(
-        "/machines",
-        {"core_count": 1, "memory_size": 1024, "machine_type": "highmem", "time_period": 600},
-    )
-    path, joined = f"/machines/{made['machine_id']}", made["join"]
-    ports = host.choose_ports(joined["ip_address"], joined["service_port"])
-    owner.rest.post(f"{path}/join", {"token": joined["token"], "service_port": ports.service})
-    other = NodeManager(
-        settings.Paths(root=stack.paths.root, installs=elsewhere, state=stack.paths.state),
-        stack.paths.state / "machines" / "elsewhere",
-        joined["ip_address"],
-        host.look(stack.paths.state).java_home,
-    )
-    other.start(joined["files"], ports)
-    try:
-        until(
-            lambda: (other.keep(joined["files"], ports), owner.rest.get(path)["availability"])[1] == "active",
-            "the machine to be active",
-            60,
-        )
-        buyer.put("where/main.py", program(WHERE))
-        job_id = buyer.submit("where", machine_type="highmem")
-        job = buyer.ended(job_id)
-        assert job["status"] == "succeeded", (job, buyer.log(job_id, "executor", "stderr")[-2000:])
-        assert buyer.log(job_id).split() == [
-            *("driver", str(stack.paths.runtime)),
-            *("executor", str(elsewhere / "runtime")),
-        ]
-    finally:
-        owner.rest.delete(path, now="true")
-        until(lambda: owner.rest.get(path)["availability"] == "left", "the machine to leave", 60)
-        other.stop()

@@ -123,6 +123,7 @@ def _conf(
     loaded: Settings, canary: Open, machine: Machine, asked: Shape, others: Iterable[str]
 ) -> dict[str, str]:
     from market.stack.hadoop import POOL_LABEL
+    from market.stack.spark import SHUFFLE
 
     conf = {
         "spark.yarn.tags": canary.tag,
@@ -133,6 +134,10 @@ def _conf(
         "spark.dynamicAllocation.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.eventLog.enabled": "false",
+        # It has no MARKET_JOB_ID, by which a job's is named.
+        "spark.storage.decommission.fallbackStorage.path": (
+            f"{loaded.hdfs_uri}{_FOLDER}/{canary.verification_id}/{SHUFFLE}/"
+        ),
         "spark.task.maxFailures": "1",
         "spark.yarn.stagingDir": f"{loaded.hdfs_uri}/market/staging",
         "spark.yarn.submit.waitAppCompletion": "false",

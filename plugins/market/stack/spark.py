@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from market.jobs import paths
 from market.settings import Settings
 
 # Small machines: the compiler's first tier and the collector without threads start fastest.
 _JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 PYSPARK_ARCHIVE = "/market/lib/pyspark.zip"
+SHUFFLE = "shuffle"
+_OWN_FOLDER = paths.job_folder("${env:MARKET_JOB_ID}")  # Spark puts in the variable, in driver and executors
 
 
 def write(settings: Settings) -> None:
@@ -47,18 +50,33 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.storage.decommission.rddBlocks.enabled": "true",
         "spark.storage.decommission.shuffleBlocks.enabled": "true",
         "spark.storage.decommission.replicationReattemptInterval": "2s",
+        # Where no other executor can take what one has shuffled, it goes into the job's own folder: of its
+        # owner alone, within its quota, and put away with it if Spark could not.
+        "spark.storage.decommission.fallbackStorage.path": f"{settings.hdfs_uri}{_OWN_FOLDER}/{SHUFFLE}/",
+        "spark.storage.decommission.fallbackStorage.cleanUp": "true",
+        # An executor that drains waits for its tasks, and Spark asks for no other one before it has gone.
+        "spark.executor.decommission.forceKillTimeout": f"{task_drain_s(settings)}s",
         "spark.stage.maxConsecutiveAttempts": "10",
         "spark.authenticate": "true",
     }
 
 
+def task_drain_s(settings: Settings) -> int:
+    """Return how long a task may go on where its machine drains, before it starts again elsewhere.
+
+    A quarter of what the machine has: a task as short as that loses nothing, and a longer one, which would
+    most likely be lost at the end all the same, does not keep its job waiting until then.
+    """
+    return max(1, settings.machines.drain_timeout_s // 4)
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """Return the variables of whoever submits: `spark-submit` of Airflow's tasks, and the warm submitter."""
-    paths = settings.paths
+    runtime = settings.paths.runtime
     return {
-        "SPARK_HOME": str(next(paths.runtime.glob("lib/python3*/site-packages/pyspark"), paths.runtime)),
-        "SPARK_CONF_DIR": str(paths.conf / "spark"),
-        "HADOOP_CONF_DIR": str(paths.hadoop_conf),
+        "SPARK_HOME": str(next(runtime.glob("lib/python3*/site-packages/pyspark"), runtime)),
+        "SPARK_CONF_DIR": str(settings.paths.conf / "spark"),
+        "HADOOP_CONF_DIR": str(settings.paths.hadoop_conf),
         "HADOOP_USER_NAME": settings.service.account,
         "SPARK_LOCAL_IP": settings.bind,
         # Without this Spark uploads its own archive of sources for every job: see installs.py.
