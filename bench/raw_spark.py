@@ -65,7 +65,9 @@ class Raw:
     def as_the_market(self, conf: dict[str, str]) -> None:
         """Run with the market's own settings, archives included, and with `conf`."""
         inherited = {"SPARK_CONF_DIR": self._market_conf, "PYSPARK_ARCHIVES_PATH": self._market_pyspark}
-        self._run(self._remote, conf, inherited | {"SPARK_SUBMIT_OPTS": QUICK_JVM})
+        # It has no folder of a job, where the market keeps what a lone executor has shuffled.
+        ours = {"spark.storage.decommission.enabled": "false"}
+        self._run(self._remote, ours | conf, inherited | {"SPARK_SUBMIT_OPTS": QUICK_JVM})
 
     def _run(self, program: str, conf: dict[str, str], options: dict[str, str]) -> None:
         words = ["--master", "yarn", "--deploy-mode", "cluster", "--queue", self._kind]
