@@ -85,9 +85,7 @@ CREATE TABLE rate_tick (
     rate_micro         bigint NOT NULL CHECK (rate_micro > 0)
 );
 
--- One for each usage line. Like every index by interval here, that of charges goes on with a second column: an
--- index by interval alone would look as good as the key to a planner that has not counted the new rows yet, and
--- the whole interval would be read for each of them.
+-- One for each usage line.
 CREATE TABLE charge (
     container_id  text NOT NULL,
     interval_id   bigint NOT NULL,
@@ -96,6 +94,15 @@ CREATE TABLE charge (
     PRIMARY KEY (container_id, interval_id)
 );
 CREATE INDEX charge_by_interval ON charge (interval_id, container_id);
+
+-- Usage lines that were charged, with the amounts. `OFFSET 0` has each charge fetched by its key: to a planner
+-- that has not counted a new interval's rows yet, reading all of them for each line looks as good.
+CREATE VIEW charged_line AS
+    SELECT u.container_id, u.interval_id, u.job_id, u.attempt, u.machine_id, c.charged_ucr
+    FROM usage_line u
+    CROSS JOIN LATERAL (
+        SELECT amount_ucr AS charged_ucr FROM charge
+        WHERE charge.container_id = u.container_id AND charge.interval_id = u.interval_id OFFSET 0) c;
 
 -- What each machine brought in: captures less the fee, and the stipend. `payee` is its owner, or 'treasury'
 -- for the pool's own machines and for nodes that nobody registered.

@@ -63,18 +63,18 @@ $$;
 
 -- Book what the jobs were charged: in their holds, and as postings. One entry for each job, also over nothing:
 -- it says that the job is done in this interval. The holds of jobs that are final are closed, and what is left
--- of them goes back; one that was released since the freeze stays as it is.
+-- of them goes back; one that was released since the freeze stays as it is. Whatever has one row for each job is
+-- fetched by its key: a plan for any chunk would compare each with each.
 CREATE FUNCTION book_captures(iv bigint, chunk text[], until bigint) RETURNS void
 LANGUAGE sql AS $$
     WITH due AS MATERIALIZED (
-        SELECT h.job_id, h.user_id, h.amount_ucr, c.captured, f.job_id IS NOT NULL AND h.closed_ms IS NULL AS final,
-               h.amount_ucr - h.captured_ucr - h.released_ucr - c.captured AS rest
+        SELECT h.job_id, h.amount_ucr, c.captured, h.amount_ucr - h.captured_ucr - h.released_ucr - c.captured AS rest,
+               coalesce((SELECT h.closed_ms IS NULL FROM final_job f
+                         WHERE f.job_id = h.job_id AND f.interval_id = iv), false) AS final
         FROM hold h
         CROSS JOIN LATERAL (
-            SELECT coalesce(sum((SELECT amount_ucr FROM charge
-                                 WHERE container_id = u.container_id AND interval_id = iv)), 0)::bigint AS captured
-            FROM usage_line u WHERE u.interval_id = iv AND u.job_id = h.job_id) c
-        LEFT JOIN final_job f ON f.interval_id = iv AND f.job_id = h.job_id AND f.job_id = ANY (chunk)
+            SELECT coalesce(sum(charged_ucr), 0)::bigint AS captured
+            FROM charged_line l WHERE l.interval_id = iv AND l.job_id = h.job_id) c
         WHERE h.job_id = ANY (chunk)
     ), entered AS (
         INSERT INTO hold_entry
@@ -82,20 +82,22 @@ LANGUAGE sql AS $$
             UNION ALL
             SELECT 'release:' || job_id || ':' || iv, job_id, 'release', rest, amount_ucr, until, iv FROM due
             WHERE final
-    ), held AS (
-        UPDATE hold h
-            SET captured_ucr = h.captured_ucr + due.captured,
-                released_ucr = h.released_ucr + CASE WHEN due.final THEN due.rest ELSE 0 END,
-                closed_ms = CASE WHEN due.final THEN until ELSE h.closed_ms END
-            FROM due WHERE h.job_id = due.job_id
     ), posted AS (
         INSERT INTO journal (key, kind, at_ms, interval_id, job_id)
             SELECT 'capture:' || job_id || ':' || iv, 'capture', until, iv, job_id FROM due WHERE captured > 0
             ORDER BY job_id
-            RETURNING journal_id, job_id
     )
+    UPDATE hold h
+        SET captured_ucr = h.captured_ucr + due.captured,
+            released_ucr = h.released_ucr + CASE WHEN due.final THEN due.rest ELSE 0 END,
+            closed_ms = CASE WHEN due.final THEN until ELSE h.closed_ms END
+        FROM due WHERE h.job_id = due.job_id;
     INSERT INTO transfer
-        SELECT posted.journal_id, 1, due.user_id, 'pool', due.captured FROM posted JOIN due USING (job_id);
+        SELECT j.journal_id, 1, h.user_id, 'pool', e.amount_ucr
+        FROM hold_entry e
+        CROSS JOIN LATERAL (SELECT journal_id FROM journal WHERE journal.key = e.key OFFSET 0) j
+        CROSS JOIN LATERAL (SELECT user_id FROM hold WHERE hold.job_id = e.job_id OFFSET 0) h
+        WHERE e.interval_id = iv AND e.job_id = ANY (chunk) AND e.kind = 'capture' AND e.amount_ucr > 0;
 $$;
 
 CREATE FUNCTION take_from_accounts(iv bigint, chunk text[]) RETURNS void
@@ -145,13 +147,12 @@ END $$;
 CREATE FUNCTION payout_due(s settlement) RETURNS SETOF payout
 LANGUAGE sql STABLE AS $$
     WITH captured AS (
-        SELECT coalesce(u.machine_id, 'unknown') AS machine, coalesce(m.user_id, 'treasury') AS payee,
-               sum(c.amount_ucr)::bigint AS ucr
-        FROM usage_line u
-        JOIN charge c USING (container_id, interval_id)
-        LEFT JOIN machine m ON m.machine_id = u.machine_id
-        WHERE u.interval_id = s.interval_id AND c.amount_ucr > 0
-        GROUP BY u.machine_id, m.user_id
+        SELECT coalesce(l.machine_id, 'unknown') AS machine, coalesce(m.user_id, 'treasury') AS payee,
+               sum(l.charged_ucr)::bigint AS ucr
+        FROM charged_line l
+        LEFT JOIN machine m ON m.machine_id = l.machine_id
+        WHERE l.interval_id = s.interval_id AND l.charged_ucr > 0
+        GROUP BY l.machine_id, m.user_id
     ), wanted AS (
         SELECT machine_id AS machine, user_id AS payee, idle_core_ms, sum(idle_core_ms) OVER () AS all_ms,
                least(s.stipend_cap_ucr, div(s.stipend_ucr * sum(idle_core_ms) OVER (), 3600000)) AS budget

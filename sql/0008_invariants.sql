@@ -103,9 +103,7 @@ LANGUAGE sql STABLE AS $$
                coalesce(sum(amount_ucr) FILTER (WHERE kind = 'release'), 0) AS released
         FROM hold_entry WHERE job_id = h.job_id) e
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum((SELECT amount_ucr FROM charge k
-                             WHERE k.container_id = u.container_id AND k.interval_id = u.interval_id)), 0) AS charged
-        FROM usage_line u WHERE u.job_id = h.job_id) c
+        SELECT coalesce(sum(charged_ucr), 0) AS charged FROM charged_line l WHERE l.job_id = h.job_id) c
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(t.amount_ucr), 0) AS posted
         FROM journal j JOIN transfer t USING (journal_id)
@@ -130,9 +128,7 @@ LANGUAGE sql STABLE AS $$
         FROM journal j JOIN transfer t USING (journal_id)
         WHERE j.interval_id = s.interval_id AND j.kind IN ('capture', 'pay')) m
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(c.amount_ucr), 0) AS charged
-        FROM usage_line u JOIN charge c USING (container_id, interval_id)
-        WHERE u.interval_id = s.interval_id) c
+        SELECT coalesce(sum(charged_ucr), 0) AS charged FROM charged_line WHERE interval_id = s.interval_id) c
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(captured_ucr), 0) AS captured FROM payout WHERE interval_id = s.interval_id) p
     WHERE NOT (m.captured = m.paid AND m.captured = c.charged AND m.captured = p.captured)
@@ -143,11 +139,10 @@ LANGUAGE sql STABLE AS $$
     FROM new_intervals(only_new) s
     JOIN payout p USING (interval_id)
     LEFT JOIN (
-        SELECT u.interval_id, coalesce(u.machine_id, 'unknown') AS machine, sum(c.amount_ucr) AS charged
+        SELECT l.interval_id, coalesce(l.machine_id, 'unknown') AS machine, sum(l.charged_ucr) AS charged
         FROM new_intervals(only_new) n
-        JOIN usage_line u USING (interval_id)
-        JOIN charge c USING (container_id, interval_id)
-        GROUP BY u.interval_id, u.machine_id) c ON c.interval_id = p.interval_id AND c.machine = p.machine
+        JOIN charged_line l USING (interval_id)
+        GROUP BY l.interval_id, l.machine_id) c ON c.interval_id = p.interval_id AND c.machine = p.machine
     LEFT JOIN LATERAL (
         SELECT coalesce(sum(t.amount_ucr) FILTER (WHERE t.payee = p.payee), 0) AS earned,
                coalesce(sum(t.amount_ucr), 0) AS paid
@@ -252,7 +247,8 @@ LANGUAGE sql STABLE AS $$
     JOIN usage_line u USING (interval_id)
     JOIN hold h USING (job_id)
     LEFT JOIN container_usage m ON m.container_id = u.container_id AND m.job_id = u.job_id
-    LEFT JOIN charge c ON c.container_id = u.container_id AND c.interval_id = u.interval_id
+    LEFT JOIN LATERAL (SELECT * FROM charge k WHERE k.container_id = u.container_id
+                       AND k.interval_id = u.interval_id OFFSET 0) c ON true
     LEFT JOIN LATERAL (SELECT b.charged_ms, b.final, k.total_ucr
                        FROM usage_line b LEFT JOIN charge k USING (container_id, interval_id)
                        WHERE b.container_id = u.container_id AND b.interval_id < u.interval_id
@@ -285,9 +281,8 @@ LANGUAGE sql STABLE AS $$
            format('paid %s ucr and got back %s', c.paid, r.amount_ucr)
     FROM new_intervals(only_new) s
     JOIN refund r USING (interval_id)
-    CROSS JOIN LATERAL (SELECT coalesce(sum(c.amount_ucr), 0) AS paid
-                        FROM usage_line u JOIN charge c USING (container_id, interval_id)
-                        WHERE u.job_id = r.job_id AND u.attempt = r.attempt) c
+    CROSS JOIN LATERAL (SELECT coalesce(sum(charged_ucr), 0) AS paid FROM charged_line l
+                        WHERE l.job_id = r.job_id AND l.attempt = r.attempt) c
     WHERE r.amount_ucr <> c.paid
        OR NOT EXISTS (SELECT FROM journal j WHERE j.key = 'refund:' || r.job_id || ':' || r.attempt)
 $$;
