@@ -282,10 +282,17 @@ def _fill(bench: Bench, transfers: int) -> None:
         " array_agg(digest_of(body)) FROM journal JOIN journal_body USING (key)"
         " WHERE note = 'filled' GROUP BY 3"
     )
+    filled = (
+        "(SELECT payee, count(*) AS ucr FROM journal JOIN transfer USING (journal_id)"
+        " WHERE note = 'filled' GROUP BY payee) filled"
+    )
     bench.sql(
-        "UPDATE account SET granted_ucr = granted_ucr + filled.ucr"
-        " FROM (SELECT payee, count(*) AS ucr FROM journal JOIN transfer USING (journal_id)"
-        "       WHERE note = 'filled' GROUP BY payee) filled WHERE user_id = payee"
+        f"UPDATE account SET granted_ucr = granted_ucr + filled.ucr FROM {filled} WHERE user_id = payee"
+    )
+    bench.sql(
+        f"UPDATE account_balance b SET granted_ucr = granted_ucr + filled.ucr FROM {filled}"
+        " WHERE user_id = payee AND interval_id ="
+        " (SELECT max(l.interval_id) FROM account_balance l WHERE l.user_id = b.user_id)"
     )
     bench.sql(
         "UPDATE system_balance SET balance_ucr = balance_ucr - %s WHERE account = 'treasury'"
