@@ -137,8 +137,8 @@ DEFECTS = [
     (
         "uptime is counted twice",
         "freeze_uptime",
-        "m.user_id, m.core_count,",
-        "m.user_id, m.core_count, 2 *",
+        "sum(least(p.to_ms, until) - greatest(p.from_ms, since))::bigint AS online_ms",
+        "2 * sum(least(p.to_ms, until) - greatest(p.from_ms, since))::bigint AS online_ms",
         "uptime",
     ),
     (
