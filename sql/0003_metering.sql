@@ -59,11 +59,13 @@ CREATE INDEX container_usage_by_application ON container_usage (application_id);
 CREATE INDEX container_usage_by_machine ON container_usage (machine_id, start_ms);
 CREATE INDEX container_usage_open ON container_usage (container_id) WHERE end_ms IS NULL;
 
--- Stretches in which a machine was online and took work; `to_ms` moves on with each poll that finds it so.
+-- Stretches in which a machine was online and took work; `to_ms` moves on with each poll that finds it so. A new
+-- size begins a new stretch.
 CREATE TABLE machine_presence (
     machine_id  hex_id NOT NULL REFERENCES machine,
     from_ms     bigint NOT NULL,
     to_ms       bigint NOT NULL,
+    cores       integer NOT NULL CHECK (cores > 0),
     PRIMARY KEY (machine_id, from_ms),
     CHECK (to_ms >= from_ms)
 );

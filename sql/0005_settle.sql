@@ -122,14 +122,15 @@ LANGUAGE sql AS $$
                    ELSE j.application_id IS NULL OR least(h.expires_ms, j.ended_ms + 600000) <= until END;
 $$;
 
+-- Each stretch counts with the cores that the machine had then: it may have been resized.
 CREATE FUNCTION freeze_uptime(iv bigint, since bigint, until bigint) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO uptime_line
-        SELECT machine_id, iv, user_id, online_ms, used_core_ms,
-               greatest(0, core_count * online_ms - used_core_ms)
+        SELECT machine_id, iv, user_id, online_ms, used_core_ms, greatest(0, core_ms - used_core_ms)
         FROM (
-            SELECT m.machine_id, m.user_id, m.core_count,
-                   sum(least(p.to_ms, until) - greatest(p.from_ms, since))::bigint AS online_ms
+            SELECT m.machine_id, m.user_id,
+                   sum(least(p.to_ms, until) - greatest(p.from_ms, since))::bigint AS online_ms,
+                   sum(p.cores * (least(p.to_ms, until) - greatest(p.from_ms, since)))::bigint AS core_ms
             FROM machine_presence p JOIN machine m USING (machine_id)
             WHERE p.to_ms > since AND p.from_ms < until AND m.user_id IS NOT NULL
             GROUP BY m.machine_id

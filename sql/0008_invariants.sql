@@ -263,15 +263,17 @@ LANGUAGE sql STABLE AS $$
                                              WHERE t.interval_id = s.interval_id AND t.step = 'capture')
 $$;
 
--- No more uptime than the interval is long, and none while the machine was not there.
+-- No more uptime than the interval is long, and no more idle cores than the machine had. The bound is its largest
+-- size until then, not that of the interval: a stretch is shortened when the machine turns out to have been silent.
 CREATE FUNCTION invariant_uptime(only_new boolean) RETURNS TABLE (subject text, detail text)
 LANGUAGE sql STABLE AS $$
     SELECT format('machine %s in interval %s', l.machine_id, l.interval_id),
-           format('was online for %s ms', l.online_ms)
+           format('was online for %s ms, idle for %s core ms', l.online_ms, l.idle_core_ms)
     FROM new_intervals(only_new) s
     JOIN uptime_line l USING (interval_id)
-    JOIN machine m USING (machine_id)
-    WHERE l.online_ms > s.until_ms - s.from_ms OR l.idle_core_ms > m.core_count * l.online_ms
+    WHERE l.online_ms > s.until_ms - s.from_ms
+       OR l.idle_core_ms > l.online_ms * (SELECT coalesce(max(p.cores), 0) FROM machine_presence p
+                                          WHERE p.machine_id = l.machine_id AND p.from_ms < s.until_ms)
 $$;
 
 -- A refund is what the attempt had paid, and at most once.
