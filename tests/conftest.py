@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from market import settings
 
 pytest_plugins = ["ledger_fixtures"]
 GROUPS = {"database", "cluster", "browser"}
-# Airflow makes its home when it is imported: not in the home of whoever runs the tests.
-os.environ["AIRFLOW_HOME"] = str(settings.ROOT / ".market" / "test-airflow")
+# Airflow makes its home when it is imported: not in the home of whoever runs the tests, and one for each run
+# of them, of which there may be two at once.
+_airflow_home = tempfile.TemporaryDirectory(prefix="test-airflow-", dir=settings.ROOT / ".market")
+os.environ["AIRFLOW_HOME"] = _airflow_home.name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
