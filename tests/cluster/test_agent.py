@@ -76,7 +76,7 @@ def _share_downloads(root: Path) -> None:
 
     def linked(source: str, target: str) -> None:
         # The small ones are markers and locks, too, which the installer opens to write.
-        (os.link if os.stat(source).st_size > _LARGE else shutil.copyfile)(source, target)
+        (os.link if os.stat(source).st_size > _LARGE else shutil.copy)(source, target)
 
     cache = settings.ROOT / ".market" / "uv-cache"
     if cache.exists():

@@ -10,7 +10,7 @@ import pytest
 from market import settings
 from market.stack import installs, setup
 from market.stack.installs import ENVIRONMENT, TEST_ENVIRONMENT, Step
-from market.stack.shell import SetupError
+from market.stack.shell import SetupError, command
 
 
 @pytest.fixture
@@ -120,3 +120,12 @@ def test_what_a_machine_runs_imports_nothing_of_the_stack_s(tmp_path: Path) -> N
 def test_the_real_steps_have_names_of_their_own(paths: settings.Paths) -> None:
     names = [step.name for step in installs.steps(paths, for_tests=True)]
     assert len(names) == len(set(names))
+
+
+def test_a_command_that_fails_says_where_its_words_are(tmp_path: Path) -> None:
+    words = ["sh", "-c", "echo why; exit 3"]
+    with pytest.raises(SetupError, match="a test failed with exit code 3: see its message above"):
+        command(words, "a test")
+    with pytest.raises(SetupError, match=f"exit code 3: see {tmp_path}/log"):
+        command(words, "a test", tmp_path / "log")
+    assert (tmp_path / "log").read_text() == "why\n"

@@ -26,6 +26,10 @@ def archive(paths: Paths) -> Path:
     return paths.runtime / "spark.jsa"
 
 
+def _log(paths: Paths) -> Path:
+    return paths.installs / "class-data.log"
+
+
 def java_build() -> bytes:
     """Return what tells one build of Java from another."""
     return subprocess.run(["java", "-version"], capture_output=True).stderr
@@ -73,8 +77,7 @@ def make(paths: Paths) -> None:
         fresh = scratch / "spark.jsa"
         arguments = ["java", "-Xshare:dump", _COLLECTOR, f"-XX:SharedClassListFile={listed}"]
         arguments += [f"-XX:SharedArchiveFile={fresh}", "-cp", jars]
-        with (paths.installs / "class-data.log").open("wb") as log:
-            command(arguments, "java -Xshare:dump", stdout=log, stderr=subprocess.STDOUT)
+        command(arguments, "java -Xshare:dump", _log(paths))
         archive(paths).unlink(missing_ok=True)
         shutil.move(fresh, archive(paths))
         archive(paths).chmod(0o644)
@@ -107,14 +110,8 @@ def _rehearse(paths: Paths, scratch: Path, jars: str) -> None:
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_WORKER_DIR": str(scratch / "work"),
     }
-    with (paths.installs / "class-data.log").open("wb") as log:
-        command(
-            [*arguments, str(PROGRAM), str(scratch / "out")],
-            "the rehearsal of a Spark job",
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    words = [*arguments, str(PROGRAM), str(scratch / "out")]
+    command(words, "the rehearsal of a Spark job", _log(paths), env=environment)
 
 
 def _plain(path: Path) -> set[str]:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 
 
 class SetupError(Exception):
     """The stack cannot go on; the message says what to do, in one line."""
 
 
-def command(arguments: list[str], what: str, **options: object) -> None:
-    """Run a command whose output is its own progress; raise SetupError with `what` when it fails."""
+def command(arguments: list[str], what: str, log: Path | None = None, **options: object) -> None:
+    """Run a command; raise SetupError with `what` when it fails.
+
+    Its output is its own progress, or, where that says nothing to people, goes into a file.
+    """
     try:
-        subprocess.run(arguments, check=True, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+        if log is None:
+            _run(arguments, options)
+        else:
+            with log.open("wb") as out:
+                _run(arguments, {**options, "stdout": out, "stderr": subprocess.STDOUT})
     except FileNotFoundError:
         raise SetupError(f"{what}: {arguments[0]} is missing") from None
     except subprocess.CalledProcessError as error:
-        raise SetupError(f"{what} failed with exit code {error.returncode}: see its message above") from None
+        where = f"{log}" if log is not None else "its message above"
+        raise SetupError(f"{what} failed with exit code {error.returncode}: see {where}") from None
+
+
+def _run(arguments: list[str], options: Mapping[str, object]) -> None:
+    subprocess.run(arguments, check=True, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
