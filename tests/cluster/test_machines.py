@@ -99,7 +99,6 @@ def long_waits(
         "death": meanwhile(a_machine_dies, lenders, person(stack, "mourner")),
         "lease": meanwhile(a_lease_ends, lenders),
         "hours": meanwhile(hours_come, stack, lenders),
-        "measurement": meanwhile(a_machine_is_measured, lenders),
     }
 
 
@@ -214,27 +213,6 @@ def hours_come(stack: settings.Settings, lend: Callable[..., Agent]) -> None:
     assert size(agent.wait("active")) == ("RUNNING", ("cpu",), 1, 1024)
     assert "its hours have begun" in agent.said()
     agent.interrupt()
-
-
-def a_machine_is_measured(lend: Callable[..., Agent]) -> None:
-    """Ask for a measurement of an idle machine, and let it be verified by it."""
-    agent = lend("measured", kind="cpu")
-    record = agent.wait("active")
-    path = f"/machines/{record['machine_id']}"
-    agent.owner.rest.post(f"{path}/verify")
-    found = until(
-        lambda: [
-            one
-            for one in agent.owner.rest.get(f"{path}/verifications")["verifications"]
-            if one["outcome"] not in ("running", "none")
-        ],
-        "a measurement",
-        150,
-    )[0]
-    assert found["outcome"] == "good", found
-    assert min(found["core_speed"], found["speed"], found["memory_speed"]) > 0
-    now = agent.record()
-    assert (now["trust"], now["verified_time"]) == (1, found["end_time"])
 
 
 def in_the_pool(owner: Person, kind: str) -> list[str]:
@@ -387,10 +365,6 @@ def test_a_lease_ends_by_itself(long_waits: dict[str, Future[None]]) -> None:
     long_waits["lease"].result()
 
 
-def test_a_machine_is_measured_and_verified(long_waits: dict[str, Future[None]]) -> None:
-    long_waits["measurement"].result()
-
-
 def test_a_machine_that_dies_is_found_lost_and_not_paid_and_its_job_succeeds(
     long_waits: dict[str, Future[None]],
 ) -> None:
@@ -436,6 +410,26 @@ def test_a_drain_moves_jobs_with_what_they_have_shuffled_to_another_machine(
         f"{paths.job_folder(jobs['long'])}/{spark.SHUFFLE}"
     )
     assert drained.wait("left", 130)["reason"] == "removed by its owner"
+
+
+def test_a_machine_is_measured_and_verified(lend: Any) -> None:
+    agent = lend("measured")
+    record = agent.wait("active")
+    path = f"/machines/{record['machine_id']}"
+    agent.owner.rest.post(f"{path}/verify")
+    found = until(
+        lambda: [
+            one
+            for one in agent.owner.rest.get(f"{path}/verifications")["verifications"]
+            if one["outcome"] not in ("running", "none")
+        ],
+        "a measurement",
+        150,
+    )[0]
+    assert found["outcome"] == "good", found
+    assert min(found["core_speed"], found["speed"], found["memory_speed"]) > 0
+    now = agent.record()
+    assert (now["trust"], now["verified_time"]) == (1, found["end_time"])
 
 
 def test_a_resize_and_a_restart_of_the_resourcemanager_are_not_forgotten(
