@@ -149,6 +149,17 @@ def test_a_job_is_stopped_at_its_time(world: World, job: str, yarn: Yarn) -> Non
     assert yarn.killed
 
 
+def test_a_job_over_its_time_is_stopped_for_that_also_when_its_hold_is_used_up(
+    world: World, job: str, yarn: Yarn
+) -> None:
+    yarn.has(job, "RUNNING")
+    now = clock.now_ms()
+    world.sql("UPDATE job SET status = 'running', started_ms = %s", now - 3_601_000)
+    world.container(job, None, now - 3_601_000, now, vcores=5)
+    watch.look()
+    assert status_of(job) == ("cancelling", "max_duration")
+
+
 def test_a_job_that_found_no_machine_ends_without_cost(world: World, job: str, yarn: Yarn) -> None:
     world.sql(
         "UPDATE job SET added_ms = %s, status = 'submitted' WHERE job_id = %s",

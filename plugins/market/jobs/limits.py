@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from market import db
 from market.clock import now_ms
@@ -15,24 +15,26 @@ _LOOKS = 5
 _over: dict[str, int] = {}
 
 
-def enforce(jobs: Iterable[Job], runs: Iterable[Job], active: Mapping[str, App]) -> None:
+def enforce(jobs: Sequence[Job], runs: Sequence[Job], active: Mapping[str, App]) -> None:
     """Ask for the end of every job, and of every run of one, that is over a limit.
 
     The watch kills it in the same pass. A job without a grid is its own run.
     """
+    # Time first: a job that ran over it has used up its hold as well, because it was over its time.
+    late = {run.tag: reason for run in runs if run.status != "cancelling" and (reason := _time(run))}
+    for tag, reason in late.items():
+        status.stop(tag, *reason)
     used = _used()
     idle = points.idle_since()
     for job in jobs:
-        if job.status == "cancelling":
+        if job.status == "cancelling" or job.tag in late:
             continue
         reason = _wait(job, idle) or budget.over(job, used.get(job.job_id, 0))
         if reason:
             status.stop(job.tag, *reason)
     for run in runs:
-        if run.status == "cancelling":
-            continue
         app = active.get(run.tag)
-        if reason := _time(run) or (_size(run, app) if app else None):
+        if app and run.status != "cancelling" and run.tag not in late and (reason := _size(run, app)):
             status.stop(run.tag, *reason)
 
 
