@@ -1,7 +1,7 @@
 """`./market test [GROUP ...]`: checkers, then pytest, whose closing line is the last.
 
-The groups that need a running stack wait for it most of the time; those that do not run beside them, at a
-lower priority.
+The groups that need a running stack wait for it most of the time; the checkers and those that need none run
+beside them, at a lower priority.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from market.stack import setup
 _QUICK = ("unit", "database")
 _WAITING = ("cluster", "browser")
 GROUPS = _QUICK + _WAITING
-_NICE = 5
+_NICE = 10
 _LOOK_S = 0.2
 
 
@@ -31,22 +31,22 @@ def run(paths: settings.Paths, groups: list[str]) -> int:
         return 2
     chosen = groups or list(GROUPS)
     setup.run(paths, for_tests=True)
-    failed = "unit" in chosen and not _checked(paths)
-    parts = [[group for group in kind if group in chosen] for kind in (_QUICK, _WAITING)]
-    if all(parts):
-        passed = _side_by_side(paths, *parts)
-    else:
-        done = subprocess.run(_pytest(paths, chosen), cwd=paths.root, env=_environment(paths))
-        passed = done.returncode == 0
-    return 1 if failed or not passed else 0
+    quick, waiting = ([group for group in kind if group in chosen] for kind in (_QUICK, _WAITING))
+    passed = _side_by_side(paths, quick, waiting) if quick and waiting else _passed(paths, chosen)
+    return 0 if passed else 1
 
 
-def _checked(paths: settings.Paths) -> bool:
+def _passed(paths: settings.Paths, groups: list[str], nice: int = 0) -> bool:
+    """Run the checkers, where the unit tests are among the groups, and pytest."""
+    commands = [_pytest(paths, groups)]
+    if "unit" in groups:
+        programs = paths.airflow_env / "bin"
+        checkers = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"])
+        commands = [[str(programs / name), *words] for name, *words in checkers] + commands
     passed = True
-    for checker in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
-        print(f"$ {' '.join(checker)}", flush=True)
-        command = [str(paths.airflow_env / "bin" / checker[0]), *checker[1:]]
-        done = subprocess.run(command, cwd=paths.root, env=_environment(paths))
+    for command in commands:
+        print(f"$ {' '.join([command[0].rsplit('/', 1)[-1], *command[1:]])}", flush=True)
+        done = subprocess.run(["nice", "-n", str(nice), *command], cwd=paths.root, env=_environment(paths))
         passed = passed and done.returncode == 0
     return passed
 
@@ -64,9 +64,7 @@ def _side_by_side(paths: settings.Paths, quick: list[str], waiting: list[str]) -
             stdin=subprocess.DEVNULL,
         )
         try:
-            first = subprocess.run(
-                ["nice", "-n", str(_NICE), *_pytest(paths, quick)], cwd=paths.root, env=_environment(paths)
-            )
+            passed = _passed(paths, quick, _NICE)
             with open(output.name, "rb") as shown:
                 while beside.poll() is None:
                     _show(shown)
@@ -75,9 +73,9 @@ def _side_by_side(paths: settings.Paths, quick: list[str], waiting: list[str]) -
         except KeyboardInterrupt:
             beside.wait()  # it was interrupted as well, and stops what it has started
             raise
-    if first.returncode:
+    if not passed:
         print(f"market: {', '.join(quick)} failed, see above", file=sys.stderr)
-    return first.returncode == 0 and beside.returncode == 0
+    return passed and beside.returncode == 0
 
 
 def _show(file: BinaryIO) -> None:
