@@ -8,10 +8,8 @@ ways have the market's settings and archives, and a fresh `spark-submit`. Withou
 from __future__ import annotations
 
 import argparse
-import secrets
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -20,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 import raw_spark
 
 from market import settings
-from market.stack.supervisor import Supervisor
 
 
 def main() -> None:
@@ -29,24 +26,14 @@ def main() -> None:
     parser.add_argument("--type", default="gpu", help="a machine type that nobody else lends")
     chosen = parser.parse_args()
     loaded = settings.load()
-    name, person = raw_spark.member(loaded)
-    machine = f"bench-{secrets.token_hex(3)}"
     times: dict[str, list[float]] = {"true": [], "false": []}
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "main.py"
-        program.write_text(raw_spark.PROGRAM)
-        person.upload("bench/main.py", program)
-        raw_spark.lend(loaded, person, name, machine, chosen.type)
-        raw = raw_spark.Raw(loaded, name, chosen.type, Path(folder))
-        try:
-            for number in range(chosen.pairs):
-                for enabled in ("true", "false") if number % 2 else ("false", "true"):
-                    started = time.monotonic()
-                    raw.as_the_market({"spark.ui.enabled": enabled})
-                    times[enabled].append(time.monotonic() - started)
-                    print(f"{number + 1}: interface {enabled}: {times[enabled][-1]:.2f} s", file=sys.stderr)
-        finally:
-            Supervisor(loaded).stop_at_once(machine)
+    with raw_spark.on_a_lent_machine(loaded, chosen.type) as (_, raw):
+        for number in range(chosen.pairs):
+            for enabled in ("true", "false") if number % 2 else ("false", "true"):
+                started = time.monotonic()
+                raw.as_the_market({"spark.ui.enabled": enabled})
+                times[enabled].append(time.monotonic() - started)
+                print(f"{number + 1}: interface {enabled}: {times[enabled][-1]:.2f} s", file=sys.stderr)
     differences = [with_it - without for with_it, without in zip(times["true"], times["false"], strict=True)]
     for enabled, said in (("true", "with the interface"), ("false", "without it")):
         taken = times[enabled]

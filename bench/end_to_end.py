@@ -11,10 +11,8 @@ Goal: at most 0.55 times the tuned one, and 0.3 times the untouched one.
 from __future__ import annotations
 
 import argparse
-import secrets
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +23,6 @@ import raw_spark
 
 from market import settings
 from market.cli.rest import Rest
-from market.stack.supervisor import Supervisor
 
 _GOALS = {"tuned": 0.55, "untouched": 0.30}
 _DEADLINE_S = 600
@@ -37,29 +34,19 @@ def main() -> None:
     parser.add_argument("--type", default="gpu", help="a machine type that nobody else lends")
     chosen = parser.parse_args()
     loaded = settings.load()
-    name, person = raw_spark.member(loaded)
-    machine = f"bench-{secrets.token_hex(3)}"
     times: dict[str, list[float]] = {"market": [], "tuned": [], "untouched": []}
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "main.py"
-        program.write_text(raw_spark.PROGRAM)
-        person.upload("bench/main.py", program)
-        raw_spark.lend(loaded, person, name, machine, chosen.type)
-        raw = raw_spark.Raw(loaded, name, chosen.type, Path(folder))
+    with raw_spark.on_a_lent_machine(loaded, chosen.type) as (person, raw):
         runs: dict[str, Callable[[], None]] = {
             "market": lambda: _job(person, chosen.type),
             "tuned": raw.tuned,
             "untouched": raw.untouched,
         }
-        try:
-            for number in range(chosen.pairs):
-                for title, run in runs.items():
-                    started = time.monotonic()
-                    run()
-                    times[title].append(time.monotonic() - started)
-                    print(f"{number + 1}: {title} {times[title][-1]:.1f} s", file=sys.stderr)
-        finally:
-            Supervisor(loaded).stop_at_once(machine)
+        for number in range(chosen.pairs):
+            for title, run in runs.items():
+                started = time.monotonic()
+                run()
+                times[title].append(time.monotonic() - started)
+                print(f"{number + 1}: {title} {times[title][-1]:.1f} s", file=sys.stderr)
     _report(times)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import secrets
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from market import settings
@@ -98,8 +101,23 @@ class Raw:
             raise SystemExit(f"spark-submit failed:\n{done.stderr[-2000:]}")
 
 
-def member(loaded: settings.Settings) -> tuple[str, Rest]:
-    """Register somebody whose password an agent can read; return his name, and him logged in."""
+@contextmanager
+def on_a_lent_machine(loaded: settings.Settings, kind: str) -> Iterator[tuple[Rest, Raw]]:
+    """Lend a machine of a type, with the program uploaded; yield its owner, logged in, and his raw way."""
+    name, person = _member(loaded)
+    machine = f"bench-{secrets.token_hex(3)}"
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "main.py"
+        program.write_text(PROGRAM)
+        person.upload("bench/main.py", program)
+        try:
+            _lend(loaded, person, name, machine, kind)
+            yield person, Raw(loaded, name, kind, Path(folder))
+        finally:
+            Supervisor(loaded).stop_at_once(machine)
+
+
+def _member(loaded: settings.Settings) -> tuple[str, Rest]:
     name, password = f"bench-{secrets.token_hex(4)}", secrets.token_hex(16)
     market = Rest(loaded.url("api"))
     market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"})
@@ -108,8 +126,7 @@ def member(loaded: settings.Settings) -> tuple[str, Rest]:
     return name, market.login(name, password)
 
 
-def lend(loaded: settings.Settings, person: Rest, name: str, machine: str, kind: str) -> None:
-    """Lend a machine of a type, and wait until it is active."""
+def _lend(loaded: settings.Settings, person: Rest, name: str, machine: str, kind: str) -> None:
     words = [str(loaded.paths.root / "market"), "share", "--name", machine, "--type", kind, "--cores", "2"]
     words += ["--memory", "2g", "--hours", "2", "--username", name, "--server", loaded.url("api")]
     words += ["--password-file", str(loaded.paths.secrets / name)]

@@ -5,27 +5,19 @@ from __future__ import annotations
 import json
 
 import pytest
-from jobs.test_watch import Yarn
+from jobs.conftest import Yarn
 from ledger_world import MINUTE, T0, World
 
 from market.credits.receipt import receipt
 from market.credits.settlement import settle
 from market.db import transaction
-from market.jobs import limits, points, reconcile, status, store, watch
+from market.jobs import points, reconcile, status, store, watch
 from market.jobs.spec import JobSpec
 from market.jobs.status import End
 
 pytestmark = pytest.mark.database
 
 GOOD, BAD = End("succeeded", None, ""), End("failed", "user_error", "The program failed.")
-
-
-@pytest.fixture
-def yarn(monkeypatch: pytest.MonkeyPatch) -> Yarn:
-    made = Yarn()
-    monkeypatch.setattr(watch, "resource_manager", lambda: made)
-    limits._over.clear()
-    return made
 
 
 @pytest.fixture
