@@ -14,9 +14,10 @@ time.sleep(600)
 """
 
 
-def start(state, program):
+def start(state, program, cwd=None):
     process = subprocess.Popen(
         [sys.executable, "-c", program],
+        cwd=cwd,
         env={**os.environ, "MARKET_STACK": str(state)},
         stdout=subprocess.PIPE,
     )
@@ -35,6 +36,31 @@ def test_only_processes_of_this_stack_are_ended(tmp_path, monkeypatch):
         assert other.poll() is None
     finally:
         for process in (mine, other):
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+RENAMED = """
+import time
+from setproctitle import setproctitle
+setproctitle("airflow worker " + "x" * 100000)
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_process_that_wrote_over_its_mark_is_found_by_its_folder(tmp_path):
+    folders = {name: tmp_path / name / "run" for name in ("mine", "other")}
+    processes = {}
+    for name, folder in folders.items():
+        folder.mkdir(parents=True)
+        processes[name] = start(tmp_path / name, RENAMED, cwd=folder)
+    shell = start(tmp_path / "none", STUBBORN, cwd=folders["mine"])
+    try:
+        assert leftovers.find(tmp_path / "mine") == [processes["mine"].pid]
+    finally:
+        for process in (*processes.values(), shell):
             process.kill()
             process.wait()
             process.stdout.close()

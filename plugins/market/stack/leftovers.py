@@ -1,4 +1,8 @@
-"""Processes that outlived their supervisor: found by the mark that all processes of a stack carry."""
+"""Processes that outlived their supervisor: found by the mark that all processes of a stack carry.
+
+The mark is a variable of their environment. The api-server and the workers of Airflow write their titles over
+theirs, so that nothing of it is left to read: those are known by the folder that services run in.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,17 @@ _PATIENCE_S = 10
 
 def find(state: Path) -> list[int]:
     """Return the ids of the processes of the stack in `state`, except this one and its parents."""
-    mark = f"MARKET_STACK={state}".encode()
+    mark, folder = f"MARKET_STACK={state}".encode(), str(state / "run")
     own = _ancestors()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) in own:
             continue
         try:
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
+            environment = (entry / "environ").read_bytes()
+            if mark in environment.split(b"\0") or (
+                b"=" not in environment and os.readlink(entry / "cwd") == folder
+            ):
                 found.append(int(entry.name))
         except OSError:
             continue  # ended meanwhile, or another user's
