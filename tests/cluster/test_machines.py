@@ -165,7 +165,7 @@ def a_machine_dies(lend: Callable[..., Agent], buyer: Person) -> None:
     """Let the machine under a job die: it is found lost and not paid, and the job succeeds on the other."""
     agents = {name: lend(name, kind="gpu") for name in ("dies", "lives")}
     for agent in agents.values():
-        agent.wait("active", 120)
+        agent.wait("active")
     buyer.put("slow/main.py", textwrap.dedent(SLOW))
     job_id = buyer.submit("slow", machine_type="gpu", app_params=["20"])
     first = until(lambda: executors(job_id), "an executor", 120)[0].host
@@ -392,7 +392,7 @@ def test_a_drain_moves_jobs_with_what_they_have_shuffled_to_another_machine(
     told_ms = clock.now_ms()
 
     def replacement(job_id: str) -> int:
-        hosts = until(lambda: found if len(found := executors(job_id)) > 1 else None, "a replacement", 90)
+        hosts = until(lambda: found if len(found := executors(job_id)) > 1 else None, "a replacement", 60)
         assert [one.host for one in hosts] == ["drained", "spare"], "a job for a type never runs elsewhere"
         print(f"a replacement {time.monotonic() - began:.1f} s after DELETE")
         return int(hosts[1].start_ms) - told_ms

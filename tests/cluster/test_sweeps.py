@@ -114,8 +114,9 @@ def test_each_run_has_its_logs(buyer: Person, sweep: dict[str, Any]) -> None:
 def test_one_hold_for_all_and_one_receipt(buyer: Person, sweep: dict[str, Any]) -> None:
     rate = {name: parse_credits(sweep["quoted"][name]) for name in ("credits_per_hour", "hold")}
     one = {name: parse_credits(sweep["alone"][name]) for name in rate}
-    assert rate["hold"] == pytest.approx(3 * one["hold"], abs=3)
-    assert rate["credits_per_hour"] == pytest.approx(2 * one["credits_per_hour"], abs=2)
+    # Each quote is rounded up once, to a micro-credit: three of one run, and two at a time.
+    assert 0 <= 3 * one["hold"] - rate["hold"] < 3
+    assert 0 <= 2 * one["credits_per_hour"] - rate["credits_per_hour"] < 2
 
     def final() -> Any:
         found = buyer.rest.get(f"/jobs/{sweep['job_id']}/receipt")
