@@ -41,13 +41,13 @@ def owner(stack: settings.Settings) -> Person:
 def lenders(
     stack: settings.Settings, owner: Person, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Agent]]:
-    """Return a function that starts an agent, by default for a type and of a size that no other file uses."""
+    """Return a function that starts an agent of a size that no other file uses."""
     agents: list[Agent] = []
     folder = tmp_path_factory.mktemp("agents")
     password = folder / "password"
     password.write_text(owner.password)
 
-    def start(name: str, hours: str = "1", *more: str, kind: str = "highmem", cores: int = 1) -> Agent:
+    def start(name: str, hours: str = "1", *more: str, kind: str = "cpu", cores: int = 1) -> Agent:
         words = ["share", "--cores", str(cores), "--memory", f"{cores}g", "--type", kind, "--hours", hours]
         words += ["--password-file", str(password), "--server", stack.url("api"), *more]
         agents.append(
@@ -92,10 +92,13 @@ def meanwhile() -> Iterator[Callable[..., Future[Any]]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def long_waits(
-    stack: settings.Settings, lenders: Callable[..., Agent], meanwhile: Callable[..., Future[Any]]
+    stack: settings.Settings,
+    lenders: Callable[..., Agent],
+    meanwhile: Callable[..., Future[Any]],
 ) -> dict[str, Future[Any]]:
-    """Begin at once what takes longest and needs nothing but time."""
+    """Begin at once what takes longest and needs nothing but time; each with jobs has a type for itself."""
     return {
+        "drain": meanwhile(a_machine_is_drained, stack, lenders, person(stack, "mover")),
         "death": meanwhile(a_machine_dies, lenders, person(stack, "mourner")),
         "lease": meanwhile(a_lease_ends, lenders),
         "hours": meanwhile(hours_come, stack, lenders),
@@ -186,9 +189,48 @@ def a_machine_dies(lend: Callable[..., Agent], buyer: Person) -> None:
     assert [(one["host"], one["amount"]) for one in lines] == [(first, "0.000000")]
 
 
+def a_machine_is_drained(stack: settings.Settings, lend: Callable[..., Agent], buyer: Person) -> None:
+    """Drain the machine under two jobs: they go on with what they have shuffled, on another machine."""
+    drained = lend("drained", kind="highmem", cores=2)
+    record = drained.wait("active")
+    jobs = {}
+    for name, text, params in (("slow", SLOW, ["60"]), ("long", LONG, [])):
+        buyer.put(f"{name}/main.py", textwrap.dedent(text))
+        jobs[name] = buyer.submit(name, machine_type="highmem", app_params=params)
+    until(
+        lambda: done(buyer, jobs["slow"]) >= 3 and done(buyer, jobs["long"]) == 8, "some tasks of both", 120
+    )
+    lend("spare", kind="highmem", cores=2).wait("active")
+
+    began = time.monotonic()
+    assert drained.owner.send("DELETE", f"/machines/{record['machine_id']}").status_code == 202
+    until(lambda: (size(record) or ("",))[0] != "RUNNING", "YARN to be told", 60)
+    told_ms = clock.now_ms()
+
+    def replacement(job_id: str) -> int:
+        hosts = until(lambda: found if len(found := executors(job_id)) > 1 else None, "a replacement", 60)
+        assert [one.host for one in hosts] == ["drained", "spare"], "a job for a type never runs elsewhere"
+        print(f"a replacement {time.monotonic() - began:.1f} s after DELETE")
+        return int(hosts[1].start_ms) - told_ms
+
+    assert replacement(jobs["slow"]) < 10_000
+    assert replacement(jobs["long"]) < (spark.task_drain_s(stack) + 15) * 1000
+    for job_id in jobs.values():
+        job = buyer.ended(job_id)
+        assert job["status"] == "succeeded", job
+    said = buyer.log(jobs["slow"])
+    assert "sum 1770" in said
+    assert int(said.split("attempts ")[1].split()[0]) <= 61
+    assert buyer.log(jobs["long"]).split() == ["sum", "28", "mapped", "8"], "what was shuffled is kept"
+    assert hdfs().status(f"{paths.job_folder(jobs['long'])}/{spark.SHUFFLE}") is None or not hdfs().list(
+        f"{paths.job_folder(jobs['long'])}/{spark.SHUFFLE}"
+    )
+    assert drained.wait("left", 130)["reason"] == "removed by its owner"
+
+
 def a_lease_ends(lend: Callable[..., Agent]) -> None:
     """Let a lease end: the machine has left by then."""
-    agent = lend("leased", "0.02", kind="cpu")
+    agent = lend("leased", "0.02")
     record = agent.wait("active")
     assert agent.process.wait(90) == 0
     left = agent.record()
@@ -201,7 +243,7 @@ def hours_come(stack: settings.Settings, lend: Callable[..., Agent]) -> None:
     now = datetime.now(UTC)
     later, end = now + timedelta(hours=6), now + timedelta(hours=12)
     hours = f"{later:%H:%M}-{end:%H:%M}"
-    agent = lend("nightly", "48", "--window", hours, "--time-zone", "UTC", kind="cpu")
+    agent = lend("nightly", "48", "--window", hours, "--time-zone", "UTC")
     agent.wait("resting")
     until(lambda: not agent.left_behind(), "the end of its NodeManager", 40)
     assert agent.process.poll() is None
@@ -215,23 +257,12 @@ def hours_come(stack: settings.Settings, lend: Callable[..., Agent]) -> None:
     agent.interrupt()
 
 
-def in_the_pool(owner: Person, kind: str) -> list[str]:
-    """Return the names of the owner's machines of a type that have not left."""
-    machines = owner.rest.get("/machines", limit=200)["machines"]
-    gone = ("left", "rejected")
-    return [
-        one["display_name"]
-        for one in machines
-        if one["machine_type"] == kind and one["availability"] not in gone
-    ]
-
-
 def test_a_machine_joins_and_leaves_after_a_drain(lend: Any) -> None:
     agent = lend("joins")
     record = agent.wait("active")
     seen = node(f"{record['ip_address']}:{record['service_port']}")
     assert seen is not None
-    assert (seen.state, seen.labels, seen.total_mib, seen.total_vcores) == ("RUNNING", ("highmem",), 1024, 1)
+    assert (seen.state, seen.labels, seen.total_mib, seen.total_vcores) == ("RUNNING", ("cpu",), 1024, 1)
     answer = agent.owner.send("DELETE", f"/machines/{record['machine_id']}")
     assert (answer.status_code, answer.json()["status"]) == (202, "draining")
     agent.wait("left")
@@ -319,10 +350,11 @@ def test_an_impostor_is_emptied_and_the_honest_machine_goes_on(stack: settings.S
 def test_metadata_counts_what_is_lent(lend: Any) -> None:
     agent = lend("counted")
     agent.wait("active")
-    line = agent.owner.rest.get("/metadata")["machine_info"]["highmem"]
+    types = agent.owner.rest.get("/metadata")["machine_info"]
+    line = types["cpu"]
     assert line["machines"] >= 1
     assert line["cores"] - line["cores_used"] == line["cores_free"]
-    assert line["price"] == "1.250000" or line["rate"] != "1.000000"
+    assert types["highmem"]["price"] == "1.250000" or line["rate"] != "1.000000"
 
 
 def size(record: dict[str, Any]) -> tuple[str, tuple[str, ...], int, int] | None:
@@ -332,7 +364,7 @@ def size(record: dict[str, Any]) -> tuple[str, tuple[str, ...], int, int] | None
 
 
 def test_another_size_than_declared_is_refused(stack: settings.Settings, owner: Person) -> None:
-    body = {"core_count": 1, "memory_size": 1024, "machine_type": "highmem", "time_period": 600}
+    body = {"core_count": 1, "memory_size": 1024, "machine_type": "cpu", "time_period": 600}
     made = owner.rest.post("/machines", body)
     path, joined = f"/machines/{made['machine_id']}", made["join"]
     ports = host.choose_ports(joined["ip_address"], joined["service_port"])
@@ -372,44 +404,9 @@ def test_a_machine_that_dies_is_found_lost_and_not_paid_and_its_job_succeeds(
 
 
 def test_a_drain_moves_jobs_with_what_they_have_shuffled_to_another_machine(
-    stack: settings.Settings, lend: Callable[..., Agent], owner: Person, buyer: Person
+    long_waits: dict[str, Future[None]],
 ) -> None:
-    until(lambda: not in_the_pool(owner, "highmem"), "the end of the machines before", 60)
-    drained = lend("drained", cores=2)
-    record = drained.wait("active")
-    jobs = {}
-    for name, text, params in (("slow", SLOW, ["60"]), ("long", LONG, [])):
-        buyer.put(f"{name}/main.py", textwrap.dedent(text))
-        jobs[name] = buyer.submit(name, machine_type="highmem", app_params=params)
-    until(
-        lambda: done(buyer, jobs["slow"]) >= 3 and done(buyer, jobs["long"]) == 8, "some tasks of both", 120
-    )
-    lend("spare", cores=2).wait("active")
-
-    began = time.monotonic()
-    assert owner.send("DELETE", f"/machines/{record['machine_id']}").status_code == 202
-    until(lambda: (size(record) or ("",))[0] != "RUNNING", "YARN to be told", 60)
-    told_ms = clock.now_ms()
-
-    def replacement(job_id: str) -> int:
-        hosts = until(lambda: found if len(found := executors(job_id)) > 1 else None, "a replacement", 60)
-        assert [one.host for one in hosts] == ["drained", "spare"], "a job for a type never runs elsewhere"
-        print(f"a replacement {time.monotonic() - began:.1f} s after DELETE")
-        return int(hosts[1].start_ms) - told_ms
-
-    assert replacement(jobs["slow"]) < 10_000
-    assert replacement(jobs["long"]) < (spark.task_drain_s(stack) + 15) * 1000
-    for job_id in jobs.values():
-        job = buyer.ended(job_id)
-        assert job["status"] == "succeeded", job
-    said = buyer.log(jobs["slow"])
-    assert "sum 1770" in said
-    assert int(said.split("attempts ")[1].split()[0]) <= 61
-    assert buyer.log(jobs["long"]).split() == ["sum", "28", "mapped", "8"], "what was shuffled is kept"
-    assert hdfs().status(f"{paths.job_folder(jobs['long'])}/{spark.SHUFFLE}") is None or not hdfs().list(
-        f"{paths.job_folder(jobs['long'])}/{spark.SHUFFLE}"
-    )
-    assert drained.wait("left", 130)["reason"] == "removed by its owner"
+    long_waits["drain"].result()
 
 
 def test_a_machine_is_measured_and_verified(lend: Any) -> None:
@@ -440,7 +437,7 @@ def test_a_resize_and_a_restart_of_the_resourcemanager_are_not_forgotten(
     path = f"/machines/{record['machine_id']}"
     answer = agent.owner.rest.post(f"{path}/resize", {"core_count": 2, "memory_size": 1280})
     assert (answer["core_count"], answer["memory_size"]) == (2, 1280)
-    until(lambda: size(record) == ("RUNNING", ("highmem",), 2, 1280), "the new size in YARN", 20)
+    until(lambda: size(record) == ("RUNNING", ("cpu",), 2, 1280), "the new size in YARN", 20)
     too_much = agent.owner.send("POST", f"{path}/resize", json={"core_count": 1024})
     assert (too_much.status_code, set(too_much.json()["errors"])) == (422, {"core_count"})
     supervisor = Supervisor(stack)
@@ -449,7 +446,7 @@ def test_a_resize_and_a_restart_of_the_resourcemanager_are_not_forgotten(
 
     def known() -> bool:
         try:
-            return size(record) == ("RUNNING", ("highmem",), 2, 1280)
+            return size(record) == ("RUNNING", ("cpu",), 2, 1280)
         except ClusterUnavailable:
             return False
 
