@@ -12,6 +12,8 @@ from typing import Any
 
 from people import Person, until
 
+from market.machines import marks
+
 
 @dataclass
 class Agent:
@@ -70,24 +72,19 @@ class Agent:
         """Return what it has printed."""
         return self.log.read_text()
 
-    def left_behind(self) -> list[str]:
+    def left_behind(self) -> list[int]:
         """Return the processes of this machine."""
-        mark = f"/machines/{self.name}".encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                variables = (entry / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if any(one.startswith(b"MARKET_MACHINE=") and one.endswith(mark) for one in variables):
-                found.append(entry.name)
-        return found
+        return [pid for pid, folder in marks.processes() if folder.endswith(f"/machines/{self.name}")]
+
+    def processors(self) -> int:
+        """Return how many of this host's processors its processes may use in all."""
+        return len(set().union(*map(os.sched_getaffinity, self.left_behind())))
 
     def kill_nodemanager(self) -> None:
         """Kill its NodeManager without notice."""
         for pid in self.left_behind():
-            if (Path("/proc") / pid / "comm").read_text().strip() == "java":
-                os.kill(int(pid), signal.SIGKILL)
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "java":
+                os.kill(pid, signal.SIGKILL)
 
     def interrupt(self) -> None:
         """Ask it to end: the first time it drains, the second time it stops at once."""

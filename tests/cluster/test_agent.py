@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agents import Agent
@@ -19,16 +21,19 @@ from market import settings
 pytestmark = pytest.mark.cluster
 
 WHERE = """
-    import os
+    import os, sys
     from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.getOrCreate().sparkContext
-    there = spark.parallelize([0], 1).map(lambda _: (os.environ["MARKET_RUNTIME"], os.getuid())).first()
-    print("executor", *there)
+
+    def here(_):
+        return os.environ["MARKET_RUNTIME"], os.getuid(), "seen" if os.path.exists(sys.argv[1]) else "hidden"
+
+    print("executor", *spark.parallelize([0], 1).map(here).first())
 """
 # What the steps of a machine may leave, and the machine itself.
 INSTALLED = {"tools", "agent-env", "hadoop", "runtime", "class-data.log", "stamps", "setup.lock", "uv-cache"}
-STATE = {"machines"}
+STATE = {"machines", "password"}
 _LARGE = 1 << 20
 
 
@@ -87,27 +92,30 @@ def test_a_host_with_python_and_java_alone_joins_and_runs_a_job(
     stack: settings.Settings, clone: Clone, buyer: Person, program: Callable[[str], str]
 ) -> None:
     owner = person(stack, "owner")
-    password = clone.root / "password"
+    password = clone.root / ".market" / "password"  # where nothing that runs on the machine should see it
+    password.parent.mkdir(exist_ok=True)
     password.write_text(owner.password)
+    for path in (password.parent, password):
+        os.chown(path, clone.uid, clone.gid)
     command = [str(clone.root / "market"), "share", "--cores", "1", "--memory", "1g", "--type", "highmem"]
     command += ["--hours", "1", "--password-file", str(password), "--server", stack.url("api")]
-    agent = Agent.start(
-        command,
-        "fresh",
-        owner,
-        clone.root.parent / "agent.log",
-        clone.environment,
-        cwd=clone.root,
-        **({"user": clone.uid, "group": clone.gid, "extra_groups": []} if os.geteuid() == 0 else {}),
-    )
+    as_owner: dict[str, Any] = {"cwd": clone.root}
+    if os.geteuid() == 0:
+        as_owner |= {"user": clone.uid, "group": clone.gid, "extra_groups": []}
+    boxed = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "true"]
+    possible = subprocess.run(boxed, env=clone.environment, **as_owner).returncode == 0
+    log = clone.root.parent / "agent.log"
+    agent = Agent.start(command, "fresh", owner, log, clone.environment, **as_owner)
     try:
         agent.wait("active", 400)
+        assert ("in bubblewrap" if possible else "WITHOUT a sandbox") in agent.said()
         buyer.put("where/main.py", program(WHERE))
-        job_id = buyer.submit("where", machine_type="highmem")
+        job_id = buyer.submit("where", machine_type="highmem", app_params=[str(password)])
         job = buyer.ended(job_id)
         assert job["status"] == "succeeded", (job, buyer.log(job_id, "executor", "stderr")[-2000:])
         runtime = clone.root / ".market" / "runtime"
-        assert buyer.log(job_id).split() == ["executor", str(runtime), str(clone.uid)]
+        seen = "hidden" if possible else "seen"
+        assert buyer.log(job_id).split() == ["executor", str(runtime), str(clone.uid), seen]
     finally:
         agent.end()
     assert agent.record()["availability"] == "left"

@@ -435,9 +435,11 @@ def test_a_resize_and_a_restart_of_the_resourcemanager_are_not_forgotten(
     agent = lend("resized")
     record = agent.wait("active")
     path = f"/machines/{record['machine_id']}"
+    assert agent.processors() == 1
     answer = agent.owner.rest.post(f"{path}/resize", {"core_count": 2, "memory_size": 1280})
     assert (answer["core_count"], answer["memory_size"]) == (2, 1280)
     until(lambda: size(record) == ("RUNNING", ("cpu",), 2, 1280), "the new size in YARN", 20)
+    until(lambda: agent.processors() == 2, "its processes to be let on another processor", 20)
     too_much = agent.owner.send("POST", f"{path}/resize", json={"core_count": 1024})
     assert (too_much.status_code, set(too_much.json()["errors"])) == (422, {"core_count"})
     supervisor = Supervisor(stack)

@@ -129,7 +129,9 @@ class Agent:
                 "host_memory": max(self._host.memory_mib, offer.memory_size),
             },
         )
-        self._say(f"machine {machine_id} at {address}:{ports.service}, NodeManager {node.sandbox.said}")
+        node.cores.hold(int(join["core_count"]))
+        how = f"{node.sandbox.said}, {node.cores.said}"
+        self._say(f"machine {machine_id} at {address}:{ports.service}, NodeManager {how}")
         try:
             return self._lend(node, machine_id, join, ports)
         finally:
@@ -164,7 +166,7 @@ class Agent:
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + _LOOK_S
                 self._look(node, machine_id, ports)
-                self._follow_size(join)
+                self._follow_size(node, join)
             state = self._record.get("availability", "")
             if state in ("left", "rejected"):
                 self._say(f"the machine has {state}: {self._record.get('reason') or 'no reason given'}")
@@ -180,7 +182,7 @@ class Agent:
                 rested = False
             time.sleep(_TICK_S)
 
-    def _follow_size(self, join: dict[str, Any]) -> None:
+    def _follow_size(self, node: NodeManager, join: dict[str, Any]) -> None:
         """Have the next start use the size that the machine was given meanwhile; YARN has told this one."""
         if not self._record:  # the market has not answered yet
             return
@@ -189,6 +191,7 @@ class Agent:
             return
         join["core_count"], join["memory_size"] = cores, memory
         join["files"]["yarn-site.xml"] |= node_config.size(cores, memory)
+        node.cores.hold(cores)
         self._say(f"the machine lends {cores} cores and {memory} MiB from now on")
 
     def _look(self, node: NodeManager, machine_id: str, ports: Ports) -> None:

@@ -9,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from market.machines import guard, node_config
+from market.machines import guard, marks, node_config
+from market.machines.cores import Cores
 from market.machines.node_config import Files, Ports
 from market.machines.sandbox import Sandbox, sandbox
 from market.settings import Paths
@@ -49,12 +50,8 @@ class NodeManager:
         readable = [paths.runtime, paths.hadoop, folder / "conf"]
         (folder / "conf").mkdir(exist_ok=True)
         self.sandbox: Sandbox = sandbox(self._work, readable, self._hidden())
+        self.cores = Cores(folder)
         self.log = folder / "node.log"
-
-    @property
-    def mark(self) -> str:
-        """What stands in the environment of everything that this machine runs."""
-        return f"MARKET_MACHINE={self._folder}"
 
     def _hidden(self) -> list[Path]:
         # As another user the market's files are closed anyway; the other machines' are not.
@@ -81,7 +78,7 @@ class NodeManager:
                 cwd=self._work,
                 env=self._environment(),
                 start_new_session=True,
-                preexec_fn=lambda: guard.die_with_parent(self._death_signal()),
+                preexec_fn=self._begin,
             )
         self._started = time.monotonic()
 
@@ -121,7 +118,7 @@ class NodeManager:
     def sweep(self) -> None:
         """Kill what an agent that died without notice left behind."""
         until = time.monotonic() + _STOP_S
-        while (left := self._marked()) and time.monotonic() < until:
+        while (left := list(marks.of(self._folder))) and time.monotonic() < until:
             for pid in left:
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -130,20 +127,14 @@ class NodeManager:
             time.sleep(0.1)
 
     def clear(self) -> None:
-        """Delete what jobs left in the work folder; call it while nothing runs."""
+        """Delete what jobs left in the work folder, and the control group; call it while nothing runs."""
+        self.cores.release()
         shutil.rmtree(self._work, ignore_errors=True)
 
-    def _marked(self) -> list[int]:
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            try:
-                if self.mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-            except OSError:
-                continue  # ended meanwhile, or another user's
-        return found
+    def _begin(self) -> None:
+        """Prepare the new process, before it becomes the command."""
+        guard.die_with_parent(self._death_signal())
+        self.cores.enter()
 
     def _death_signal(self) -> int:
         # A namespace's first process dies with `unshare`, and all in it; a bare guard must still clean up.
@@ -169,7 +160,6 @@ class NodeManager:
         runtime, inherited = self._paths.runtime, ("LANG", "TZ")
         kept = {name: os.environ[name] for name in inherited if name in os.environ}
         made = class_data.archive(self._paths).exists()
-        key, _, value = self.mark.partition("=")
         return kept | {
             "PATH": self._path,
             "HOME": str(self._work / "home"),
@@ -180,7 +170,7 @@ class NodeManager:
             "HADOOP_CONF_DIR": str(self._folder / "conf"),
             "MALLOC_ARENA_MAX": "2",
             "MARKET_STACK": os.environ.get("MARKET_STACK", str(self._paths.state)),
-            key: value,
+            marks.VARIABLE: str(self._folder),
         }
 
     @property

@@ -1,0 +1,132 @@
+"""A machine is held to what is lent of its host's processors, from its start and after a resize."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from market.machines import marks
+from market.machines.cores import Cores
+
+ALL = sorted(os.sched_getaffinity(0))
+pytestmark = pytest.mark.skipif(len(ALL) < 2, reason="on a host with one processor there is nothing to hold")
+# Two processes that never rest, and take what affinity they like.
+GREEDY = """
+import os, sys, time
+os.fork()
+os.sched_setaffinity(0, set(map(int, sys.argv[1].split(","))))
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    pass
+if os.getppid() == int(sys.argv[2]):
+    os.wait()
+"""
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Return a function that starts a command as part of a machine; all ends with the test."""
+    started = []
+
+    def start(cores: Cores, folder: Path, *words: str) -> subprocess.Popen[bytes]:
+        variables = {**os.environ, marks.VARIABLE: str(folder)}
+        started.append(subprocess.Popen(words, env=variables, preexec_fn=cores.enter))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_what_is_started_and_what_runs_is_held(machine, tmp_path) -> None:
+    cores = Cores(tmp_path)
+    cores.hold(1)
+    said = cores.said
+    process = machine(cores, tmp_path, "sleep", "600")
+    assert len(os.sched_getaffinity(process.pid)) == 1
+    cores.hold(len(ALL))
+    assert sorted(os.sched_getaffinity(process.pid)) == ALL
+    assert f"held to 1 of {len(ALL)} cores" in said
+    assert cores.said == "with all cores of this host"
+    cores.hold(1)
+    assert len(os.sched_getaffinity(process.pid)) == 1
+    process.kill()
+    process.wait()
+    cores.release()
+
+
+def test_machines_of_one_host_share_its_processors_evenly(machine, tmp_path) -> None:
+    held = []
+    for name in ("one", "two"):
+        cores = Cores(tmp_path / name)
+        cores.hold(1)
+        process = machine(cores, tmp_path / name, "sleep", "600")
+        held.append(os.sched_getaffinity(process.pid))
+    assert held[0] != held[1]
+
+
+def test_a_program_that_widens_its_affinity_meets_the_group_s_limit(machine, tmp_path) -> None:
+    cores = Cores(tmp_path)
+    cores.hold(1)
+    if "affinity alone" in cores.said:
+        pytest.skip("no control group may be made here")
+    used, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    words = (sys.executable, "-c", GREEDY, ",".join(map(str, ALL)), str(os.getpid()))
+    assert machine(cores, tmp_path, *words).wait(60) == 0
+    now, passed = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
+    taken = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    assert taken < 1.2 * passed
+    cores.release()
+
+
+def mounted(folder: Path, kind: str, options: str) -> Path:
+    """Return a table of mounts with one place for groups."""
+    place = folder / "groups"
+    place.mkdir()
+    table = folder / "mounts"
+    table.write_text(f"proc /proc proc rw 0 0\nnone {place} {kind} {options} 0 0\n")
+    return table
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "limit"),
+    [
+        ("cgroup2", ["cpu.max"], {"cpu.max": "100000 100000"}),
+        (
+            "cgroup",
+            ["cpu.cfs_period_us", "cpu.cfs_quota_us"],
+            {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "100000"},
+        ),
+    ],
+)
+def test_both_versions_of_control_groups_are_limited(kind, files, limit, tmp_path, monkeypatch) -> None:
+    made = Path.mkdir
+
+    def kernel(folder: Path, **options: object) -> None:
+        made(folder, **options)
+        for name in (*files, "cgroup.procs"):
+            (folder / name).touch()
+
+    table = mounted(tmp_path, kind, "rw,cpu")
+    monkeypatch.setattr(Path, "mkdir", kernel)
+    cores = Cores(tmp_path, table)
+    cores.hold(1)
+    (group,) = (tmp_path / "groups").iterdir()
+    assert {name: (group / name).read_text() for name in files} == limit
+    assert cores.said == f"held to 1 of {len(ALL)} cores"
+    cores.hold(len(ALL))
+    assert (group / files[-1]).read_text() in ("max 100000", "-1")
+
+
+def test_where_no_group_has_a_limit_affinity_is_left_and_said(tmp_path) -> None:
+    cores = Cores(tmp_path, mounted(tmp_path, "cgroup2", "rw"))
+    cores.hold(1)
+    assert "by affinity alone" in cores.said
+    assert list((tmp_path / "groups").iterdir()) == []
