@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import runpy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -77,9 +74,3 @@ def test_nothing_in_it_is_a_template(tmp_path: Path) -> None:
 
 def test_two_jobs_are_two_dags(tmp_path: Path) -> None:
     assert read(tmp_path, replace(JOB, job_id="12" * 16)).dag_id != read(tmp_path).dag_id
-
-
-@pytest.mark.parametrize("name", ["_yarn_application_id", "_submit_sp", "_conf", "_is_yarn_cluster_mode"])
-def test_the_provider_still_has_what_the_operator_leans_on(name: str) -> None:
-    assert name in inspect.getsource(SparkSubmitHook)
-    assert "kwargs" in inspect.signature(SparkSubmitHook.submit).parameters

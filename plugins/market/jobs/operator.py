@@ -86,19 +86,24 @@ class MarketSparkSubmit(SparkSubmitOperator):
         if not is_offered(self.machine_type):
             # A driver in the pool would run, and cost, while nothing can work for it: it waits for its type.
             self._hook._conf[submission.DRIVER_LABEL] = self.machine_type
+        failure: AirflowException | None = None
         try:
             self._hook.submit(self.application, pass_fds=(lock,), env=_environment())
-        finally:
-            app = self._tagged()  # what counts is what YARN has, not what was printed
+        except AirflowException as error:  # also where the application was killed while it was submitted
+            failure = error
+        app = self._tagged()  # what counts is what YARN has, not what was printed
         if app is None:
-            raise RuntimeError("spark-submit ended, and YARN has no application of this job")
+            raise failure or RuntimeError("spark-submit ended, and YARN has no application of this job")
         return app
 
     def _stopped(self, context: Context) -> None:
         """End a job that is not to run: at once where YARN knows nothing of it, else with its application."""
         with submission_lock.taken(self.tag):
-            if self._tagged() is None:
+            app = self._tagged()
+            if app is None:
                 status.end(self.tag, _NEVER_SUBMITTED)
+            else:  # the try that submitted it may have ended before it stored that
+                status.submitted(self.tag, app.application_id)
         if self._run().status not in store.ENDED:
             kill.applications(self.tag)
             self.poll_until_complete(None, context)
