@@ -135,13 +135,16 @@ SHOW = """
     names = ("MARKET_JOB_ID", "MARKET_INPUT", "MARKET_OUTPUT")
     def seen(_):
         return {name: os.environ.get(name) for name in names}
+    def path(_):
+        return os.environ["PYTHONPATH"]
     spark = SparkSession.builder.getOrCreate()
     executor = spark.sparkContext.parallelize([0], 1).map(seen).first()
+    found = path(0) + ":" + spark.sparkContext.parallelize([0], 1).map(path).first()
     import util
     place = re.sub(r"([][{}*?\\\\])", r"\\\\\\1", os.environ["MARKET_INPUT"])  # to Spark these are patterns
     read = spark.read.text(place + "/data.txt").first().value
     print(json.dumps({"argv": sys.argv, "driver": seen(0), "executor": executor, "util": util.word,
-                      "read": read, "name": __name__, "output": os.environ["MARKET_OUTPUT"]}))
+                      "path": found, "read": read, "name": __name__, "output": os.environ["MARKET_OUTPUT"]}))
     spark.createDataFrame([("x",)], ["a"]).write.parquet(os.environ["MARKET_OUTPUT"])
 """
 
@@ -181,6 +184,7 @@ def test_what_users_write_reaches_the_program_byte_for_byte(
     assert shown["executor"] == shown["driver"]
     assert shown["driver"]["MARKET_JOB_ID"] == job_id
     assert (shown["util"], shown["read"]) == ("from the library", "a line")
+    assert str(settings.ROOT / "plugins") not in shown["path"].split(":"), "a folder of the submitting host"
 
 
 JAVA = """

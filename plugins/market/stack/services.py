@@ -268,11 +268,13 @@ def environment(settings: Settings, service: Service) -> dict[str, str]:
 
 
 def base_environment(settings: Settings) -> dict[str, str]:
-    """Return what every process of the stack carries; MARKET_STACK marks it as this stack's."""
+    """Return what every process of the stack carries; MARKET_STACK marks it as this stack's.
+
+    No PYTHONPATH: Spark would hand on that of whoever submits, a folder of this host, to the jobs.
+    """
     inherited = ("PATH", "HOME", "LANG", "JAVA_HOME", "TZ", "MARKET_CONFIG")
     kept = {name: os.environ[name] for name in inherited if name in os.environ}
     return kept | {
         "MARKET_STACK": str(settings.paths.state),
         "MARKET_STATE_DIR": str(settings.paths.state),
-        "PYTHONPATH": str(settings.paths.root / "plugins"),
     }
