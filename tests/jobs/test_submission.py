@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from market.jobs import submission
 from market.jobs.spec import JobSpec
+from market.stack import spark
 
-RUNNER = Path(submission.__file__).parent / "runner"
 ODD = 'a b"c$HOME`id`\\{{x}}}{<CPS>,#%41*[1]?ü🎈'
 
 
@@ -69,6 +65,11 @@ def test_a_jar_runs_through_its_runner_with_its_libraries_beside_it() -> None:
     assert decoded(*found["application_args"]) == ["app.jar", "org.x.Main"]
 
 
+def test_only_a_java_program_s_driver_has_the_optimising_compiler() -> None:
+    assert arguments(entry_file="app.jar")["conf"]["spark.driver.extraJavaOptions"] == spark.WORKING_JVM
+    assert "spark.driver.extraJavaOptions" not in arguments()["conf"]
+
+
 def test_what_a_job_sets_cannot_undo_what_the_market_sets() -> None:
     conf = arguments(spark_conf={"spark.yarn.tags": "x", "spark.dynamicAllocation.enabled": "true"})["conf"]
     assert conf["spark.yarn.tags"] == "ab" * 16
@@ -85,50 +86,6 @@ def test_a_shell_gives_variables_exactly() -> None:
         ["bash", "-c", f'export X="{quoted}"\nprintf %s "$X"'], capture_output=True, check=True, text=True
     )
     assert shown.stdout == ODD
-
-
-def test_python_finds_the_true_variables_in_its_environment() -> None:
-    variables = base64.urlsafe_b64encode(json.dumps({"MARKET_INPUT": ODD}).encode()).decode().rstrip("=")
-    shown = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.environ['MARKET_INPUT'])"],
-        env=os.environ | {"PYTHONPATH": str(RUNNER), "MARKET_VARIABLES": variables, "MARKET_INPUT": "quoted"},
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    assert shown.stdout == ODD + "\n"
-
-
-def run_program(folder: Path, text: str, *parameters: str) -> subprocess.CompletedProcess[str]:
-    (folder / "train.py").write_text(text)
-    call = submission.encoded("train.py", "", *parameters)
-    return subprocess.run(
-        [sys.executable, str(RUNNER / "market_program.py"), call], cwd=folder, capture_output=True, text=True
-    )
-
-
-def test_a_program_runs_as_if_started_by_itself(tmp_path: Path) -> None:
-    program = (
-        "import sys, __main__\n"
-        "def helper(): pass\n"
-        "assert __name__ == '__main__' and __main__.helper is helper and __file__.endswith('/train.py')\n"
-        "assert sys.modules['__main__'].helper is helper\n"
-        "print(repr(sys.argv))\n"
-    )
-    params = ["", "a\nb", "{{ ds }}", "$(id)", "ü"]
-    shown = run_program(tmp_path, program, *params)
-    assert shown.stdout == repr(["train.py", *params]) + "\n", shown.stderr
-
-
-def test_a_program_that_fails_shows_its_own_lines_only(tmp_path: Path) -> None:
-    shown = run_program(tmp_path, "def f():\n    raise ValueError('no')\nf()\n")
-    assert shown.returncode == 1
-    assert "train.py" in shown.stderr
-    assert "market_program" not in shown.stderr
-
-
-def test_a_program_s_exit_code_is_its_own(tmp_path: Path) -> None:
-    assert run_program(tmp_path, "import sys; sys.exit(7)").returncode == 7
 
 
 def test_an_own_python_is_unpacked_and_used_by_driver_and_executors() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 
 from market import settings
@@ -22,3 +23,15 @@ def test_a_task_may_go_on_for_a_part_of_a_drain() -> None:
         changed = replace(loaded, machines=replace(loaded.machines, drain_timeout_s=drain_s))
         assert spark.task_drain_s(changed) == task_s
         assert spark.defaults(changed)["spark.executor.decommission.forceKillTimeout"] == f"{task_s}s"
+
+
+def test_executors_have_the_optimising_compiler_but_use_it_late() -> None:
+    options = spark.defaults(settings.load())["spark.executor.extraJavaOptions"]
+    assert "TieredStopAtLevel" not in options
+    ran = subprocess.run(
+        ["java", *options.split(), "-XX:+PrintFlagsFinal", "-version"], capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    flags = {words[1]: words[3] for line in ran.stdout.splitlines() if len(words := line.split()) > 3}
+    assert flags["TieredStopAtLevel"] == "4"
+    assert int(flags["Tier4InvocationThreshold"]) == 20 * 5_000

@@ -109,6 +109,7 @@ def _conf(
 ) -> dict[str, str]:
     """Return what a job may not set itself."""
     from market.stack.hadoop import POOL_LABEL
+    from market.stack.spark import WORKING_JVM
 
     passed = {name: for_shell(value) for name, value in variables.items()}
     # PySpark gives executors' Python these values as they stand here: sitecustomize.py puts the true ones in.
@@ -124,6 +125,8 @@ def _conf(
         "spark.yarn.stagingDir": loaded.hdfs_uri + STAGING,
         "spark.yarn.submit.waitAppCompletion": "false",
     }
+    if spec.is_jar:  # its own work may be done in the driver's Java
+        conf["spark.driver.extraJavaOptions"] = WORKING_JVM
     if spec.python_env:
         passed["PYSPARK_PYTHON"] = f"./{_ENVIRONMENT}/bin/python"
     for name, value in passed.items():
