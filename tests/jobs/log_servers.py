@@ -23,6 +23,7 @@ class Servers:
     collected: Files = field(default_factory=dict)
     application: str = ""
     grows: int = 0  # bytes that each file of the machine gets before each answer
+    late: int = 0  # answers of the log server before it knows what was collected
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -39,11 +40,12 @@ class Servers:
             if parts[1] == "containers":
                 return self._listing(parts[2])
             return self._log(self.local, parts[2], parts[3], query, b"")
+        self.late, known = max(0, self.late - 1), {} if self.late else self.collected
         if parts[1] == "aggregatedlogs":
-            return self._aggregated(query["appid"])
-        if not self.collected:
+            return self._aggregated(query["appid"], known)
+        if not known:
             return 500, b"<html>Request failed.</html>"
-        return self._log(self.collected, parts[2], parts[3], query, b"\n")
+        return self._log(known, parts[2], parts[3], query, b"\n")
 
     def _grow(self) -> None:
         for files in self.local.values():
@@ -69,8 +71,8 @@ class Servers:
         # One container is an object here, and a list in the other listing.
         return 200, json.dumps({"containerLogsInfo": {"containerLogInfo": infos}}).encode()
 
-    def _aggregated(self, application: str) -> tuple[int, bytes]:
-        if application != self.application or not self.collected:
+    def _aggregated(self, application: str, known: Files) -> tuple[int, bytes]:
+        if application != self.application or not known:
             words = f"Can not find remote application directory for the application:{application}"
             return 503, json.dumps({"RemoteException": {"message": words}}).encode()
         blocks = [
@@ -81,7 +83,7 @@ class Servers:
                     {"fileName": name, "fileSize": len(text)} for name, text in files.items()
                 ],
             }
-            for container, files in self.collected.items()
+            for container, files in known.items()
         ]
         return 200, json.dumps({"containerLogsInfoes": {"containerLogsInfo": blocks}}).encode()
 

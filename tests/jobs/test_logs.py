@@ -36,6 +36,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
         monkeypatch.setattr(logs, "job_history", lambda: JobHistory(made.url, "market"))
         monkeypatch.setattr(logs, "node_manager", lambda address: NodeManager(address, "market"))
         monkeypatch.setattr(logs, "hdfs", lambda: away)
+        monkeypatch.setattr(logs, "_PAUSE_S", 0.01)
         logs._notes.clear()
         yield made
 
@@ -172,6 +173,20 @@ def test_at_the_end_the_machine_answers_until_the_logs_are_collected(job: Job, s
     servers.collected = {DRIVER: servers.local.pop(DRIVER)}  # one machine has handed over
     assert {one.container_id for one in logs.list_files(over)} == {DRIVER, EXECUTOR}
     assert read(over, DRIVER, "stdout") == read(over, EXECUTOR, "stdout") == b"hello\n"
+
+
+def test_what_nobody_has_for_a_moment_is_waited_for(job: Job, servers: Servers) -> None:
+    servers.collected, servers.late = {DRIVER: files(), EXECUTOR: files()}, 5
+    assert {one.container_id for one in logs.list_files(ended(job))} == {DRIVER, EXECUTOR}
+    servers.late = 5
+    assert read(ended(job), DRIVER, "stdout") == b"hello\n"
+
+
+def test_a_machine_that_deletes_while_it_hands_over_hides_nothing(job: Job, servers: Servers) -> None:
+    servers.collected, servers.late = {DRIVER: files(), EXECUTOR: files()}, 1
+    servers.local = {DRIVER: {"stderr": NOTE}}
+    listed = [(one.role, one.file) for one in logs.list_files(ended(job))]
+    assert ("driver", "stdout") in listed
 
 
 def test_of_an_old_job_no_machine_is_asked(job: Job, servers: Servers) -> None:

@@ -1,11 +1,13 @@
 """A job's log files: from the machines while it runs, from the log server after its end.
 
-Between the two lies a moment in which a machine hands over: so each is asked when the other has nothing.
+Between the two lies a moment in which a machine hands over: it deletes files while the log server does not
+know them yet. So each is asked when the other has nothing, and for some seconds both are asked again.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ _CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_(\d+)")
 _HIDDEN = frozenset({"launch_container.sh", "directory.info", "prelaunch.err", "prelaunch.out"})
 # Machines are asked for logs of an ended application for this long: then they have handed over, or are lost.
 _HANDOVER_MS = 10 * 60_000
+# A file may be with nobody for a moment: so long after an end it is waited for, if need be, for so long.
+_MOMENT_MS, _PATIENCE_S, _PAUSE_S = 30_000, 3.0, 0.2
 
 # The first line of a container's stderr: Java says which options the machine gave it. It is not the
 # program's, and names folders of the machine, so files begin behind it here.
@@ -78,15 +82,7 @@ def look(job: Job) -> list[JobLog]:
 
 def _look(job: Job) -> list[JobLog]:
     places = _places(job)
-    kept: dict[str, list[LogFile]] = {}
-    for collected in (True, False, True) if job.ended else (False, True):
-        missing = [place for name, place in places.items() if name not in kept]
-        if kept and not missing:
-            break
-        if collected:
-            kept = _collected(job, places) | kept
-        elif not job.ended or _just_ended(job):
-            kept |= _local(missing)
+    kept = _after_end(job, places) if job.ended else _meanwhile(job, places)
     if not kept and job.ended:
         _check_gone(job)
     names = _names(places[name] for name in kept)
@@ -96,6 +92,35 @@ def _look(job: Job) -> list[JobLog]:
         for one in sorted(kept[name], key=lambda file: file.name)
         if one.name not in _HIDDEN
     ]
+
+
+def _meanwhile(job: Job, places: dict[str, _Place]) -> dict[str, list[LogFile]]:
+    kept = _local(list(places.values()))
+    return kept if kept and len(kept) == len(places) else _collected(job, places) | kept
+
+
+def _after_end(job: Job, places: dict[str, _Place]) -> dict[str, list[LogFile]]:
+    kept: dict[str, list[LogFile]] = {}
+    for _ in _tries(job):
+        kept = _collected(job, places)
+        missing = [place for name, place in places.items() if name not in kept]
+        if not missing or not _just_ended(job):
+            break
+        # A machine that is deleting lists what is left: what has been collected meanwhile counts.
+        kept = _local(missing) | _collected(job, places)
+        if any(_role(name) == "driver" for name in kept):
+            break
+    return kept
+
+
+def _tries(job: Job) -> Iterator[None]:
+    """Yield once, and again for a while where the files may be with nobody just now."""
+    yield
+    recent = job.ended_ms is not None and now_ms() - job.ended_ms < _MOMENT_MS
+    until = time.monotonic() + (_PATIENCE_S if recent else 0)
+    while time.monotonic() < until:
+        time.sleep(_PAUSE_S)
+        yield
 
 
 def _listed(job: Job) -> list[JobLog]:
@@ -181,14 +206,17 @@ def _part(job: Job, place: _Place, file: str, offset: int, length: int | None) -
         return node_manager(address).log(place.container_id, file, offset, length) if address else None
 
     away: ClusterUnavailable | None = None
-    for source in (collected, local, collected) if job.ended else (local, collected):
-        if source is local and job.ended and not _just_ended(job):
+    for _ in _tries(job):
+        for source in (collected, local, collected) if job.ended else (local, collected):
+            if source is local and job.ended and not _just_ended(job):
+                break
+            try:
+                if part := source():
+                    return part
+            except ClusterUnavailable as error:
+                away = error
+        if away:
             break
-        try:
-            if part := source():
-                return part
-        except ClusterUnavailable as error:
-            away = error
     if away and not job.ended:
         raise UnavailableError("The machine does not answer now. Try again in a minute.")
     if away:
