@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import fresh_host as fresh_hosts
 import pytest
 import requests
 from people import Person, person
@@ -37,6 +38,13 @@ def machines(stack: settings.Settings, lender: Person) -> Iterator[list[dict[str
     file.chmod(0o600)
     demo.lend(stack, lender.rest, lender.username, file)
     return lender.rest.get("/machines", limit=200)["machines"]
+
+
+@pytest.fixture(scope="session")
+def fresh_host(stack: settings.Settings) -> Iterator[fresh_hosts.FreshHost]:
+    """A host with Python and Java alone that is about to lend itself: it has all to install."""
+    with fresh_hosts.lent(stack, person(stack, "newcomer")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

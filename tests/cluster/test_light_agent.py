@@ -1,0 +1,53 @@
+"""A host with nothing but Python and Java lends itself: the agent installs what it needs, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from fresh_host import FreshHost
+from people import Person
+
+pytestmark = pytest.mark.cluster
+
+WHERE = """
+    import os, sys
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.getOrCreate().sparkContext
+
+    def here(_):
+        return os.environ["MARKET_RUNTIME"], os.getuid(), "seen" if os.path.exists(sys.argv[1]) else "hidden"
+
+    print("executor", *spark.parallelize([0], 1).map(here).first())
+"""
+# What the steps of a machine may leave, and the machine itself.
+INSTALLED = {"tools", "agent-env", "hadoop", "runtime", "class-data.log", "stamps", "setup.lock", "uv-cache"}
+STATE = {"machines", "password"}
+
+
+def test_a_host_with_python_and_java_alone_joins_and_runs_a_job(
+    fresh_host: FreshHost, buyer: Person, program: Callable[[str], str]
+) -> None:
+    agent, made = fresh_host.agent, fresh_host.root / ".market"
+    agent.wait("active", 400)
+    assert ("in bubblewrap" if fresh_host.boxed else "WITHOUT a sandbox") in agent.said()
+    buyer.put("where/main.py", program(WHERE))
+    job_id = buyer.submit("where", machine_type="highmem", app_params=[str(fresh_host.secret)])
+    job = buyer.ended(job_id)
+    assert job["status"] == "succeeded", (job, buyer.log(job_id, "executor", "stderr")[-2000:])
+    seen = "hidden" if fresh_host.boxed else "seen"
+    assert buyer.log(job_id).split() == ["executor", str(made / "runtime"), str(fresh_host.uid), seen]
+    agent.end()
+    assert agent.record()["availability"] == "left"
+    assert agent.left_behind() == []
+
+    assert {path.name for path in made.iterdir()} <= INSTALLED | STATE
+    assert {path.stat().st_uid for path in made.iterdir()} == {fresh_host.uid}
+    packages = {path.name.lower() for path in made.glob("*/lib/python3*/site-packages/*")}
+    assert {"requests", "pyspark"} <= packages
+    assert not {
+        name for name in packages if name.startswith(("airflow", "apache_airflow", "psycopg", "flask"))
+    }
+    for step in ("the agent's environment", "Hadoop's jars, from the market", "the jobs' runtime"):
+        assert step in agent.said()
