@@ -188,6 +188,22 @@ def test_a_lost_node_ends_its_containers_and_its_uptime(
     assert world.one("SELECT max(to_ms) FROM machine_presence") == T0 + 60_000
 
 
+def test_a_node_that_is_lost_while_it_is_asked_about_ends_nothing_well(
+    world: World, rm: FakeResourceManager, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent = machine(world, rm)
+    executor = rm.start(2, lent, T0)
+    poll(rm, T0)
+
+    def lost_now(application_id: str) -> list[Any]:
+        rm.node(lent, "LOST")
+        return []
+
+    monkeypatch.setattr(rm, "containers", lost_now)
+    poll(rm, T0 + 10_000)
+    assert containers(world)[executor].end_kind == "node_lost"
+
+
 def test_presence_is_that_of_active_machines_and_has_gaps(world: World, rm: FakeResourceManager) -> None:
     machine(world, rm)
     draining = machine(world, rm)

@@ -28,7 +28,6 @@ def look(rm: ResourceManager, before: Before, at_ms: int, claims_of: Claims) -> 
     since_ms = max(0, before.mark.at_ms - _OVERLAP_MS)
     apps = {app.application_id: app for app in rm.apps(started_after_ms=since_ms)}
     apps |= {app.application_id: app for app in rm.apps(states=OPEN_STATES)}
-    nodes = {node.node_id: node for node in rm.nodes()}
     with db.transaction() as cursor:
         for done in store.final_ones(cursor, apps):
             del apps[done]
@@ -51,6 +50,8 @@ def look(rm: ResourceManager, before: Before, at_ms: int, claims_of: Claims) -> 
         _look_closer(rm, one, before)
         if unseen.any_of(one, before, epoch_ms, at_ms):
             one.claims = claims_of(one.application_id)
+    # After the containers: a node that is lost in between would leave ones that seem to have ended well.
+    nodes = {node.node_id: node for node in rm.nodes()}
     return Poll(at_ms, epoch_ms, nodes, rm.partitions(), seen, unknown)
 
 
