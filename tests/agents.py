@@ -93,6 +93,6 @@ class Agent:
 
     def end(self) -> None:
         """Have it stop at once, and wait for that."""
-        for _ in range(2):
-            self.interrupt()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
         self.process.wait(60)

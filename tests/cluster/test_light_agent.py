@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from fresh_host import FreshHost
-from people import Person
+from people import Person, until
 
 pytestmark = pytest.mark.cluster
 
@@ -38,7 +38,10 @@ def test_a_host_with_python_and_java_alone_joins_and_runs_a_job(
     assert job["status"] == "succeeded", (job, buyer.log(job_id, "executor", "stderr")[-2000:])
     seen = "hidden" if fresh_host.boxed else "seen"
     assert buyer.log(job_id).split() == ["executor", str(made / "runtime"), str(fresh_host.uid), seen]
-    agent.end()
+    agent.interrupt()
+    until(lambda: "draining" in agent.said(), "the drain", 20)
+    agent.interrupt()
+    assert agent.process.wait(60) == 0
     assert agent.record()["availability"] == "left"
     assert agent.left_behind() == []
 

@@ -112,7 +112,7 @@ class Agent:
 
     def run(self, offer: Offer) -> int:
         """Lend until the machine has left; return the exit code. Raises SetupError if it cannot begin."""
-        for sent in (signal.SIGINT, signal.SIGTERM):
+        for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             signal.signal(sent, self._interrupted)
         answer = self._resumed(offer) or self._market.post("/machines", offer.body())
         join, machine_id = answer["join"], str(answer["machine_id"])
@@ -138,8 +138,12 @@ class Agent:
             node.stop()
             node.clear()
 
-    def _interrupted(self, *_: object) -> None:
-        self._interrupts += 1
+    def _interrupted(self, sent: int, _: object) -> None:
+        """Count interrupts: the first drains, the second stops at once, and so does a SIGQUIT by itself.
+
+        Two equal signals that come quickly are one to a process.
+        """
+        self._interrupts += 2 if sent == signal.SIGQUIT else 1
 
     def _ports(self, node: NodeManager, address: str, service: int) -> Ports:
         """Choose ports; a registered one is waited for: this machine's last NodeManager may just end."""

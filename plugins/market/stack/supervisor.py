@@ -70,8 +70,8 @@ class Supervisor:
         self._call("stopProcess", name, True, tolerated=_NOT_THERE)
 
     def stop_at_once(self, name: str) -> None:
-        """Stop a program that ends gracefully at the first signal, and at once at the second."""
-        self._call("signalProcess", name, "TERM", tolerated=_NOT_THERE)
+        """Stop an agent without a drain, which it does at a SIGQUIT."""
+        self._call("signalProcess", name, "QUIT", tolerated=_NOT_THERE)
         self.stop(name)
 
     def states(self) -> dict[str, dict[str, Any]]:
