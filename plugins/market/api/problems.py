@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -13,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from market.clock import new_id
 from market.errors import MarketError
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Shield:
         try:
             await self._app(scope, receive, with_headers)
         except Exception:
-            incident = new_id()[:8]
+            incident = secrets.token_hex(4)
             log.exception("incident %s: %s %s failed", incident, scope["method"], scope["path"])
             if started:  # the client must see that the answer is cut off
                 raise
