@@ -22,6 +22,7 @@ from people import Person, until
 from market import clock, db, settings
 from market.cli.rest import Rest
 from market.credits.settlement import settle
+from market.machines.cores import _groups
 from market.stack import leftovers
 
 pytestmark = pytest.mark.cluster
@@ -134,6 +135,8 @@ def test_after_down_and_up_a_job_that_ran_comes_to_a_true_end(
     market("down", "--force")
     assert leftovers.find(stack.paths.state) == []
     assert _nobody_listens(stack)
+    lent = (stack.paths.state / "machines").iterdir()
+    assert not [group.folder for machine in lent for group in _groups(machine) if group.folder.exists()]
     market("up")
     job = again(stack, buyer).ended(running, 240)
     assert job["status"] in ("failed", "lost")

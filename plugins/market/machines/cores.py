@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from market.machines import marks
 
+_MOUNTS = Path("/proc/self/mounts")
 _PERIOD_US = 100_000
 
 
@@ -38,11 +40,6 @@ class Group:
         """Move this process into it; what it starts follows."""
         self._write("cgroup.procs", os.getpid())
 
-    def remove(self) -> None:
-        """Remove it, if nothing runs in it any more."""
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
-
     def _write(self, name: str, value: object) -> None:
         # Never made: where the kernel has no such file, there is no such limit.
         with open(os.open(self.folder / name, os.O_WRONLY | os.O_TRUNC), "w") as file:
@@ -52,7 +49,7 @@ class Group:
 class Cores:
     """The cores of the machine in a folder."""
 
-    def __init__(self, folder: Path, mounts: Path = Path("/proc/self/mounts")) -> None:
+    def __init__(self, folder: Path, mounts: Path = _MOUNTS) -> None:
         self._folder, self._mounts = folder, mounts
         self._all = sorted(os.sched_getaffinity(0))
         self._chosen: list[int] = self._all
@@ -74,9 +71,12 @@ class Cores:
         elif cores != len(self._chosen):
             self._chosen = _least_used(self._all, cores, _others(self._folder))
         if self._group is None and not whole:
-            self._group = _group(self._folder, self._mounts)
+            self._group = _usable_group(self._folder, self._mounts)
         if self._group is not None:
-            self._group.limit(None if whole else cores)
+            try:
+                self._group.limit(None if whole else cores)
+            except OSError:  # the group above allows less
+                self._group = None
         for task in _tasks(self._folder):
             with contextlib.suppress(OSError):  # it ended meanwhile
                 os.sched_setaffinity(task, self._chosen)
@@ -87,30 +87,38 @@ class Cores:
         if self._group is not None:
             self._group.enter()
 
-    def release(self) -> None:
-        """Remove the control group; call it when nothing of the machine runs."""
-        if self._group is not None:
-            self._group.remove()
+
+def forget(machine: Path, mounts: Path = _MOUNTS) -> None:
+    """Remove the control group of the machine in a folder; call it when nothing of the machine runs."""
+    for group in _groups(machine, mounts):
+        with contextlib.suppress(OSError):
+            group.folder.rmdir()
 
 
-def _group(machine: Path, mounts: Path) -> Group | None:
+def _usable_group(machine: Path, mounts: Path) -> Group | None:
     """Make a control group for processor time, or take the one that an agent left; None if none may be used.
 
     In version 2 a group has a quota only where the group above hands the controller on.
     """
+    for group in _groups(machine, mounts):
+        try:
+            group.folder.mkdir(exist_ok=True)
+            group.limit(None)
+            subprocess.run(["true"], preexec_fn=group.enter, check=True)
+        except (OSError, subprocess.SubprocessError):
+            continue
+        return group
+    forget(machine, mounts)
+    return None
+
+
+def _groups(machine: Path, mounts: Path = _MOUNTS) -> Iterator[Group]:
+    """Yield where the machine's control group is, or could be."""
     name = f"market-{hashlib.sha256(bytes(machine)).hexdigest()[:16]}"
     for line in mounts.read_text().splitlines():
         _, place, kind, options, *_ = line.split()
         if kind == "cgroup2" or (kind == "cgroup" and "cpu" in options.split(",")):
-            group = Group(Path(place) / name)
-            try:
-                group.folder.mkdir(exist_ok=True)
-                group.limit(None)
-            except OSError:
-                group.remove()
-                continue
-            return group
-    return None
+            yield Group(Path(place) / name)
 
 
 def _least_used(available: list[int], count: int, used: Counter[int]) -> list[int]:

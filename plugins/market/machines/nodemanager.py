@@ -9,8 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from market.machines import guard, marks, node_config
-from market.machines.cores import Cores
+from market.machines import cores, guard, marks, node_config
 from market.machines.node_config import Files, Ports
 from market.machines.sandbox import Sandbox, sandbox
 from market.settings import Paths
@@ -50,7 +49,7 @@ class NodeManager:
         readable = [paths.runtime, paths.hadoop, folder / "conf"]
         (folder / "conf").mkdir(exist_ok=True)
         self.sandbox: Sandbox = sandbox(self._work, readable, self._hidden())
-        self.cores = Cores(folder)
+        self.cores = cores.Cores(folder)
         self.log = folder / "node.log"
 
     def _hidden(self) -> list[Path]:
@@ -118,7 +117,7 @@ class NodeManager:
     def sweep(self) -> None:
         """Kill what an agent that died without notice left behind."""
         until = time.monotonic() + _STOP_S
-        while (left := list(marks.of(self._folder))) and time.monotonic() < until:
+        while (left := set(marks.of(self._folder)) - {os.getpid()}) and time.monotonic() < until:
             for pid in left:
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -128,7 +127,7 @@ class NodeManager:
 
     def clear(self) -> None:
         """Delete what jobs left in the work folder, and the control group; call it while nothing runs."""
-        self.cores.release()
+        cores.forget(self._folder)
         shutil.rmtree(self._work, ignore_errors=True)
 
     def _begin(self) -> None:

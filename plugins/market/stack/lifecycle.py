@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from fcntl import LOCK_EX, flock
 from typing import Any
 
+from market.machines import cores
 from market.machines.sandbox import weakness
 from market.settings import Settings
 from market.stack import bootstrap, hadoop, leftovers, ports, spark
@@ -171,6 +172,8 @@ def down(settings: Settings, progress: Progress) -> None:
                 supervisor.shutdown()
         supervisor.forget_extras()
         leftovers.stop(settings.paths.state)
+        for machine in (settings.paths.state / "machines").glob("*"):  # of agents that were killed
+            cores.forget(machine)
 
 
 @contextmanager
