@@ -42,7 +42,7 @@ def test_a_host_with_python_and_java_alone_joins_and_runs_a_job(
     until(lambda: "draining" in agent.said(), "the drain", 20)
     agent.interrupt()
     assert agent.process.wait(60) == 0
-    agent.wait("left", 30)
+    agent.wait("left", 10)
     assert agent.left_behind() == []
 
     assert {path.name for path in made.iterdir()} <= INSTALLED | STATE

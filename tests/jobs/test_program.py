@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from jobs.test_submission import ODD
+
 from market.jobs import submission
 
 RUNNER = Path(submission.__file__).parent / "runner"
-ODD = 'a b"c$HOME`id`\\{{x}}}{<CPS>,#%41*[1]?ü🎈'
 WAITS = """
 import os, select
 from pyspark import accumulators

@@ -11,7 +11,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 log = logging.getLogger(__name__)
 
-# A look at few jobs takes milliseconds; with many, looking takes at most a fifth of the time.
+# A look at few jobs takes milliseconds. With many, looking takes a fifth of the time, but looks begin within
+# two seconds of each other all the same.
 _SHORTEST_S, _LONGEST_S, _SHARE = 0.4, 2.0, 5
 
 
@@ -77,7 +78,7 @@ class _Waiting:
 
 
 def _pause_s(took_s: float) -> float:
-    """Return how long to wait after a look that took so long: the next one begins within two seconds."""
+    """Return how long to wait after a look that took so long."""
     return max(0.1, min(max(_SHARE * took_s, _SHORTEST_S), _LONGEST_S) - took_s)
 
 
