@@ -58,7 +58,8 @@ _HOLD = """SELECT market.take_hold('8' || lpad(to_hex(n), 31, '0'), lpad(to_hex(
 """
 _SUBMIT = """\\set u random(1, {users})
 BEGIN;
-WITH made AS (SELECT md5(random()::text || clock_timestamp()::text || :client_id)::text AS id)
+WITH made AS (SELECT lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')
+    || substr(md5(random()::text || :client_id), 1, 20) AS id)
 INSERT INTO market.job (job_id, user_id, job_name, spec, machine_type, core_num, rate_micro, weight_micro,
     gib_weight_micro, status, added_ms)
   SELECT id, lpad(to_hex(:u::integer), 32, '0'), 'bench', '{{}}', 'cpu', 1, 1000000, 1000000, 4000,
@@ -140,7 +141,7 @@ class Bench:
         """Let `number` jobs have ended, each with so many containers of a minute, on so many machines."""
         first = self.jobs + 1
         self.jobs += number
-        job = f"md5('batch ' || {first} + n)"
+        job = f"'9' || lpad(to_hex({first} + n), 31, '0')"  # in order, as the market's ids are
         series = f"generate_series(0, {number - 1}) n"
         start = self.until_ms
         user, machine = (_USER.format(f"1 + n % {most}") for most in (_USERS, machines))
