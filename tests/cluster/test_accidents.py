@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 import requests
-from people import Person, until
+from people import Person, person, until
 
 from market import settings
 from market.cluster.clients import resource_manager
 from market.cluster.resourcemanager import App
+from market.stack import leftovers
 from market.stack.supervisor import Supervisor
 
 pytestmark = pytest.mark.cluster
@@ -32,6 +33,7 @@ QUICK = {
     ("spark-submit", "before"),
     ("task", "submitted"),
     ("triggerer", "stored"),
+    ("scheduler", "submitted"),
 }
 ALL = {
     (process, moment)
@@ -93,6 +95,12 @@ def gate(stack: settings.Settings) -> Iterator[Gate]:
             supervisor.start("submitter")
 
 
+@pytest.fixture
+def buyer(stack: settings.Settings) -> Person:
+    """Somebody for each accident: what a job may still cost is held until the next settlement."""
+    return person(stack, "buyer")
+
+
 @pytest.mark.parametrize(("process", "moment"), CHOSEN)
 def test_a_job_is_submitted_once_whatever_dies(
     stack: settings.Settings,
@@ -126,6 +134,15 @@ def test_a_job_is_submitted_once_whatever_dies(
     run = until(lambda: _ended_run(stack, admin, job_id), "the end of the DAG run", 150)
     assert (run["state"], run["note"]) == ("failed", f"cancelled by {buyer.username}")
     assert [app.state for app in _apps(job_id)] == ["KILLED"]
+    assert _orphans(stack) == []
+
+
+def _orphans(stack: settings.Settings) -> list[int]:
+    """Return the processes of services that have ended: they keep what these had locked in the database."""
+    services = {int(one["pid"]) for one in Supervisor(stack).states().values()}
+    titled = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in leftovers.find(stack.paths.state)}
+    workers = [pid for pid, title in titled.items() if title.startswith(b"airflow worker")]
+    return [pid for pid in workers if _parent(pid) not in services]
 
 
 def _kill(stack: settings.Settings, process: str, task: int, submitting: int) -> None:

@@ -14,12 +14,13 @@ time.sleep(600)
 """
 
 
-def start(state, program, cwd=None):
+def start(state, program, cwd=None, **options):
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=cwd,
         env={**os.environ, "MARKET_STACK": str(state)},
         stdout=subprocess.PIPE,
+        **options,
     )
     process.stdout.readline()
     return process
@@ -64,3 +65,36 @@ def test_a_process_that_wrote_over_its_mark_is_found_by_its_folder(tmp_path):
             process.kill()
             process.wait()
             process.stdout.close()
+
+
+LEADER = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_a_killed_service_left_is_ended_by_the_next_one(tmp_path):
+    state = tmp_path / "mine"
+    (state / "run").mkdir(parents=True)
+    leaders = {name: start(state, LEADER, start_new_session=True) for name in ("killed", "alive")}
+    for name, leader in leaders.items():
+        (state / "run" / f"{name}.group").write_text(str(leader.pid))
+    children = {name: child_of(state, leader.pid) for name, leader in leaders.items()}
+    try:
+        leaders["killed"].kill()
+        leaders["killed"].wait()
+        for name in leaders:
+            leftovers.take_over(state, name)
+        assert sorted(leftovers.find(state)) == sorted([leaders["alive"].pid, children["alive"]])
+        assert (state / "run" / "killed.group").read_text() == str(os.getpgrp())
+    finally:
+        leftovers.stop(state)
+        for leader in leaders.values():
+            leader.wait()
+            leader.stdout.close()
+
+
+def child_of(state, group):
+    return next(pid for pid in leftovers.find(state) if pid != group and os.getpgid(pid) == group)

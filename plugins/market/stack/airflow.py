@@ -83,6 +83,9 @@ def environment(settings: Settings) -> dict[str, str]:
             "catchup_by_default": "False",
             "task_instance_heartbeat_timeout": "60",
             "task_instance_heartbeat_timeout_detection_interval": "10",
+            # A scheduler looks for silent tasks among its own only. Those of one that was killed (30 s of
+            # silence say so) are begun again at this interval.
+            "orphaned_tasks_check_interval": "15",
         },
         "triggerer": {
             "default_capacity": "5000",

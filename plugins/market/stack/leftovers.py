@@ -45,6 +45,37 @@ def stop(state: Path) -> int:
     return len(pids)
 
 
+def take_over(state: Path, service: str) -> None:
+    """End what an earlier process of a service left when it was killed, and note this one for the next.
+
+    Airflow's scheduler leaves its workers. With each of them its connections to the database stay open: what
+    it had locked stays locked, and no scheduler starts a task any more. They are known by their process
+    group, whose leader is gone.
+    """
+    note = state / "run" / f"{service}.group"
+    earlier = int(note.read_text()) if note.exists() else 0
+    until = time.monotonic() + _PATIENCE_S
+    while (left := _orphans(state, earlier)) and time.monotonic() < until:
+        for pid in left:
+            _send(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    note.write_text(str(os.getpgrp()))
+
+
+def _orphans(state: Path, group: int) -> list[int]:
+    """Return the stack's processes in a group whose leader has ended."""
+    if not group or Path(f"/proc/{group}").exists():
+        return []
+    return [pid for pid in find(state) if _group(pid) == group]
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
 def _send(pid: int, sent: signal.Signals) -> None:
     try:
         os.kill(pid, sent)

@@ -9,6 +9,7 @@ import os
 import sys
 
 from market import settings
+from market.stack import leftovers
 from market.stack.services import all_services, environment
 
 
@@ -16,6 +17,7 @@ def main(name: str) -> None:
     """Replace this process by the service."""
     loaded = settings.load()
     service = next(service for service in all_services(loaded) if service.name == name)
+    leftovers.take_over(loaded.paths.state, name)
     command = service.command(loaded)
     os.chdir(loaded.paths.run)
     os.umask(0o027)
