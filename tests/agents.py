@@ -15,6 +15,19 @@ from people import Person, until
 from market.machines import marks
 
 
+def nodemanager(name: str) -> int:
+    """Return the process of a machine's NodeManager."""
+    found = [
+        pid
+        for pid, folder in marks.processes()
+        if folder.endswith(f"/machines/{name}")
+        and Path(f"/proc/{pid}/comm").read_text().strip() == "java"
+        and b"server.nodemanager.NodeManager" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    assert len(found) == 1, f"{name} has NodeManagers {found}"
+    return found[0]
+
+
 @dataclass
 class Agent:
     """A running `./market share`, with what it prints."""
@@ -82,9 +95,7 @@ class Agent:
 
     def kill_nodemanager(self) -> None:
         """Kill its NodeManager without notice."""
-        for pid in self.left_behind():
-            if Path(f"/proc/{pid}/comm").read_text().strip() == "java":
-                os.kill(pid, signal.SIGKILL)
+        os.kill(nodemanager(self.name), signal.SIGKILL)
 
     def interrupt(self) -> None:
         """Ask it to end: the first time it drains, the second time it stops at once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import fresh_host as fresh_hosts
 import pytest
 import requests
+from agents import Agent
 from people import Person, person
 
 from market import settings
@@ -38,6 +41,43 @@ def machines(stack: settings.Settings, lender: Person) -> Iterator[list[dict[str
     file.chmod(0o600)
     demo.lend(stack, lender.rest, lender.username, file)
     return lender.rest.get("/machines", limit=200)["machines"]
+
+
+@pytest.fixture(scope="module")
+def owner(stack: settings.Settings) -> Person:
+    return person(stack, "owner")
+
+
+@pytest.fixture(scope="module")
+def lenders(
+    stack: settings.Settings, owner: Person, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Agent]]:
+    """Return a function that starts an agent of a size that no other file uses."""
+    agents: list[Agent] = []
+    folder = tmp_path_factory.mktemp("agents")
+    password = folder / "password"
+    password.write_text(owner.password)
+
+    def start(name: str, hours: str = "1", *more: str, kind: str = "cpu", cores: int = 1) -> Agent:
+        words = ["share", "--cores", str(cores), "--memory", f"{cores}g", "--type", kind, "--hours", hours]
+        words += ["--password-file", str(password), "--server", stack.url("api"), *more]
+        agents.append(
+            Agent.start(
+                [sys.executable, "-m", "market.cli", *words],
+                name,
+                owner,
+                folder / f"{name}.log",
+                {**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
+                cwd=settings.ROOT,
+            )
+        )
+        return agents[-1]
+
+    yield start
+    for agent in agents:
+        agent.interrupt()
+    for agent in agents:
+        agent.end()
 
 
 @pytest.fixture(scope="session")

@@ -138,11 +138,10 @@ def test_a_job_is_submitted_once_whatever_dies(
 
 
 def _orphans(stack: settings.Settings) -> list[int]:
-    """Return the processes of services that have ended: they keep what these had locked in the database."""
-    services = {int(one["pid"]) for one in Supervisor(stack).states().values()}
-    titled = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in leftovers.find(stack.paths.state)}
-    workers = [pid for pid, title in titled.items() if title.startswith(b"airflow worker")]
-    return [pid for pid in workers if _parent(pid) not in services]
+    """Return the workers of a scheduler that has ended: they keep what it had locked in the database."""
+    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in leftovers.find(stack.paths.state)}
+    workers = [pid for pid, title in titles.items() if title.startswith(b"airflow worker")]
+    return [pid for pid in workers if not Path(f"/proc/{os.getpgid(pid)}").exists()]
 
 
 def _kill(stack: settings.Settings, process: str, task: int, submitting: int) -> None:

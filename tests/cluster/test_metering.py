@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
+from agents import Agent, nodemanager
 from people import Person, until
 
 from market import clock, db, settings
 from market.cluster.clients import resource_manager
+from market.cluster.errors import ClusterUnavailable
+from market.cluster.resourcemanager import App
 from market.credits import invariants
 from market.credits.settlement import settle
 from market.credits.units import parse_credits
@@ -30,7 +34,39 @@ spark.stop()
 
 
 @pytest.fixture(scope="module")
-def job(buyer: Person, machines: list[dict[str, Any]]) -> dict[str, Any]:
+def silenced(lenders: Callable[..., Agent]) -> Agent:
+    """A machine that was online and fell silent; YARN finds that out while other tests run."""
+    agent = lenders("silenced", kind="gpu")
+    agent.wait("active")
+    machine_id = agent.record()["machine_id"]
+    with db.transaction() as cursor:  # as if it had been measured, which takes a minute
+        cursor.execute(
+            "UPDATE machine SET verified_ms = %s WHERE machine_id = %s", [clock.now_ms(), machine_id]
+        )
+    until(lambda: _rows("SELECT FROM machine_presence WHERE machine_id = %s", machine_id), "its uptime", 30)
+    agent.process.kill()
+    until(lambda: not agent.left_behind(), "its end", 10)
+    return agent
+
+
+@pytest.fixture
+def remembers_one(stack: settings.Settings) -> Iterator[None]:
+    """Let a ResourceManager that starts again remember one ended application; in the end 1000 again."""
+    file = stack.paths.hadoop_conf / "yarn-site.xml"
+    before = file.read_text()
+    name = "<name>yarn.resourcemanager.max-completed-applications</name>"
+    assert f"{name}<value>1000<" in before
+    file.write_text(before.replace(f"{name}<value>1000<", f"{name}<value>1<"))
+    yield
+    file.write_text(before)
+    supervisor = Supervisor(stack)
+    supervisor.stop("resourcemanager")
+    supervisor.start("resourcemanager")
+    until(_answers, "the ResourceManager", 60)
+
+
+@pytest.fixture(scope="module")
+def job(silenced: Agent, buyer: Person, machines: list[dict[str, Any]]) -> dict[str, Any]:
     """A job of some seconds, whose usage is final."""
     buyer.put("sleeps/main.py", _SLEEPS)
     job_id = buyer.submit("sleeps", core_num=2)
@@ -89,16 +125,64 @@ def test_what_is_metered_is_what_the_resource_manager_logged(
     assert -0.03 <= error <= 0.01
 
 
-def test_a_restart_of_the_resource_manager_changes_no_charge_and_frees_nothing(
-    stack: settings.Settings, buyer: Person, job: dict[str, Any]
+def test_what_is_used_after_the_resource_manager_says_finished_is_counted(
+    buyer: Person, machines: list[dict[str, Any]]
 ) -> None:
-    """Killed while a job runs: its past is not lost, and what was final before stays as it was."""
+    """It says so when the driver signs off; its container lives on until its machine reports the end.
+
+    Here that machine is held for some seconds meanwhile.
+    """
+    buyer.put("signs_off/main.py", _SLEEPS)
+    job_id = buyer.submit("signs_off", core_num=2)
+    until(lambda: len(_rows("SELECT FROM container_usage WHERE job_id = %s", job_id)) == 3, "its containers")
+    pool = nodemanager("pool")
+    os.kill(pool, signal.SIGSTOP)
+    try:
+        signed_off = until(lambda: app if (app := _app(job_id)).ended else None, "the driver to sign off", 60)
+        assert signed_off.running_containers > 0
+        seen_ms = clock.now_ms()
+        until(lambda: _polled_since(seen_ms + 4000), "polls of that", 30)
+        assert not _rows("SELECT FROM application_usage WHERE final AND job_id = %s", job_id)
+    finally:
+        os.kill(pool, signal.SIGCONT)
+    usage = until(
+        lambda: _rows("SELECT * FROM application_usage WHERE final AND job_id = %s", job_id), "it", 30
+    )
+    app = _app(job_id)
+    print(f"{signed_off.memory_seconds} MiB s when FINISHED, {app.memory_seconds} at the end")
+    driver = _rows("SELECT * FROM container_usage WHERE role = 'driver' AND job_id = %s", job_id)[0]
+    assert app.memory_seconds >= signed_off.memory_seconds + 3 * driver.memory_mib
+    assert usage[0].memory_mib_seconds == app.memory_seconds
+    rows = _rows("SELECT * FROM container_usage WHERE job_id = %s", job_id)
+    metered = sum(one.memory_mib * (one.end_ms - one.start_ms) for one in rows) / 1000
+    assert 0.97 * app.memory_seconds <= metered <= app.memory_seconds + len(rows)
+
+
+def test_a_restart_of_the_resource_manager_changes_no_charge_and_frees_nothing(
+    stack: settings.Settings, buyer: Person, job: dict[str, Any], silenced: Agent, remembers_one: None
+) -> None:
+    """Killed while a job runs: its past is not lost, and what was final before stays as it was.
+
+    What it forgets then is kept too: applications beyond its limit, and nodes that were LOST.
+    """
     before = _usage(job["job_id"])
+    lost = silenced.wait("lost", 90)
+    node_id = _rows(
+        "SELECT ip_address || ':' || service_port AS id FROM machine WHERE machine_id = %s",
+        lost["machine_id"],
+    )[0].id
+    assert resource_manager().node(node_id).state == "LOST"  # type: ignore[union-attr]
+    online = _presence(lost["machine_id"])
+    assert online
+    assert max(one.to_ms for one in online) < clock.now_ms() - 30_000
     buyer.put("sleeps_long/main.py", _SLEEPS.replace("range(4), 4", "range(2), 2").replace("(3)", "(25)"))
     job_id = buyer.submit("sleeps_long", core_num=2)
     until(lambda: len(_rows("SELECT FROM container_usage WHERE job_id = %s", job_id)) == 3, "its containers")
     seen_ms = clock.now_ms()
     os.kill(int(Supervisor(stack).states()["resourcemanager"]["pid"]), signal.SIGKILL)
+    until(_answers, "the ResourceManager", 60)
+    assert resource_manager().app(job["application_id"]) is None, "beyond its limit"
+    assert resource_manager().node(node_id) is None, "a restart forgets a LOST node"
 
     found = buyer.ended(job_id)
     assert found["status"] == "succeeded", found["reason"]
@@ -121,6 +205,29 @@ def test_a_restart_of_the_resource_manager_changes_no_charge_and_frees_nothing(
     # The totals begin anew, so an executor ends when a poll saw it last: every two seconds.
     assert 0.9 <= metered / truth <= 1.001
     assert _usage(job["job_id"]) == before
+    assert buyer.job(job["job_id"])["status"] == "succeeded"
+    assert buyer.rest.get(f"/jobs/{job['job_id']}/receipt")["final"] is True
+    assert _presence(lost["machine_id"]) == online
+    assert silenced.record()["availability"] == "lost"
+
+
+def _answers() -> bool:
+    try:
+        return bool(resource_manager().info())
+    except ClusterUnavailable:
+        return False
+
+
+def _app(job_id: str) -> App:
+    return resource_manager().apps(tags=[job_id])[0]
+
+
+def _polled_since(at_ms: int) -> bool:
+    return bool(_rows("SELECT at_ms FROM meter_mark")[0].at_ms >= at_ms)
+
+
+def _presence(machine_id: str) -> list[Any]:
+    return _rows("SELECT * FROM machine_presence WHERE machine_id = %s ORDER BY from_ms", machine_id)
 
 
 def _usage(job_id: str) -> list[Any]:

@@ -1,7 +1,7 @@
 """The ways in which YARN's own figures were seen to be wrong, with the figures that were seen.
 
-Recorded from a ResourceManager and NodeManagers of Hadoop 3.3.6. The same against the running cluster, where
-it is quick enough: tests/cluster/test_metering.py.
+Recorded from a ResourceManager and NodeManagers of Hadoop 3.3.6. The same against the running cluster:
+tests/cluster/test_metering.py, and test_machines.py for a machine that dies under a job.
 """
 
 from __future__ import annotations
