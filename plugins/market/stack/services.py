@@ -35,7 +35,11 @@ class Service:
 
 
 def java(heap_mib: int, main: str) -> Callable[[Settings], list[str]]:
-    """Return the command of one of Hadoop's servers."""
+    """Return the command of one of Hadoop's servers, which ends when it needs a larger heap.
+
+    The heap is as small as what lives in it (HADOOP_SERVER), so this only bounds a leak: it must be more than
+    a full market needs. An application that waits takes the ResourceManager some 90 KiB.
+    """
 
     def command(settings: Settings) -> list[str]:
         hadoop = settings.paths.hadoop
@@ -182,7 +186,7 @@ def all_services(settings: Settings) -> list[Service]:
             "namenode",
             1,
             "namenode_http",
-            java(64, "org.apache.hadoop.hdfs.server.namenode.NameNode"),
+            java(1024, "org.apache.hadoop.hdfs.server.namenode.NameNode"),
             _check_namenode,
             hadoop_environment,
         ),
@@ -190,7 +194,7 @@ def all_services(settings: Settings) -> list[Service]:
             "resourcemanager",
             1,
             "resourcemanager_http",
-            java(96, "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager"),
+            java(1024, "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager"),
             _check_resourcemanager,
             hadoop_environment,
         ),
@@ -198,7 +202,7 @@ def all_services(settings: Settings) -> list[Service]:
             "datanode",
             1,
             "datanode_http",
-            java(64, "org.apache.hadoop.hdfs.server.datanode.DataNode"),
+            java(256, "org.apache.hadoop.hdfs.server.datanode.DataNode"),
             _check_datanode,
             hadoop_environment,
         ),
@@ -206,7 +210,7 @@ def all_services(settings: Settings) -> list[Service]:
             "jobhistory",
             2,
             "jobhistory_http",
-            java(96, "org.apache.hadoop.mapreduce.v2.hs.JobHistoryServer"),
+            java(256, "org.apache.hadoop.mapreduce.v2.hs.JobHistoryServer"),
             _check_jobhistory,
             hadoop_environment,
         ),
