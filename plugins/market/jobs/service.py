@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from market import db, settings
+from market import db, news, settings
 from market.accounts.member import Member
 from market.accounts.schemas import loaded
 from market.clock import new_id, now_ms
@@ -219,6 +219,7 @@ def _store(
     longest_s = spec.max_wait + math.ceil(spec.whole_duration) * (1 + spec.point_retries)
     expires_ms = at_ms + longest_s * 1000 + _SLACK_MS
     ledger.take_hold(cursor, job_id, member.user_id, quote.hold_ucr, quote.rate_micro, expires_ms, at_ms)
+    news.tell(cursor, news.NEW_JOB)
 
 
 def _stem(entry: str) -> str:
