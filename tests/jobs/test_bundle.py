@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ledger_world import World
+from people import until
 
 from market import db, news
 from market.jobs import bundle as bundles
@@ -54,44 +58,74 @@ def patient(
     """A bundle whose folder is there, which waits for a new job for as long as the test may take."""
     bundle.initialize()
     monkeypatch.setattr(bundles, "_WAIT_S", 60)
+    monkeypatch.setattr(bundles, "_has_children", lambda: False)  # this process has a server
     yield bundle
-    assert bundle._news is not None
-    bundle._news.close()
+    if bundle._news is not None:
+        bundle._news.close()
 
 
 def test_a_new_job_ends_the_wait_for_one(world: World, patient: MarketJobsBundle) -> None:
     waiting = threading.Thread(target=patient.refresh)
     waiting.start()
     try:
-        while not world.one("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"):
-            time.sleep(0.01)
+        until(
+            lambda: world.one("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"),
+            "the wait",
+            30,
+        )
         assert waiting.is_alive()
         job = world.job(world.member())
     finally:
-        with db.transaction() as cursor:
-            news.tell(cursor, news.NEW_JOB)
+        _tell()
         waiting.join(30)
     assert not waiting.is_alive()
     assert names(patient) == {f"job_{job}.py"}
 
 
-def test_nobody_waits_while_new_files_are_parsed_or_the_server_is_away(
+def test_nobody_waits_while_new_files_are_parsed(
     world: World, patient: MarketJobsBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.job(world.member())
     began = time.monotonic()
+    monkeypatch.setattr(bundles, "_QUIET_S", 60)
+    world.job(world.member())
     patient.refresh()  # writes the file
-    patient.refresh()  # its parser may be at work
-    monkeypatch.setattr(bundles, "_PARSING_S", 0)
-    patient._parsed_by = 0.0
-    patient._news = news.Listener(news.NEW_JOB)
-    assert patient._news.comes(0) is False
-    world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'")
+    patient.refresh()  # its parser may be about to start
+    patient._busy_until = 0.0
+    monkeypatch.setattr(bundles, "_has_children", lambda: True)
     patient.refresh()
+    monkeypatch.setattr(bundles, "_has_children", lambda: False)
+    patient.refresh()  # another one may follow
     assert time.monotonic() - began < 30
+
+
+def test_a_parser_is_a_child_until_airflow_has_seen_its_end() -> None:
+    program = """
+        import os
+        from market.jobs.bundle import _has_children
+        before = _has_children()
+        child = os.fork() or os._exit(0)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        ended = _has_children()
+        os.waitpid(child, 0)
+        print(before, ended, _has_children())
+    """
+    words = [sys.executable, "-c", textwrap.dedent(program)]
+    assert subprocess.run(words, capture_output=True, text=True, timeout=60).stdout == "False True False\n"
+
+
+def test_nobody_waits_while_the_server_is_away(world: World, patient: MarketJobsBundle) -> None:
+    listener = patient._news = news.Listener(news.NEW_JOB)
+    assert listener.comes(0) is False
+    world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'")
+    began = time.monotonic()
+    assert listener.comes(60) is False
+    assert time.monotonic() - began < 30
+    _tell()
+    assert listener.comes(0) is False, "it was not listening then"
+    _tell()
+    assert listener.comes(0) is True
+
+
+def _tell() -> None:
     with db.transaction() as cursor:
         news.tell(cursor, news.NEW_JOB)
-    assert patient._news.comes(0) is False, "it was not listening then"
-    with db.transaction() as cursor:
-        news.tell(cursor, news.NEW_JOB)
-    assert patient._news.comes(0) is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -10,18 +11,18 @@ from airflow.dag_processing.bundles.base import BaseDagBundle
 from market import db, news
 
 _WAIT_S = 0.8  # of the second that Airflow's loop takes for a round
-_PARSING_S = 2.0  # a new file is parsed in some 0.2 s, longer where many come at once
+_QUIET_S = 2.0  # without a parser: where many files wait, there may be none for a moment
 
 
 class MarketJobsBundle(BaseDagBundle):
     """A folder with one file for each job, brought in line with the market's tables at each refresh.
 
     Airflow asks for a refresh once a second, and looks at new files right after it. In between its loop only
-    waits for parsers; so while none of them can be at work, the refresh itself waits for a new job.
+    waits for parsers; so while none of them is at work, the refresh itself waits for a new job.
     """
 
     supports_versioning = False
-    _parsed_by = 0.0  # on the monotonic clock: when the parsers of what was written last are done
+    _busy_until = 0.0  # on the monotonic clock: parsers are at work, or are about to be
     _news: news.Listener | None = None
 
     @property
@@ -42,10 +43,12 @@ class MarketJobsBundle(BaseDagBundle):
 
     def refresh(self) -> None:
         """Write the files of new jobs and remove those of withdrawn ones; wait a moment for a new one."""
-        if not self._follow() and time.monotonic() > self._parsed_by:
+        if self._follow() or _has_children():
+            self._busy_until = time.monotonic() + _QUIET_S
+        if time.monotonic() >= self._busy_until:
             self._news = self._news or news.Listener(news.NEW_JOB)
-            if self._news.comes(_WAIT_S):
-                self._follow()
+            if self._news.comes(_WAIT_S) and self._follow():
+                self._busy_until = time.monotonic() + _QUIET_S
 
     def _follow(self) -> bool:
         """Bring the folder in line; tell whether there was a new job."""
@@ -58,8 +61,6 @@ class MarketJobsBundle(BaseDagBundle):
             self._write(name)
         for name in present - offered:
             (self.path / name).unlink(missing_ok=True)
-        if offered - present:
-            self._parsed_by = time.monotonic() + _PARSING_S
         return bool(offered - present)
 
     def _write(self, name: str) -> None:
@@ -73,3 +74,12 @@ class MarketJobsBundle(BaseDagBundle):
         fresh = self.path / f".{name}.new"
         fresh.write_text(dag.source(job))
         fresh.rename(self.path / name)  # whole or not at all: a parser may look at any time
+
+
+def _has_children() -> bool:
+    """Tell whether this process has children, ended or not: Airflow's parsers."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
