@@ -51,6 +51,16 @@ def test_a_file_that_was_written_stays_as_it_is(world: World, bundle: MarketJobs
     assert file.stat().st_mtime_ns == before
 
 
+def test_those_who_came_first_are_first(world: World, bundle: MarketJobsBundle) -> None:
+    member = world.member(credits_ucr=10**9)
+    bundle.initialize()
+    jobs = [f"job_{world.job(member)}.py" for _ in range(bundles._AT_ONCE + 2)]
+    bundle.refresh()
+    assert names(bundle) == set(jobs[: bundles._AT_ONCE])
+    bundle.refresh()
+    assert names(bundle) == set(jobs)
+
+
 @pytest.fixture
 def patient(
     world: World, bundle: MarketJobsBundle, monkeypatch: pytest.MonkeyPatch
