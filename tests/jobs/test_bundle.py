@@ -51,14 +51,15 @@ def test_a_file_that_was_written_stays_as_it_is(world: World, bundle: MarketJobs
     assert file.stat().st_mtime_ns == before
 
 
-def test_those_who_came_first_are_first(world: World, bundle: MarketJobsBundle) -> None:
-    member = world.member(credits_ucr=10**9)
+def test_airflow_takes_those_who_came_first_first(world: World, bundle: MarketJobsBundle) -> None:
+    """It sorts files by their time, the newest first, and parses again what is newer than its last parse."""
+    member = world.member()
+    now = round(time.time() * 1000)
+    late, early = (world.job(member, at=at) for at in (now, now - 1000))
     bundle.initialize()
-    jobs = [f"job_{world.job(member)}.py" for _ in range(bundles._AT_ONCE + 2)]
-    bundle.refresh()
-    assert names(bundle) == set(jobs[: bundles._AT_ONCE])
-    bundle.refresh()
-    assert names(bundle) == set(jobs)
+    times = {path.stat().st_mtime: path.name for path in bundle.path.iterdir()}
+    assert [times[at] for at in sorted(times, reverse=True)] == [f"job_{early}.py", f"job_{late}.py"]
+    assert max(times) < now / 1000
 
 
 @pytest.fixture

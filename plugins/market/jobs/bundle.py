@@ -11,7 +11,7 @@ from airflow.dag_processing.bundles.base import BaseDagBundle
 from market import db, news
 
 _WAIT_S = 0.8  # of the second that Airflow's loop takes for a round
-_AT_ONCE = 5  # more than tasks are started in a second
+_BACKWARDS_S = 3_000_000_000  # what a file's time and its job's, in epoch seconds, add up to
 _QUIET_S = 2.0  # without a parser: where many files wait, there may be none for a moment
 
 
@@ -35,7 +35,7 @@ class MarketJobsBundle(BaseDagBundle):
         """Make the folder, and the files where there is none yet; a task's process finds them there."""
         if not self.path.is_dir():
             with self.lock():
-                self._follow(at_once=None)
+                self._follow()
         super().initialize()
 
     def get_current_version(self) -> None:
@@ -51,17 +51,14 @@ class MarketJobsBundle(BaseDagBundle):
             if self._news.comes(_WAIT_S) and self._follow():
                 self._busy_until = time.monotonic() + _QUIET_S
 
-    def _follow(self, at_once: int | None = _AT_ONCE) -> bool:
-        """Bring the folder in line, with so many new jobs at a time; tell whether there was a new one.
-
-        Airflow parses the newest file first: of many at once, those who came first would wait longest.
-        """
+    def _follow(self) -> bool:
+        """Bring the folder in line; tell whether there was a new job."""
         self.path.mkdir(parents=True, exist_ok=True)
         with db.transaction() as cursor:
             cursor.execute("SELECT job_id FROM job WHERE NOT withdrawn")
             offered = {f"job_{row.job_id}.py" for row in cursor.fetchall()}
         present = {path.name for path in self.path.glob("job_*.py")}
-        for name in sorted(offered - present)[:at_once]:  # by job_id, which is by time
+        for name in sorted(offered - present):
             self._write(name)
         for name in present - offered:
             (self.path / name).unlink(missing_ok=True)
@@ -77,6 +74,10 @@ class MarketJobsBundle(BaseDagBundle):
             return
         fresh = self.path / f".{name}.new"
         fresh.write_text(dag.source(job))
+        # Airflow parses the newest file first: of hundreds, those who came first would wait for all others.
+        # So times run backwards here. They lie in the past, else each file would be parsed again and again.
+        backwards = _BACKWARDS_S - job.added_ms / 1000
+        os.utime(fresh, (backwards, backwards))
         fresh.rename(self.path / name)  # whole or not at all: a parser may look at any time
 
 
