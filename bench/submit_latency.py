@@ -8,6 +8,7 @@ and flat). Open jobs ask for a machine type that nobody lends, so that they wait
 from __future__ import annotations
 
 import argparse
+import random
 import statistics
 import sys
 import time
@@ -81,7 +82,9 @@ def _settled(people: list[tuple[Rest, list[str]]]) -> None:
 
 def _measure(loaded: settings.Settings, admin: requests.Session, samples: int) -> list[float]:
     someone, times = support.person(loaded, PROGRAM), []
+    moments = random.Random(1)
     for number in range(samples):
+        time.sleep(moments.uniform(1, 4))  # else each would come right after a look of Airflow's
         started = time.time()
         job_id = str(_submit(someone)["job_id"])
         times.append(_first_task(loaded, admin, f"job_{job_id}") - started)

@@ -12,7 +12,7 @@ from market import db, news
 
 _WAIT_S = 0.8  # of the second that Airflow's loop takes for a round
 _BACKWARDS_S = 3_000_000_000  # what a file's time and its job's, in epoch seconds, add up to
-_QUIET_S = 2.0  # without a parser: where many files wait, there may be none for a moment
+_PARSED_S = 0.5  # what the parser of a new file takes at most, waiting included
 
 
 class MarketJobsBundle(BaseDagBundle):
@@ -23,7 +23,7 @@ class MarketJobsBundle(BaseDagBundle):
     """
 
     supports_versioning = False
-    _busy_until = 0.0  # on the monotonic clock: parsers are at work, or are about to be
+    _busy_until = 0.0  # on the monotonic clock: parsers are at work, or about to be
     _news: news.Listener | None = None
 
     @property
@@ -44,15 +44,14 @@ class MarketJobsBundle(BaseDagBundle):
 
     def refresh(self) -> None:
         """Write the files of new jobs and remove those of withdrawn ones; wait a moment for a new one."""
-        if self._follow() or _has_children():
-            self._busy_until = time.monotonic() + _QUIET_S
-        if time.monotonic() >= self._busy_until:
+        self._follow()
+        if time.monotonic() >= self._busy_until and not _has_children():
             self._news = self._news or news.Listener(news.NEW_JOB)
-            if self._news.comes(_WAIT_S) and self._follow():
-                self._busy_until = time.monotonic() + _QUIET_S
+            if self._news.comes(_WAIT_S):
+                self._follow()
 
-    def _follow(self) -> bool:
-        """Bring the folder in line; tell whether there was a new job."""
+    def _follow(self) -> None:
+        """Bring the folder in line."""
         self.path.mkdir(parents=True, exist_ok=True)
         with db.transaction() as cursor:
             cursor.execute("SELECT job_id FROM job WHERE NOT withdrawn")
@@ -62,7 +61,10 @@ class MarketJobsBundle(BaseDagBundle):
             self._write(name)
         for name in present - offered:
             (self.path / name).unlink(missing_ok=True)
-        return bool(offered - present)
+        # While hundreds of files wait there may be no parser for a moment: their number tells for how long.
+        if offered - present:
+            busy = len(offered - present) * _PARSED_S
+            self._busy_until = max(self._busy_until, time.monotonic()) + busy
 
     def _write(self, name: str) -> None:
         # Imported here: this loads the operator and the provider, which those who only ask for a path do not
