@@ -137,7 +137,7 @@ def a_machine_dies(lend: Callable[..., Agent], buyer: Person) -> None:
     until(lambda: done(buyer, job_id) >= 3, "some tasks", 60)
     dead = agents[first]
     began = time.monotonic()
-    dead.process.kill()
+    dead.die()
     until(lambda: not dead.left_behind(), "the end of its containers", 10)
     dead.wait("lost", 65)
     assert time.monotonic() - began < 61

@@ -44,7 +44,7 @@ def silenced(lenders: Callable[..., Agent]) -> Agent:
             "UPDATE machine SET verified_ms = %s WHERE machine_id = %s", [clock.now_ms(), machine_id]
         )
     until(lambda: _rows("SELECT FROM machine_presence WHERE machine_id = %s", machine_id), "its uptime", 30)
-    agent.process.kill()
+    agent.die()
     until(lambda: not agent.left_behind(), "its end", 10)
     return agent
 
