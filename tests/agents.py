@@ -21,11 +21,19 @@ def nodemanager(name: str) -> int:
         pid
         for pid, folder in marks.processes()
         if folder.endswith(f"/machines/{name}")
-        and Path(f"/proc/{pid}/comm").read_text().strip() == "java"
-        and b"server.nodemanager.NodeManager" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        and (words := command_line(pid))[0].endswith("java")
+        and words[-1].endswith("server.nodemanager.NodeManager")
     ]
     assert len(found) == 1, f"{name} has NodeManagers {found}"
     return found[0]
+
+
+def command_line(pid: int) -> list[str]:
+    """Return a process's words; one empty word if it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").rstrip("\0").split("\0")
+    except OSError:
+        return [""]
 
 
 @dataclass

@@ -40,12 +40,6 @@ class Listener:
             return False
         return came
 
-    def close(self) -> None:
-        """Listen no more."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
     def _listen(self) -> db.Connection:
         connection = db.connect()
         connection.autocommit = True

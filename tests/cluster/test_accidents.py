@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from agents import command_line
 from people import Person, person, until
 
 from market import settings
@@ -139,9 +140,15 @@ def test_a_job_is_submitted_once_whatever_dies(
 
 def _orphans(stack: settings.Settings) -> list[int]:
     """Return the workers of a scheduler that has ended: they keep what it had locked in the database."""
-    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in leftovers.find(stack.paths.state)}
-    workers = [pid for pid, title in titles.items() if title.startswith(b"airflow worker")]
-    return [pid for pid in workers if not Path(f"/proc/{os.getpgid(pid)}").exists()]
+    stray = []
+    for pid in leftovers.find(stack.paths.state):
+        try:
+            leader = os.getpgid(pid)
+        except ProcessLookupError:
+            continue  # it has ended meanwhile
+        if command_line(pid)[0].startswith("airflow worker") and not Path(f"/proc/{leader}").exists():
+            stray.append(pid)
+    return stray
 
 
 def _kill(stack: settings.Settings, process: str, task: int, submitting: int) -> None:

@@ -5,7 +5,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,16 +62,12 @@ def test_airflow_takes_those_who_came_first_first(world: World, bundle: MarketJo
 
 
 @pytest.fixture
-def patient(
-    world: World, bundle: MarketJobsBundle, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[MarketJobsBundle]:
+def patient(world: World, bundle: MarketJobsBundle, monkeypatch: pytest.MonkeyPatch) -> MarketJobsBundle:
     """A bundle whose folder is there, which waits for a new job for as long as the test may take."""
     bundle.initialize()
     monkeypatch.setattr(bundles, "_WAIT_S", 60)
     monkeypatch.setattr(bundles, "_has_children", lambda: False)  # this process has a server
-    yield bundle
-    if bundle._news is not None:
-        bundle._news.close()
+    return bundle
 
 
 def test_a_new_job_ends_the_wait_for_one(world: World, patient: MarketJobsBundle) -> None:

@@ -53,7 +53,8 @@ def take_over(state: Path, service: str) -> None:
     group, whose leader is gone.
     """
     note = state / "run" / f"{service}.group"
-    earlier = int(note.read_text()) if note.exists() else 0
+    said = note.read_text() if note.exists() else ""
+    earlier = int(said) if said.isdecimal() else 0  # a power cut may leave an empty file
     until = time.monotonic() + _PATIENCE_S
     while (left := _orphans(state, earlier)) and time.monotonic() < until:
         for pid in left:
