@@ -137,6 +137,7 @@ class Jobs:
     result_retention_s: int
     withdraw_after_s: int
     dag_retention_s: int
+    run_retention_s: int
 
 
 @dataclass(frozen=True)
@@ -247,14 +248,15 @@ def load(state: Path | str | None = None, root: Path | None = None) -> Settings:
 
     Raises SettingsError, naming the setting, if `config/market.toml` does not hold what it should.
     """
-    root = root or ROOT
-    chosen = Path(state or os.environ.get("MARKET_STATE_DIR") or root / ".market").absolute()
-    source = Path(os.environ.get("MARKET_CONFIG") or root / "config" / "market.toml")
-    return _load(root, chosen, source)
+    root_name = str(root or ROOT)
+    chosen = state or os.environ.get("MARKET_STATE_DIR") or f"{root_name}/.market"
+    source = os.environ.get("MARKET_CONFIG") or f"{root_name}/config/market.toml"
+    return _load(root_name, os.path.abspath(chosen), source)
 
 
-@functools.cache
-def _load(root: Path, state: Path, source: Path) -> Settings:
+@functools.cache  # by text: paths cost more to make and to compare than all else that a caller does here
+def _load(root_name: str, state_name: str, source_name: str) -> Settings:
+    root, state, source = Path(root_name), Path(state_name), Path(source_name)
     try:
         raw = tomllib.loads(source.read_text())
     except FileNotFoundError:

@@ -69,6 +69,7 @@ class FakeResourceManager:
         self.listed[application_id] = replace(
             APP, application_id=application_id, tags=("spark", job_id), started_ms=started_ms
         )
+        self._count()
 
     def change(self, application_id: str = APP.application_id, **values: Any) -> None:
         """Let an application's figures be others."""
@@ -85,12 +86,14 @@ class FakeResourceManager:
                 *(mib, vcores, started_ms, "RUNNING"),
             )
         )
+        self._count()
         return container_id
 
     def stop(self, container_id: str) -> None:
         """Let a container be gone."""
         kept = [one for one in self.live[APP.application_id] if one.container_id != container_id]
         self.live[APP.application_id] = kept
+        self._count()
 
     def node(self, node_id: str, state: str = "RUNNING") -> None:
         """Let a node be in this state."""
@@ -102,7 +105,12 @@ class FakeResourceManager:
     ) -> None:
         """Let the first application end."""
         self.live[APP.application_id] = []
+        self._count()
         self.change(state=state, final_status=final_status, finished_ms=at_ms, **values)
+
+    def _count(self) -> None:
+        for application_id in self.listed:
+            self.change(application_id, running_containers=len(self.live.get(application_id, [])))
 
 
 @pytest.fixture

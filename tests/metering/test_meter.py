@@ -76,6 +76,21 @@ def test_a_short_job_is_metered_to_the_second(world: World, rm: FakeResourceMana
     assert rm.asked - asked == 5, "a final application is not read again"
 
 
+def test_of_an_application_that_waits_nothing_is_asked(
+    world: World, rm: FakeResourceManager, job: str
+) -> None:
+    lent = machine(world, rm)
+    rm.change(state="ACCEPTED")
+    asked = rm.asked
+    poll(rm, T0 + 2_000)
+    assert rm.asked - asked == 5, "the same whatever waits"
+
+    rm.change(state="RUNNING")
+    executor = rm.start(1, lent, T0 + 3_000)
+    poll(rm, T0 + 4_000)
+    assert list(containers(world)) == [executor]
+
+
 def test_the_settlement_charges_what_was_metered(world: World, rm: FakeResourceManager, job: str) -> None:
     lent = machine(world, rm)
     rm.start(1, lent, T0)

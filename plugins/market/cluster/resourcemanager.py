@@ -12,6 +12,8 @@ from market.cluster.http import items, send
 
 ALL_NODE_STATES = "NEW,RUNNING,UNHEALTHY,DECOMMISSIONING,DECOMMISSIONED,LOST,REBOOTED,SHUTDOWN"
 TERMINAL = ("FINISHED", "FAILED", "KILLED")
+# What nobody here reads; it is three quarters of an answer, and takes two thirds of its time.
+_LEFT_OUT = "resourceRequests,timeouts,amNodeLabelExpression,appNodeLabelExpression,resourceInfo"
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class ResourceManager:
         started_after_ms: int | None = None,
     ) -> list[App]:
         """Return applications; without a filter all that the ResourceManager still knows."""
-        query: dict[str, Any] = {"deSelects": "resourceRequests"}
+        query: dict[str, Any] = {"deSelects": _LEFT_OUT}
         if tags is not None:
             query["applicationTags"] = ",".join(tags)
         if states is not None:

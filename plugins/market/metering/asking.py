@@ -69,7 +69,8 @@ def _look_closer(rm: ResourceManager, seen: Seen, before: Before) -> None:
     app = seen.app
     if app is None:
         return
-    if not app.ended or app.running_containers:
+    # Of an application that waits nothing is asked: hundreds may do so for hours.
+    if app.running_containers or (seen.vanished and not app.ended):
         seen.live = rm.containers(app.application_id)
         if seen.vanished and not app.ended:
             # It may have ended between the two answers: then its totals, not the poll, say when.
