@@ -49,7 +49,7 @@ def test_old_runs_of_the_market_s_own_dags_are_deleted(
     run = admin.post(runs, json={"logical_date": None}, timeout=30).json()["dag_run_id"]
     look = f"{runs}/{quote(run, safe='')}"
     until(lambda: admin.get(look, timeout=30).json()["state"] in ("success", "failed"), "its end", 120)
-    young = replace(stack, jobs=replace(stack.jobs, dag_retention_s=0))
+    young = replace(stack, jobs=replace(stack.jobs, run_retention_s=0))
     monkeypatch.setattr(airflow_rows.settings, "load", lambda: young)
     airflow_rows.tidy()
     assert admin.get(look, timeout=30).status_code == 404

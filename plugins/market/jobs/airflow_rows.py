@@ -27,16 +27,16 @@ _TIMEOUT_S = 60
 
 
 def tidy() -> None:
-    """Delete the DAGs of jobs and the runs of the market's own DAGs that are older than the setting.
+    """Delete the DAGs of jobs and the runs of the market's own DAGs that are older than the settings.
 
     Some at a time: what is left is taken by the next pass. Raises UnavailableError.
     """
-    before_ms = now_ms() - settings.load().jobs.dag_retention_s * 1000
+    kept, now = settings.load().jobs, now_ms()
     with db.transaction() as cursor:
         cursor.execute(
             "SELECT job_id FROM job WHERE withdrawn AND dag_deleted_ms IS NULL AND ended_ms < %s"
             " ORDER BY ended_ms LIMIT %s",
-            [before_ms, _BATCH],
+            [now - kept.dag_retention_s * 1000, _BATCH],
         )
         jobs = [row.job_id for row in cursor.fetchall()]
     with _Airflow() as airflow:
@@ -45,7 +45,7 @@ def tidy() -> None:
                 with db.transaction() as cursor:
                     cursor.execute("UPDATE job SET dag_deleted_ms = %s WHERE job_id = %s", [now_ms(), job_id])
         for dag_id in OWN_DAGS:
-            for run_id in airflow.ended_runs(dag_id, before_ms):
+            for run_id in airflow.ended_runs(dag_id, now - kept.run_retention_s * 1000):
                 airflow.delete(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
     forget_answers()
 
