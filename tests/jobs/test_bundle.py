@@ -50,6 +50,23 @@ def test_a_file_that_was_written_stays_as_it_is(world: World, bundle: MarketJobs
     assert file.stat().st_mtime_ns == before
 
 
+def test_the_version_stays_while_no_file_comes_or_goes(world: World, bundle: MarketJobsBundle) -> None:
+    """Airflow searches the folder again when the version is another one."""
+    job = world.job(world.member())
+    bundle.initialize()
+    versions = [bundle.get_current_version().version]
+    for change in (
+        "UPDATE job SET status = 'accepted'",
+        "UPDATE job SET withdrawn = true",
+        "UPDATE job SET withdrawn = false",
+    ):
+        world.sql(f"{change} WHERE job_id = %s", job)
+        bundle.refresh()
+        versions.append(bundle.get_current_version().version)
+    before, accepted, withdrawn, again = versions
+    assert before == accepted == again != withdrawn
+
+
 def test_airflow_takes_those_who_came_first_first(world: World, bundle: MarketJobsBundle) -> None:
     """It sorts files by their time, the newest first, and parses again what is newer than its last parse."""
     member = world.member()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
 
-from airflow.dag_processing.bundles.base import BaseDagBundle
+from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
 from market import db, news
 
@@ -20,9 +21,13 @@ class MarketJobsBundle(BaseDagBundle):
 
     Airflow asks for a refresh once a second, and looks at new files right after it. In between its loop only
     waits for parsers; so while none of them is at work, the refresh itself waits for a new job.
+
+    It has versions for one reason: while the version stays, Airflow does not search the folder again and asks
+    its tables about none of the files, which with a thousand of them takes more than the second. Runs are
+    not bound to a version (`disable_bundle_versioning`): whichever is there, a job's file is the same.
     """
 
-    supports_versioning = False
+    supports_versioning = True
     _busy_until = 0.0  # on the monotonic clock: parsers are at work, or about to be
     _news: news.Listener | None = None
 
@@ -38,9 +43,9 @@ class MarketJobsBundle(BaseDagBundle):
                 self._follow()
         super().initialize()
 
-    def get_current_version(self) -> None:
-        """Return nothing: a job's file never changes."""
-        return None
+    def get_current_version(self) -> BundleVersion:
+        """Return a digest of the files' names: a job's file never changes."""
+        return BundleVersion(hashlib.sha256("\n".join(sorted(self._present())).encode()).hexdigest())
 
     def refresh(self) -> None:
         """Write the files of new jobs and remove those of withdrawn ones; wait a moment for a new one."""
@@ -56,7 +61,7 @@ class MarketJobsBundle(BaseDagBundle):
         with db.transaction() as cursor:
             cursor.execute("SELECT job_id FROM job WHERE NOT withdrawn")
             offered = {f"job_{row.job_id}.py" for row in cursor.fetchall()}
-        present = {path.name for path in self.path.glob("job_*.py")}
+        present = self._present()
         for name in sorted(offered - present):
             self._write(name)
         for name in present - offered:
@@ -65,6 +70,9 @@ class MarketJobsBundle(BaseDagBundle):
         if offered - present:
             busy = len(offered - present) * _PARSED_S
             self._busy_until = max(self._busy_until, time.monotonic()) + busy
+
+    def _present(self) -> set[str]:
+        return {name for name in os.listdir(self.path) if name.startswith("job_")}
 
     def _write(self, name: str) -> None:
         # Imported here: this loads the operator and the provider, which those who only ask for a path do not

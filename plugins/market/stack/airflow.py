@@ -50,6 +50,8 @@ def environment(settings: Settings) -> dict[str, str]:
             "execution_api_server_url": f"{url}/execution/",
             "default_timezone": "utc",
             "dagbag_import_timeout": "60",
+            # Every file of a bundle is a DAG: none is read to find out.
+            "dag_discovery_safe_mode": "False",
         },
         "database": {
             "sql_alchemy_conn": database,
@@ -72,6 +74,7 @@ def environment(settings: Settings) -> dict[str, str]:
             "dag_bundle_config_list": json.dumps(bundles),
             # A job's file never changes, and the bundle itself says when there is a new one.
             "dag_bundle_storage_path": str(paths.state / "airflow" / "bundles"),
+            "disable_bundle_versioning": "True",
             "bundle_refresh_check_interval": "1",
             "min_file_process_interval": "3600",
             "parsing_processes": "2",
