@@ -11,8 +11,8 @@ from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
 from market import db, news
 
-# Longer than the second that a round of Airflow's loop takes at least: what a round leaves of it, the next one
-# spends where nobody looks.
+# Longer than the second that a round of Airflow's loop takes at least: what a round leaves of it, the next
+# one spends where nobody looks.
 _WAIT_S = 1.05
 _BACKWARDS_S = 3_000_000_000  # what a file's time and its job's, in epoch seconds, add up to
 _PARSED_S = 0.5  # what the parser of a new file takes at most, waiting included
