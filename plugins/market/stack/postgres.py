@@ -46,7 +46,9 @@ def initialise(data: Path, password: str) -> None:
         os.close(descriptor)
         arguments = [*unprivileged(), str(programs() / "initdb"), "--pgdata", str(data)]
         arguments += ["--username", SUPERUSER, "--pwfile", str(passed), "--auth=scram-sha-256"]
-        arguments += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
+        # In the order of code points, compared as bytes: libc's comparison made settlements a tenth slower.
+        arguments += ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        arguments += ["--locale=C.UTF-8", "--no-instructions"]
         command(arguments, "initdb", stdout=subprocess.DEVNULL)
     finally:
         passed.unlink(missing_ok=True)
