@@ -98,7 +98,7 @@ def test_the_application_can_change_no_posting(settled: World, table: str, damag
     ("damage", "said"),
     [
         ("INSERT INTO transfer VALUES (999, 1, 'pool', 'fee', 1)", "belongs to no posting"),
-        ("INSERT INTO hold_entry VALUES ('x', repeat('f', 32), 'extend', 1, 1, 1)", "foreign key"),
+        ("INSERT INTO hold_entry VALUES ('x', repeat('f', 32), 'extend', 1, 1, 1)", "belongs to no hold"),
         ("INSERT INTO charge VALUES ('c', 999, 1, 1)", "charge belongs to no interval"),
         ("INSERT INTO final_job VALUES (repeat('f', 32), 999, false)", "final_job belongs to no interval"),
         (
@@ -110,7 +110,8 @@ def test_the_application_can_change_no_posting(settled: World, table: str, damag
             " FROM hold",
             "usage_line belongs to no interval",
         ),
-        ("DELETE FROM hold", "foreign key"),
+        ("DELETE FROM hold", "its rows stay"),
+        ("TRUNCATE hold CASCADE", "refused"),
     ],
 )
 def test_no_row_is_without_what_it_belongs_to(settled: World, damage: str, said: str) -> None:
