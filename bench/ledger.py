@@ -313,6 +313,7 @@ def _fill(bench: Bench, transfers: int) -> None:
     )
     bench.sql("SET session_replication_role = origin")
     bench.sql("VACUUM ANALYZE")
+    bench.sql("CHECKPOINT")  # else what was filled in is written to the disk during the slices that follow
 
 
 def _report(bench: Bench, chosen: argparse.Namespace, before: int, long_s: float) -> None:
