@@ -58,8 +58,11 @@ def lenders(
     password = folder / "password"
     password.write_text(owner.password)
 
-    def start(name: str, hours: str = "1", *more: str, kind: str = "cpu", cores: int = 1) -> Agent:
-        words = ["share", "--cores", str(cores), "--memory", f"{cores}g", "--type", kind, "--hours", hours]
+    def start(
+        name: str, hours: str = "1", *more: str, kind: str = "cpu", cores: int = 1, gib: int | None = None
+    ) -> Agent:
+        words = ["share", "--cores", str(cores), "--memory", f"{gib or cores}g", "--type", kind]
+        words += ["--hours", hours]
         words += ["--password-file", str(password), "--server", stack.url("api"), *more]
         agents.append(
             Agent.start(
