@@ -64,17 +64,16 @@ def lenders(
         words = ["share", "--cores", str(cores), "--memory", f"{gib or cores}g", "--type", kind]
         words += ["--hours", hours]
         words += ["--password-file", str(password), "--server", stack.url("api"), *more]
-        agents.append(
-            Agent.start(
-                [sys.executable, "-m", "market.cli", *words],
-                name,
-                owner,
-                folder / f"{name}.log",
-                {**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
-                cwd=settings.ROOT,
-            )
+        agent = Agent.start(
+            [sys.executable, "-m", "market.cli", *words],
+            name,
+            owner,
+            folder / f"{name}.log",
+            {**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
+            cwd=settings.ROOT,
         )
-        return agents[-1]
+        agents.append(agent)  # threads of one file lend side by side: the last one may be another's
+        return agent
 
     yield start
     for agent in agents:
