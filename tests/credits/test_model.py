@@ -17,7 +17,7 @@ from market.credits.settlement import settle
 pytestmark = pytest.mark.database
 
 SEED = int(os.environ.get("MARKET_MODEL_SEED", "20261124"))
-# Some 50 s on two cores; the long run is MARKET_MODEL_OPERATIONS=1000000, some ten minutes.
+# Some 50 s on two cores; the long run, MARKET_MODEL_OPERATIONS=1000000, takes over a quarter of an hour.
 OPERATIONS = int(os.environ.get("MARKET_MODEL_OPERATIONS", "100000"))
 CONNECTIONS = 8
 _ROUND = 20_000  # operations between two comparisons of everything
