@@ -60,6 +60,7 @@ def test_three_fields_are_enough() -> None:
         ("spark_conf", {"spark.driver.extraJavaOptions": "-agentlib:x"}),
         ("spark_conf", {"spark.sql.shuffle.partitions": "8\nspark.master local"}),
         ("spark_conf", {"spark.hadoop.fs.defaultFS": "hdfs://x"}),
+        ("spark_conf", {"spark.files": "file:///etc/passwd"}),  # spark-submit would read it, as the market
         ("unheard_of", 1),
     ],
 )
@@ -71,6 +72,7 @@ def test_each_wrong_field_is_named(field: str, value: object) -> None:
 
 def test_ordinary_settings_of_spark_are_taken() -> None:
     conf = {"spark.sql.shuffle.partitions": "8", "spark.default.parallelism": "4", "spark.task.cpus": "1"}
+    conf["spark.files.overwrite"] = "true"
     assert load(spark_conf=conf)["spark_conf"] == conf
 
 

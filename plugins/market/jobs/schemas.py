@@ -25,10 +25,11 @@ _OF_SWEEPS = ("max_parallel", "point_retries")
 _CLASS = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*")
 
 # What a program may set for itself: how Spark works inside the containers that were quoted. Nothing that
-# changes who runs it, where, with how many containers, what is on the class path, or what is measured.
+# changes who runs it, where, with how many containers, what is on the class path, or what is measured; and no
+# file for spark-submit to bring along: it would read it as the market's own account.
 _CONF = re.compile(
     r"spark\.(sql|default|shuffle|speculation|locality|task|rdd|broadcast|kryo|kryoserializer|serializer|memory"
-    r"|network\.timeout|executor\.heartbeatInterval|stage|scheduler\.mode|reducer|files|io|driver\.maxResultSize"
+    r"|network\.timeout|executor\.heartbeatInterval|stage|scheduler\.mode|reducer|files\.|io|driver\.maxResultSize"
     r"|hadoop\.mapreduce|hadoop\.dfs\.replication|python\.worker|cleaner|storage\.(?!decommission))[\w.\-]*"
 )
 _NOT_CONF = re.compile(
