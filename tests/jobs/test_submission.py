@@ -54,6 +54,11 @@ def test_spark_is_told_of_plain_addresses_only(name: str) -> None:
     assert path.endswith(".py")
 
 
+def test_files_with_odd_names_get_different_ones() -> None:
+    libs = arguments(libs=("one two.zip", "three four.zip"))["py_files"].split(",")
+    assert len({place.rsplit("/", 1)[1] for place in libs}) == 2
+
+
 def test_files_with_plain_names_stay_where_they_are() -> None:
     assert arguments()["files"].endswith("/user/alice/digits/main.py")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from market.errors import BadInputError
@@ -10,6 +11,9 @@ from market.errors import BadInputError
 # before a user's part of it.
 _PART_BYTES = 255
 _PATH_CHARACTERS = 7000
+# Addresses that mean the same to all of Spark: it decodes others more often than it encodes them, splits them
+# at commas and takes them for patterns.
+_PLAIN = re.compile(r"[A-Za-z0-9_./@=+~-]+")
 
 
 def job_folder(job_id: str) -> str:
@@ -43,6 +47,16 @@ def relative(text: str, field: str) -> str:
 def below(folder: str, path: str) -> str:
     """Return the absolute form of a path that `relative` has let through."""
     return folder if path == "." else f"{folder}/{path}"
+
+
+def base(path: str) -> str:
+    """Return the last part of a path."""
+    return path.rsplit("/", 1)[-1]
+
+
+def is_plain(path: str) -> bool:
+    """Tell whether all of Spark takes a path for what it says."""
+    return _PLAIN.fullmatch(path) is not None
 
 
 def _wrong(text: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from market.accounts import homes
@@ -13,9 +13,11 @@ from market.errors import BadInputError
 from market.jobs import paths
 
 _PROGRAMS = (".py", ".jar")
-_LIBRARIES = (".py", ".zip", ".egg", ".jar")
-_ENVIRONMENTS = (".tar.gz", ".tgz", ".tar", ".zip")
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".jar")
+_KINDS = {
+    "libs": (".py", ".zip", ".egg", ".jar"),
+    "archives": (".zip", ".tar", ".tar.gz", ".tgz", ".jar"),
+    "python_env": (".tar.gz", ".tgz", ".tar", ".zip"),
+}
 
 
 def entry_file(username: str, asked: Mapping[str, Any]) -> str:
@@ -34,23 +36,15 @@ def entry_file(username: str, asked: Mapping[str, Any]) -> str:
     if len(found) == 1 and not found[0].name:
         raise BadInputError({"root_path": ["This is a file; name the folder that it is in."]})
     here = {one.name: one for one in found}
-    errors: dict[str, list[str]] = {}
 
     def there(name: str) -> bool:
-        status: FileStatus | None = here.get(name) if "/" not in name else files.status(f"{root}/{name}")
+        try:
+            status: FileStatus | None = here.get(name) if "/" not in name else files.status(f"{root}/{name}")
+        except HdfsDenied:  # something on the way is a file, or somebody else's
+            return False
         return status is not None and not status.is_folder
 
-    environment = [name] if (name := asked.get("python_env")) else []
-    for field, kinds, names in (
-        ("libs", _LIBRARIES, asked["libs"]),
-        ("archives", _ARCHIVES, asked["archives"]),
-        ("python_env", _ENVIRONMENTS, environment),
-    ):
-        for name in names:
-            if not there(name):
-                errors.setdefault(field, []).append(f"There is no file {name} in {asked['root_path']}.")
-            elif not name.lower().endswith(kinds):
-                errors.setdefault(field, []).append(f"{name} must end in one of {', '.join(kinds)}.")
+    errors = _missing(there, asked)
     chosen = asked.get("entry_file") or _only_program(here, asked["libs"])
     if not chosen:
         errors["entry_file"] = [
@@ -59,9 +53,48 @@ def entry_file(username: str, asked: Mapping[str, Any]) -> str:
         ]
     elif not there(chosen):
         errors["entry_file"] = [f"There is no file {chosen} in {asked['root_path']}."]
+    if not errors:
+        errors = _clashes(str(chosen), asked)
     if errors:
         raise BadInputError(errors)
     return str(chosen)
+
+
+def _named(asked: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the files that go with the program: (field, name)."""
+    found = [(field, name) for field in ("libs", "archives") for name in asked[field]]
+    return [*found, ("python_env", name)] if (name := asked.get("python_env")) else found
+
+
+def _missing(there: Callable[[str], bool], asked: Mapping[str, Any]) -> dict[str, list[str]]:
+    errors: dict[str, list[str]] = {}
+    for field, name in _named(asked):
+        if not there(name):
+            errors.setdefault(field, []).append(f"There is no file {name} in {asked['root_path']}.")
+        elif not name.lower().endswith(_KINDS[field]):
+            errors.setdefault(field, []).append(f"{name} must end in one of {', '.join(_KINDS[field])}.")
+    return errors
+
+
+def _clashes(chosen: str, asked: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what cannot lie in a container's working folder, where all files are put under their names.
+
+    Spark drops the second of two libraries of one name without a word, and refuses the second archive.
+    """
+    errors: dict[str, list[str]] = {}
+    taken = {paths.base(chosen): chosen}
+    for field, name in _named(asked):
+        base = paths.base(name)
+        if base in taken:
+            errors.setdefault(field, []).append(
+                f"{name} and {taken[base]} have one name in the job; give one of them another."
+            )
+        elif (field == "archives" or base.endswith(".py")) and not paths.is_plain(base):
+            errors.setdefault(field, []).append(
+                f"{name} is found under its name in the job; use letters, digits and . _ - + = @ ~ in it."
+            )
+        taken[base] = name
+    return errors
 
 
 def _only_program(here: Mapping[str, FileStatus], libs: list[str]) -> str | None:

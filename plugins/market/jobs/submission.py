@@ -30,9 +30,6 @@ _ENVIRONMENT = "environment"  # the folder in which a job's own Python environme
 # and <LOG_DIR> stand for other things. Two quotes between two characters are nothing to the shell.
 _SHELL = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "\\$", "`": "\\`"})
 _YARN = {"{{": '{""{', "}}": '}""}', "<CPS>": '<""CPS>', "<LOG_DIR>": '<""LOG_DIR>'}
-# Addresses that mean the same to all of Spark: it decodes others more often than it encodes them, splits them
-# at commas and takes them for patterns. Files with other names are copied to a plain one.
-_PLAIN = re.compile(r"[A-Za-z0-9_./@=+~-]+")
 _SUFFIX = re.compile(r"(\.tar)?\.[A-Za-z0-9]+\Z")
 
 
@@ -47,7 +44,7 @@ def arguments(job_id: str, username: str, spec: JobSpec, point: int | None = Non
     jars = [place for place, name in zip(libs, spec.libs, strict=True) if name.lower().endswith(".jar")]
     python = [place for place in libs if place not in jars]
     variables = _variables(loaded, job_id, root, point)
-    call = encoded(entry.rsplit("/", 1)[-1], spec.main_class or "", *_params(spec, point, variables))
+    call = encoded(paths.base(entry), spec.main_class or "", *_params(spec, point, variables))
     program: dict[str, Any] = {
         "application": loaded.hdfs_uri + PYTHON_RUNNER,
         "files": entry,
@@ -78,18 +75,18 @@ def arguments(job_id: str, username: str, spec: JobSpec, point: int | None = Non
 def files(job_id: str, username: str, spec: JobSpec, point: int | None = None) -> list[tuple[str, str]]:
     """Return the files of a program, its own last: (where it lies, where Spark is told that it lies).
 
-    Where the two differ it must be copied before.
+    Where the two differ it must be copied before. No two have one name: Spark puts them all in one folder.
     """
     root = paths.below(homes.path(username), spec.root_path)
     found = []
     archives = (*spec.archives, spec.python_env) if spec.python_env else spec.archives
     for number, name in enumerate((*spec.libs, *archives, spec.entry_file)):
-        source, base = f"{root}/{name}", name.rsplit("/", 1)[-1]
-        if _PLAIN.fullmatch(source):
+        source, base = f"{root}/{name}", paths.base(name)
+        if paths.is_plain(source):
             found.append((source, source))
             continue
         suffix = _SUFFIX.search(base)
-        plain = base if _PLAIN.fullmatch(base) else f"file{suffix.group() if suffix else ''}"
+        plain = base if paths.is_plain(base) else f"file-{number}{suffix.group() if suffix else ''}"
         found.append((source, f"{paths.program(job_id, point)}/{number}/{plain}"))
     return found
 
