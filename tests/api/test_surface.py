@@ -139,7 +139,11 @@ def test_a_list_says_how_many_there_are(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"{", b"[1]", b"null", b"NaN", b"\xff", b"[" * 100_000, b'{"a": "\\u0000"}', b'{"\\ud800": 1}']
+    "sent",
+    [
+        *(b"{", b"[1]", b"null", b"NaN", b"\xff", b"[" * 100_000, b'{"a": "\\u0000"}', b'{"\\ud800": 1}'),
+        *(b'{"a": ' * depth + b"1" + b"}" * depth for depth in (400, 700, 960)),
+    ],
 )
 def test_a_body_that_no_route_takes(client: TestClient, sent: bytes) -> None:
     assert client.post("/api/v1/body", content=sent).status_code == 422

@@ -1,8 +1,11 @@
 """`Idempotency-Key`: the same request again gets the first answer again, and is not run again.
 
-While a request runs, its transaction holds an advisory lock; the answer is stored in that transaction. So a
+While a request runs, a transaction holds an advisory lock; the answer is stored in that transaction. So a
 process that dies leaves neither a lock nor half an answer, and a twin waits for exactly as long as the first
 one runs. Twins wait without a thread: those are needed by the first one.
+
+A request that commits something by itself which may not happen twice stores its answer in that transaction
+already (`store`): a process that dies right after it has left the answer as well.
 """
 
 from __future__ import annotations
@@ -76,27 +79,32 @@ class Claim:
     def keep(self, response: Response) -> None:
         """Store the answer and let the twins have it."""
         with self._stack:
-            self._cursor.execute(
-                "INSERT INTO idempotency (user_id, method, target, key, body_sha256, status, headers, body,"
-                " created_ms) VALUES (%s, %s, %s, %s, %s, %s, jsonb_build_object('content-type', %s::text),"
-                " %s, %s) ON CONFLICT (user_id, method, target, key) DO UPDATE SET"
-                " (body_sha256, status, headers, body, created_ms) = (excluded.body_sha256, excluded.status,"
-                " excluded.headers, excluded.body, excluded.created_ms)",
-                [
-                    *self._asked.place,
-                    self._asked.body_sha256,
-                    response.status_code,
-                    response.headers.get("content-type", ""),
-                    bytes(response.body),
-                    now_ms(),
-                ],
-            )
+            store(self._cursor, self._asked, response)
             if random.random() < _CLEANING:  # noqa: S311
                 _remove_old(self._cursor)
 
     def drop(self) -> None:
         """Store nothing: the next request with this key runs."""
         self._stack.close()
+
+
+def store(cursor: db.Cursor, asked: Asked, response: Response) -> None:
+    """Write down the answer to a request, in the caller's transaction."""
+    cursor.execute(
+        "INSERT INTO idempotency (user_id, method, target, key, body_sha256, status, headers, body,"
+        " created_ms) VALUES (%s, %s, %s, %s, %s, %s, jsonb_build_object('content-type', %s::text),"
+        " %s, %s) ON CONFLICT (user_id, method, target, key) DO UPDATE SET"
+        " (body_sha256, status, headers, body, created_ms) = (excluded.body_sha256, excluded.status,"
+        " excluded.headers, excluded.body, excluded.created_ms)",
+        [
+            *asked.place,
+            asked.body_sha256,
+            response.status_code,
+            response.headers.get("content-type", ""),
+            bytes(response.body),
+            now_ms(),
+        ],
+    )
 
 
 async def answer(asked: Asked, run: Callable[[], Awaitable[Response]]) -> Response:

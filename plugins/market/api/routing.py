@@ -8,10 +8,12 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from marshmallow import Schema
 from starlette.concurrency import run_in_threadpool
 
+from market import db
 from market.accounts.schemas import loaded
 from market.api import caller, idempotency, problems
 from market.errors import BadInputError, MarketError, NotFoundError, TooLargeError
@@ -40,7 +42,7 @@ class MarketRoute(APIRoute):
                 return await serve(request)
             member = await run_in_threadpool(caller.current, request)
             body = await read_body(request)
-            asked = idempotency.Asked.of(member.user_id, request, key, body)
+            asked = request.state.asked = idempotency.Asked.of(member.user_id, request, key, body)
             return await idempotency.answer(asked, lambda: _turned(serve, request))
 
         return keyed
@@ -101,11 +103,13 @@ async def json_object(request: Request) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(raw)
+        if not isinstance(found, dict):
+            raise BadInputError({"body": ["must be a JSON object"]})
+        wrong = {
+            name: ["holds a character that cannot be stored"] for name in found if _unstorable(found[name])
+        }
     except (ValueError, RecursionError):
-        raise BadInputError({"body": ["is not valid JSON"]}) from None
-    if not isinstance(found, dict):
-        raise BadInputError({"body": ["must be a JSON object"]})
-    wrong = {name: ["holds a character that cannot be stored"] for name in found if _unstorable(found[name])}
+        raise BadInputError({"body": ["is not valid JSON, or nested too deeply"]}) from None
     if wrong or any(_unstorable(name) for name in found):
         raise BadInputError(wrong or {"body": ["holds a name that cannot be stored"]})
     return found
@@ -118,6 +122,19 @@ def _unstorable(value: object) -> bool:
     if isinstance(value, dict):
         return any(_unstorable(part) for pair in value.items() for part in pair)
     return isinstance(value, list) and any(map(_unstorable, value))
+
+
+def answering(
+    request: Request, schema: SchemaType, status: int
+) -> Callable[[db.Cursor, Mapping[str, Any]], None]:
+    """Return what stores the answer to a request with an `Idempotency-Key` in its own transaction."""
+
+    def store(cursor: db.Cursor, answer: Mapping[str, Any]) -> None:
+        asked: idempotency.Asked | None = getattr(request.state, "asked", None)
+        if asked is not None:
+            idempotency.store(cursor, asked, JSONResponse(dumped(schema, answer), status))
+
+    return store
 
 
 Json = Annotated[dict[str, Any], Depends(json_object)]

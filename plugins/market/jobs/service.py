@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from market.credits import ledger, price, tariff
 from market.credits.units import parse_credits
 from market.db import Cursor
 from market.errors import BadInputError, ConflictError, MarketError, NotFoundError, OverLimitError
-from market.jobs import kill, points, program, status, store
+from market.jobs import kill, paths, points, program, status, store
 from market.jobs.schemas import ExtensionSchema, JobRequestSchema, RetrySchema
 from market.jobs.spec import JobSpec
 
@@ -26,19 +26,42 @@ log = logging.getLogger(__name__)
 _SLACK_MS = 24 * 3600 * 1000  # a hold outlives the longest that its job may take by a day
 
 
-def submit(member: Member, body: Mapping[str, Any], dry_run: bool = False) -> dict[str, Any]:
+# What is to happen with an answer in the transaction that makes it true.
+Answering = Callable[[Cursor, Mapping[str, Any]], None]
+
+
+def quote(member: Member, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a job as `submit` does, except the balance, and write nothing; return `{quote}`.
+
+    Raises BadInputError, OverLimitError.
+    """
+    spec, _ = _asked(member, body)
+    with db.transaction() as cursor:
+        _check_limits(cursor, member.user_id, spec)
+        return {"quote": dict(_quote(cursor, spec).to_wire())}
+
+
+def submit(member: Member, body: Mapping[str, Any], answering: Answering | None = None) -> dict[str, Any]:
     """Check a job, hold what it may cost, and store it; return `{status, job_id, quote}`.
 
-    A dry run checks the same, except the balance, and returns `{quote}` only. Raises BadInputError,
-    NotEnoughCreditError, OverLimitError.
+    Raises BadInputError, NotEnoughCreditError, OverLimitError.
     """
+    spec, name = _asked(member, body)
+    return _submit(member, spec, name, answering)
+
+
+def _asked(member: Member, body: Mapping[str, Any]) -> tuple[JobSpec, str]:
+    """Return what is asked for, and the job's name."""
     asked = loaded(JobRequestSchema(), dict(body))
     entry = program.entry_file(member.username, asked)
     spec = JobSpec.of_request(asked, entry)
-    return _submit(member, spec, asked.get("job_name") or _stem(entry), dry_run)
+    _check_program(spec)
+    return spec, asked.get("job_name") or _stem(entry)
 
 
-def retry(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def retry(
+    member: Member, job_id: str, body: Mapping[str, Any], answering: Answering | None = None
+) -> dict[str, Any]:
     """Submit an ended job once more, of a sweep the points that did not succeed, or those that are named.
 
     It is a new job, at the rate of now; a point keeps its number. Returns and raises as `submit`, and
@@ -51,7 +74,7 @@ def retry(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, Any
     spec = replace(job.spec, only=_points_to_retry(job, asked.get("points")))
     spec = replace(spec, max_parallel=min(spec.max_parallel, len(spec.points) or 1))
     program.entry_file(member.username, spec.to_json())
-    return _submit(member, spec, job.job_name, dry_run=False)
+    return _submit(member, spec, job.job_name, answering)
 
 
 def _points_to_retry(job: store.Job, asked: list[int] | None) -> tuple[int, ...] | None:
@@ -68,19 +91,17 @@ def _points_to_retry(job: store.Job, asked: list[int] | None) -> tuple[int, ...]
     return tuple(sorted(set(chosen)))
 
 
-def _submit(member: Member, spec: JobSpec, name: str, dry_run: bool) -> dict[str, Any]:
-    _check_program(spec)
-    if dry_run:
-        with db.transaction() as cursor:
-            _check_limits(cursor, member.user_id, spec)
-            return {"quote": dict(_quote(cursor, spec).to_wire())}
+def _submit(member: Member, spec: JobSpec, name: str, answering: Answering | None) -> dict[str, Any]:
     job_id = new_id()
     with db.transaction() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"submit {member.user_id}"])
         _check_limits(cursor, member.user_id, spec)
-        quote = _quote(cursor, spec)
-        _store(cursor, member, job_id, name, spec, quote)
-    return {"status": "submitted", "job_id": job_id, "quote": dict(quote.to_wire())}
+        quoted = _quote(cursor, spec)
+        _store(cursor, member, job_id, name, spec, quoted)
+        answer = {"status": "submitted", "job_id": job_id, "quote": dict(quoted.to_wire())}
+        if answering is not None:
+            answering(cursor, answer)
+    return answer
 
 
 def cancel(member: Member, job_id: str) -> dict[str, Any]:
@@ -184,7 +205,13 @@ def _check_limits(cursor: Cursor, user_id: str, spec: JobSpec) -> None:
             "Wait until one has ended, or cancel one.",
             retry_after_s=30,
         )
-    if row.cores + spec.core_num * spec.max_parallel > limits.open_cores_per_user:
+    asked = spec.core_num * spec.max_parallel
+    if asked > limits.open_cores_per_user:
+        raise OverLimitError(  # to wait would not help
+            f"This asks for {asked} cores at once and you may have {limits.open_cores_per_user}. "
+            f"Lower {'max_parallel or ' if spec.grid else ''}core_num."
+        )
+    if row.cores + asked > limits.open_cores_per_user:
         raise OverLimitError(
             f"Your open jobs ask for {row.cores} cores and may ask for {limits.open_cores_per_user} in all. "
             "Ask for fewer, wait until a job has ended, or cancel one.",
@@ -223,4 +250,4 @@ def _store(
 
 
 def _stem(entry: str) -> str:
-    return entry.rsplit("/", 1)[-1].rsplit(".", 1)[0][:100]
+    return paths.base(entry).rsplit(".", 1)[0][:100]

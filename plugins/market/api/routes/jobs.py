@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Annotated, Any
 
@@ -43,9 +44,10 @@ def submit_job(request: Request, member: Caller, body: Json) -> Any:
     from market.jobs import service
 
     dry = routing.flag(request, "dry_run")
-    answer = service.submit(member, body, dry_run=dry)
     if dry:
-        return JSONResponse(routing.dumped(schemas.QuotedSchema, answer), status_code=200)
+        quoted = routing.dumped(schemas.QuotedSchema, service.quote(member, body))
+        return JSONResponse(quoted, status_code=200)
+    answer = service.submit(member, body, routing.answering(request, schemas.SubmittedSchema, 201))
     return routing.dumped(schemas.SubmittedSchema, answer)
 
 
@@ -108,11 +110,12 @@ def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
         takes=RetrySchema, gives=schemas.SubmittedSchema, refuses=(402, 404, 409, 413, 422, 429)
     ),
 )
-def retry_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
+def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
     """Submit an ended job once more as a new one; of a sweep the points that did not succeed."""
     from market.jobs import service
 
-    return routing.dumped(schemas.SubmittedSchema, service.retry(member, job_id, body))
+    answer = service.retry(member, job_id, body, routing.answering(request, schemas.SubmittedSchema, 201))
+    return routing.dumped(schemas.SubmittedSchema, answer)
 
 
 @router.get(
@@ -129,7 +132,7 @@ def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
     found = points.of_job(_owned(member, job_id).job_id)
     if routing.choice(request, "format", ("json", "csv")) == "csv":
         return Response(points.as_csv(found), media_type="text/csv; charset=utf-8")
-    return routing.dumped(schemas.PointsSchema, {"points": [points.to_wire(point) for point in found]})
+    return _whole(schemas.PointsSchema, "points", [points.to_wire(point) for point in found])
 
 
 @router.delete(
@@ -189,7 +192,7 @@ def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
     found = _owned(member, job_id)
     if routing.choice(request, "format", ("json", "zip")) == "zip":
         return streams.download(results.zip(found), f"{found.job_name}.zip")
-    return routing.dumped(schemas.ResultsSchema, {"files": results.list_files(found)})
+    return _whole(schemas.ResultsSchema, "files", results.list_files(found))
 
 
 @router.get(
@@ -214,7 +217,7 @@ def list_logs(member: Caller, job_id: JobId) -> dict[str, Any]:
     """List a job's log files."""
     from market.jobs import logs
 
-    return routing.dumped(schemas.LogFilesSchema, {"files": logs.list_files(_owned(member, job_id))})
+    return _whole(schemas.LogFilesSchema, "files", logs.list_files(_owned(member, job_id)))
 
 
 @router.get(
@@ -257,6 +260,11 @@ def _owned(member: Member, job_id: str) -> Any:
     from market.jobs import store
 
     return store.owned_job(member, job_id)
+
+
+def _whole(schema: routing.SchemaType, plural: str, found: Sequence[object]) -> dict[str, Any]:
+    """Return a list that always comes as a whole."""
+    return routing.dumped(schema, {plural: found, "total": len(found)})
 
 
 def _shown(job: Any) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class ResultsSchema(Schema):
     """A job's result files."""
 
     files = fields.List(fields.Nested(ResultSchema))
+    total = fields.Integer()
 
 
 class LogFileSchema(Schema):
@@ -69,6 +70,7 @@ class LogFilesSchema(Schema):
     """A job's log files."""
 
     files = fields.List(fields.Nested(LogFileSchema))
+    total = fields.Integer()
 
 
 class ReceiptLineSchema(Schema):
@@ -145,3 +147,4 @@ class PointsSchema(Schema):
     """The points of a sweep."""
 
     points = fields.List(fields.Nested(PointSchema))
+    total = fields.Integer()

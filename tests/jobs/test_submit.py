@@ -1,0 +1,126 @@
+"""What a submission writes: a job with its hold and the kept answer together, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ledger_world import World
+from starlette.responses import JSONResponse
+
+from market import db, settings
+from market.accounts.member import Member
+from market.api import idempotency
+from market.errors import NotEnoughCreditError, OverLimitError
+from market.jobs import program, service
+
+pytestmark = pytest.mark.database
+
+BODY = {"root_path": "digits", "core_num": 2, "machine_type": "cpu", "max_duration": 60}
+SWEEP = {"grid": {"alpha": [1, 2, 3, 4]}, "app_params": ["{alpha}"]}
+
+
+@pytest.fixture
+def member(world: World, monkeypatch: pytest.MonkeyPatch) -> Member:
+    """Somebody whose program is there."""
+    monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
+    user_id = world.member()
+    return Member(user_id, world.one("SELECT username FROM member WHERE user_id = %s", user_id), "")
+
+
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that changes settings of jobs."""
+
+    def change(**limits: int) -> None:
+        loaded = settings.load()
+        changed = replace(loaded, jobs=replace(loaded.jobs, **limits))
+        monkeypatch.setattr(service.settings, "load", lambda: changed)
+
+    return change
+
+
+def everything(world: World) -> dict[str, str]:
+    """Return a digest of each table of the market."""
+    tables = world.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'market' ORDER BY 1")
+    return {
+        table: world.one(f"SELECT md5(coalesce(string_agg(t::text, '' ORDER BY t::text), '')) FROM {table} t")
+        for (table,) in tables
+    }
+
+
+def test_a_dry_run_writes_nothing_and_says_what_a_submission_holds(world: World, member: Member) -> None:
+    before = everything(world)
+    quoted = service.quote(member, BODY)["quote"]
+    assert everything(world) == before
+    answer = service.submit(member, BODY)
+    assert answer["quote"] == quoted
+    assert everything(world) != before
+
+
+def test_a_job_that_cannot_be_paid_leaves_nothing(world: World, member: Member) -> None:
+    before = everything(world)
+    with pytest.raises(NotEnoughCreditError):
+        service.submit(member, BODY | {"max_duration": 30 * 24 * 3600})
+    assert everything(world) == before
+
+
+def test_open_jobs_are_limited_and_waiting_helps(
+    world: World, member: Member, limit: Callable[..., None]
+) -> None:
+    limit(open_jobs_per_user=2)
+    first = service.submit(member, BODY)["job_id"]
+    service.submit(member, BODY)
+    for ask in (service.submit, service.quote):
+        with pytest.raises(OverLimitError, match="2 open jobs") as caught:
+            ask(member, BODY)
+        assert caught.value.headers == {"Retry-After": "30"}
+    service.cancel(member, first)
+    service.submit(member, BODY)
+
+
+def test_cores_of_open_jobs_are_limited(world: World, member: Member, limit: Callable[..., None]) -> None:
+    limit(open_cores_per_user=5)
+    service.submit(member, BODY)
+    with pytest.raises(OverLimitError, match="ask for 2 cores and may ask for 5") as caught:
+        service.submit(member, BODY | SWEEP | {"max_parallel": 2})
+    assert caught.value.headers == {"Retry-After": "30"}
+    service.submit(member, BODY | {"core_num": 3})
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [({"core_num": 6}, "core_num"), (SWEEP | {"max_parallel": 3}, "max_parallel or core_num")],
+)
+def test_what_alone_is_over_the_limit_is_not_told_to_wait(
+    world: World, member: Member, limit: Callable[..., None], asked: dict[str, Any], named: str
+) -> None:
+    limit(open_cores_per_user=5)
+    with pytest.raises(OverLimitError, match=f"6 cores at once and you may have 5. Lower {named}") as caught:
+        service.submit(member, BODY | asked)
+    assert caught.value.headers == {}
+
+
+def test_the_answer_to_a_key_is_kept_with_the_job_or_not_at_all(world: World, member: Member) -> None:
+    """A server that dies between the job's commit and the request's end has left the answer to a retry."""
+    asked = idempotency.Asked(member.user_id, "POST", "/market/api/v1/jobs", "key", "digest")
+
+    def keep(cursor: db.Cursor, answer: Mapping[str, Any]) -> None:
+        idempotency.store(cursor, asked, JSONResponse(dict(answer), 201))
+
+    made = service.submit(member, BODY, keep)
+    again = idempotency._claim(asked)
+    assert isinstance(again, idempotency.Response)
+    assert (again.status_code, made["job_id"].encode() in bytes(again.body)) == (201, True)
+
+    def die(cursor: db.Cursor, answer: Mapping[str, Any]) -> None:
+        keep(cursor, answer)
+        raise SystemExit
+
+    asked = replace(asked, key="another")
+    before = everything(world)
+    with pytest.raises(SystemExit):
+        service.submit(member, BODY, die)
+    assert everything(world) == before
