@@ -1,7 +1,8 @@
-"""A stand-in for the ResourceManager that says of applications what a test wants."""
+"""Stand-ins for the ResourceManager and for Airflow, which say what a test wants."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from market.cluster.errors import ClusterUnavailable
 from market.cluster.resourcemanager import App, Attempt
-from market.jobs import limits, watch
+from market.jobs import limits, reconcile, watch
 
 
 @dataclass
@@ -59,6 +60,29 @@ class Yarn:
 
     def info(self) -> dict[str, Any]:
         return {"startedOn": self.started_on}
+
+
+class Runs:
+    """What Airflow says of the runs of jobs' DAGs; a stand-in for its REST interface."""
+
+    def __init__(self) -> None:
+        self.over: set[str] = set()  # jobs
+
+    def __enter__(self) -> Runs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def ended(self, dag_ids: Sequence[str]) -> set[str]:
+        return set(dag_ids) & {f"job_{job_id}" for job_id in self.over}
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    made = Runs()
+    monkeypatch.setattr(reconcile, "AirflowRest", lambda: made)
+    return made
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from jobs.conftest import Yarn
+from jobs.conftest import Runs, Yarn
 from ledger_world import MINUTE, T0, World
 
 from market.credits.receipt import receipt
@@ -185,7 +185,7 @@ def test_a_stray_application_of_an_ended_point_is_killed(world: World, sweep: st
 
 
 def test_a_point_that_nobody_submits_any_more_is_closed(
-    world: World, sweep: str, yarn: Yarn, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    world: World, sweep: str, yarn: Yarn, runs: Runs, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import pathlib
 
@@ -197,6 +197,26 @@ def test_a_point_that_nobody_submits_any_more_is_closed(
     world.sql("UPDATE job_point SET since_ms = 1 WHERE point = 0")
     reconcile.run_pass()
     assert points.of_job(sweep)[0].reason_code == "pool_failure"
+
+
+def test_points_that_airflow_gave_up_are_closed_when_none_is_under_way(
+    world: World, sweep: str, yarn: Yarn, runs: Runs
+) -> None:
+    runs.over.add(sweep)
+    world.sql("UPDATE job_point SET since_ms = 1")
+    status.claim(f"{sweep}-0")
+    reconcile.run_pass()
+    assert statuses(sweep) == ["queued", "waiting", "waiting"]
+    status.end(f"{sweep}-0", GOOD)
+    runs.over.clear()
+    reconcile.run_pass()
+    assert statuses(sweep) == ["succeeded", "waiting", "waiting"]
+    runs.over.add(sweep)
+    reconcile.run_pass()
+    assert statuses(sweep) == ["succeeded", "failed", "failed"]
+    job = store.find(sweep)
+    assert job is not None
+    assert (job.status, job.reason_code) == ("failed", "points_failed")
 
 
 def test_a_run_that_the_pool_ended_is_refunded_by_itself(world: World, sweep: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from jobs.conftest import Yarn
+from jobs.conftest import Runs, Yarn
 from ledger_world import World
 
 from market import clock
@@ -171,13 +171,48 @@ def test_what_nobody_submits_any_more_is_closed(
 
 
 def test_files_of_ended_jobs_are_withdrawn_after_a_while(
-    world: World, job: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    world: World, job: str, runs: Runs, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "run").mkdir()
     monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
+
+    def withdrawn() -> bool:
+        reconcile.withdraw()
+        return bool(world.one("SELECT withdrawn FROM job WHERE job_id = %s", job))
+
     world.end_job(job, clock.now_ms())
-    reconcile.withdraw()
-    assert not world.one("SELECT withdrawn FROM job WHERE job_id = %s", job)
+    runs.over.add(job)
+    assert not withdrawn()
     world.sql("UPDATE job SET ended_ms = ended_ms - 3600000 WHERE job_id = %s", job)
+    runs.over.clear()
+    assert not withdrawn(), "its run has not ended: without the file it never would"
+    runs.over.add(job)
+    assert withdrawn()
+
+
+def test_a_file_of_which_airflow_made_no_run_is_withdrawn_in_the_end(
+    world: World, job: str, runs: Runs, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
+    world.end_job(job, clock.now_ms() - 2 * 86_400_000)
     reconcile.withdraw()
     assert world.one("SELECT withdrawn FROM job WHERE job_id = %s", job)
+
+
+def test_a_job_that_airflow_gave_up_before_its_task_began_is_closed(
+    world: World, job: str, yarn: Yarn, runs: Runs
+) -> None:
+    world.sql("UPDATE job SET status = 'submitted', application_id = NULL WHERE job_id = %s", job)
+    runs.over.add(job)
+    world.sql("UPDATE job SET added_ms = %s WHERE job_id = %s", clock.now_ms(), job)
+    reconcile.run_pass()
+    assert status_of(job)[0] == "submitted", "Airflow may be about to begin"
+    world.sql("UPDATE job SET added_ms = added_ms - 600000 WHERE job_id = %s", job)
+    runs.over.clear()
+    reconcile.run_pass()
+    assert status_of(job)[0] == "submitted", "its run waits for a place"
+    runs.over.add(job)
+    reconcile.run_pass()
+    assert status_of(job) == ("failed", "pool_failure")
+    assert world.one("SELECT held_ucr FROM account JOIN job USING (user_id) WHERE job_id = %s", job) == 0

@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 
 from market.jobs.operator import MarketSparkSubmit
 from market.jobs.spec import JobSpec
-from market.jobs.store import Job
+from market.jobs.store import Job, dag_id_of
 
 # Tries are for accidents of the market's own processes. What has ended is never submitted again.
 _RETRIES = 10
@@ -56,7 +56,7 @@ def job_dag(job_id: str, username: str, job_name: str, added_ms: int, spec: Mapp
         "max_retry_delay": _LONGEST_WAIT,
     }
     with DAG(
-        dag_id=f"job_{job_id}",
+        dag_id=dag_id_of(job_id),
         dag_display_name=job_name,
         schedule="@once",
         start_date=datetime.fromtimestamp(added_ms / 1000, UTC),

@@ -77,7 +77,7 @@ class Job:
     @property
     def dag_id(self) -> str:
         """Its DAG in Airflow."""
-        return f"job_{self.job_id}"
+        return dag_id_of(self.job_id)
 
     @property
     def tag(self) -> str:
@@ -96,6 +96,11 @@ class Job:
             started_ms=point.started_ms,
             ended_ms=point.ended_ms,
         )
+
+
+def dag_id_of(job_id: str) -> str:
+    """Return the name of a job's DAG in Airflow."""
+    return f"job_{job_id}"
 
 
 def find(job_id: str) -> Job | None:
