@@ -49,7 +49,13 @@ def submit(stack: settings.Settings) -> Submit:
     environment = base_environment(stack) | spark.environment(stack)
     environment["PATH"] = f"{process.PROGRAMS}:{environment['PATH']}"
 
-    def start(tag: str, user: str = "ann", conf: dict[str, str] | None = None, **options: Any) -> Any:
+    def start(
+        tag: str,
+        user: str = "ann",
+        conf: dict[str, str] | None = None,
+        more: dict[str, str] | None = None,
+        **options: Any,
+    ) -> Any:
         given = {
             "spark.yarn.tags": tag,
             "spark.yarn.am.nodeLabelExpression": _TYPE,
@@ -61,7 +67,7 @@ def submit(stack: settings.Settings) -> Submit:
             words += ["--conf", f"{name}={value}"]
         return subprocess.Popen(
             ["spark-submit", *words, stack.hdfs_uri + PYTHON_RUNNER, "words"],
-            env=environment,
+            env=environment | (more or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -175,6 +181,17 @@ def test_while_it_is_down_or_frozen_spark_s_own_command_submits(
     time_limit = time.monotonic() + 3  # what waited at the frozen one is not submitted after all
     while time.monotonic() < time_limit:
         assert len(applications(tag)) == 1
+
+
+def test_a_point_of_a_sweep_is_submitted_by_it_and_its_next_run_is_another(submit: Submit, tag: str) -> None:
+    point = f"{tag}-0"
+    out, _ = submit(f"{point},{tag}").communicate(timeout=120)
+    assert "Submitted by the warm submitter" in out
+    assert applications(point) == applications(tag)
+    kill.applications(point)
+    out, _ = submit(f"{point},{tag}", more={client.RUNS_AGAIN: "1"}).communicate(timeout=120)
+    assert "Submitted by the warm submitter" not in out
+    assert len(applications(point)) == 2
 
 
 def test_it_keeps_no_file_of_what_it_submitted(stack: settings.Settings, submit: Submit, tag: str) -> None:

@@ -196,9 +196,15 @@ def test_a_killed_command_keeps_the_lock_until_the_warm_submitter_has_ended(
         ["--master", "local[1]", "main.py"],
         [word for word in COMMAND if word not in ("--proxy-user", "ann")],
         [word.replace("Completion=false", "Completion=true") for word in COMMAND],
-        [word.replace(JOB, f"{JOB},another") for word in COMMAND],
     ],
 )
 def test_other_commands_are_spark_s_own(words: list[str]) -> None:
     assert client.tag_of(words) == ""
     assert client.tag_of(COMMAND) == JOB
+
+
+def test_a_point_of_a_sweep_is_known_by_its_own_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = [word.replace(JOB, f"{JOB}-3,{JOB}") for word in COMMAND]
+    assert client.tag_of(point) == f"{JOB}-3"
+    monkeypatch.setenv(client.RUNS_AGAIN, "1")
+    assert client.tag_of(point) == "", "its tag has an application, of the run before"

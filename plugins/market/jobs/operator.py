@@ -22,6 +22,7 @@ from market.jobs import kill, paths, points, status, store, submission, submissi
 from market.jobs.points import Point
 from market.jobs.spec import JobSpec
 from market.jobs.store import Job
+from market.jobs.submitter.client import RUNS_AGAIN
 from market.jobs.trigger import JobTrigger
 from market.machines.store import is_offered
 
@@ -88,13 +89,17 @@ class MarketSparkSubmit(SparkSubmitOperator):
             self._hook._conf[submission.DRIVER_LABEL] = self.machine_type
         failure: AirflowException | None = None
         try:
-            self._hook.submit(self.application, pass_fds=(lock,), env=_environment())
+            self._hook.submit(self.application, pass_fds=(lock,), env=self._environment())
         except AirflowException as error:  # also where the application was killed while it was submitted
             failure = error
         app = self._tagged()  # what counts is what YARN has, not what was printed
         if app is None:
             raise failure or RuntimeError("spark-submit ended, and YARN has no application of this job")
         return app
+
+    def _environment(self) -> dict[str, str]:
+        again = self.point is not None and points.ended_applications(self.tag)
+        return _environment() | ({RUNS_AGAIN: "1"} if again else {})
 
     def _stopped(self, context: Context) -> None:
         """End a job that is not to run: at once where YARN knows nothing of it, else with its application."""
