@@ -25,7 +25,8 @@ from market.stack.supervisor import Supervisor
 
 pytestmark = pytest.mark.cluster
 
-PROCESSES = ("task", "spark-submit", "both", "scheduler", "triggerer", "api-server", "dag-processor")
+SERVICES = ("scheduler", "triggerer", "api-server", "dag-processor")
+OF_THE_TASK = ("task", "worker", "spark-submit", "both")
 # `before`: spark-submit has begun; `submitted`: YARN has the application, the market has not stored it;
 # `stored`: the task waits without a process.
 MOMENTS = ("before", "submitted", "stored")
@@ -38,12 +39,11 @@ QUICK = {
 }
 ALL = {
     (process, moment)
-    for process in PROCESSES
+    for process in (*OF_THE_TASK, *SERVICES)
     for moment in MOMENTS
-    if moment != "stored" or process not in ("task", "spark-submit", "both")
+    if moment != "stored" or process in SERVICES
 }
 CHOSEN = sorted(ALL if os.environ.get("MARKET_ACCIDENTS") == "all" else QUICK)
-SERVICES = ("scheduler", "triggerer", "api-server", "dag-processor")
 PROGRAM = """
 import time
 from pyspark.sql import SparkSession
@@ -155,7 +155,12 @@ def _kill(stack: settings.Settings, process: str, task: int, submitting: int) ->
     if process in SERVICES:
         victims = [int(Supervisor(stack).states()[process]["pid"])]
     else:
-        victims = {"task": [task], "spark-submit": [submitting], "both": [task, submitting]}[process]
+        victims = {
+            "task": [task],
+            "worker": [_parent(task)],
+            "spark-submit": [submitting],
+            "both": [task, submitting],
+        }[process]
     for pid in victims:
         try:
             os.kill(pid, signal.SIGKILL)

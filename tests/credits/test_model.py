@@ -97,6 +97,11 @@ def test_the_ledger_answers_and_ends_as_the_model_says(world: World) -> None:
         )
         settle_through(until)
         compare(world, [*shared, *(account for worker in workers for account in worker.own)])
+        print(
+            f"{OPERATIONS - max(left, 0):9} of {OPERATIONS} operations, {time.monotonic() - began:5.0f} s, "
+            f"{kills} sessions killed, {settled} settlements",
+            flush=True,
+        )
     spent = time.monotonic() - began
 
     for worker in workers:
