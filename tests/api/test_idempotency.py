@@ -15,9 +15,11 @@ from fastapi.testclient import TestClient
 from ledger_world import World
 
 from market.accounts.member import Member
-from market.api import idempotency, problems, routing
+from market.api import caller, idempotency, problems, routing
 from market.api.caller import Caller
+from market.api.routes import jobs
 from market.errors import ConflictError, OverLimitError
+from market.jobs import program
 
 pytestmark = pytest.mark.database
 
@@ -46,7 +48,8 @@ def post(world: World, counter: Counter, monkeypatch: pytest.MonkeyPatch) -> Cal
     def known(request: Request) -> Member:
         return people[request.headers.get("X-Who", "anna")]
 
-    monkeypatch.setattr("market.api.caller.current", known)
+    asked_for = caller.current
+    monkeypatch.setattr(caller, "current", known)
     router = routing.router()
 
     @router.post("/count", status_code=201)
@@ -65,6 +68,8 @@ def post(world: World, counter: Counter, monkeypatch: pytest.MonkeyPatch) -> Cal
     app = FastAPI()
     problems.register(app)
     app.include_router(router)
+    app.include_router(jobs.router)
+    app.dependency_overrides[asked_for] = known
     app.add_middleware(problems.Shield)
 
     def send(key: str | None, body: object, path: str = "/count", who: str = "anna") -> Any:
@@ -146,6 +151,24 @@ def test_what_another_try_may_change_is_not_kept(
     assert post("k", {}).status_code in (429, 500)
     answer = post("k", {})
     assert (answer.status_code, answer.json()["run"]) == (201, 2)
+
+
+def test_a_job_is_one_even_if_the_server_dies_before_it_answers(
+    post: Callable[..., Any], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
+    body = {"root_path": "digits", "core_num": 1, "machine_type": "cpu", "max_duration": 60}
+
+    def die(self: idempotency.Claim, response: Response) -> None:
+        self.drop()
+        raise RuntimeError
+
+    with monkeypatch.context() as dying:
+        dying.setattr(idempotency.Claim, "keep", die)
+        assert post("k", body, "/jobs").status_code == 500
+    again = post("k", body, "/jobs")
+    assert (again.status_code, again.headers[idempotency.REPLAYED]) == (201, "true")
+    assert world.sql("SELECT job_id::text FROM job") == [(again.json()["job_id"],)]
 
 
 def test_keys_are_kept_for_a_day(post: Callable[..., Any], counter: Counter, world: World) -> None:
