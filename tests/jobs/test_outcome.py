@@ -12,6 +12,9 @@ APP = App(
     *(1, 2, 0, 0, 0, 0, 0, 0, 0, "", ""),
 )
 
+GIVEN_UP = "Application application_1_1 failed 2 times (global limit =3; local limit is =2) due to "
+CLAIMS = f"preempted, lost node, exitCode: -100, {GIVEN_UP}AM Container for a exited with  exitCode: -100"
+
 
 def test_success_needs_both_of_yarn_s_words() -> None:
     assert outcome.of(APP).status == "succeeded"
@@ -26,8 +29,11 @@ def test_success_needs_both_of_yarn_s_words() -> None:
         ("Container [pid=1] is running 1B beyond the 'PHYSICAL' memory limit", "out_of_memory"),
         ("Reason: Container killed by YARN for exceeding physical memory limits", "out_of_memory"),
         ("java.lang.OutOfMemoryError: Java heap space", "out_of_memory"),
-        ("AM Container for appattempt_1 exited with  exitCode: -100", "pool_failure"),
-        ("ApplicationMaster for attempt appattempt_1 timed out", "pool_failure"),
+        (f"{GIVEN_UP}AM Container for appattempt_1 exited with  exitCode: -100\nFailing", "pool_failure"),
+        (f"{GIVEN_UP}Error launching appattempt_1. Got exception: java.net.ConnectException", "pool_failure"),
+        (f"{GIVEN_UP}ApplicationMaster for attempt appattempt_1 timed out", "user_error"),
+        (f"{GIVEN_UP}AM Container for appattempt_1 exited with  exitCode: 13\n{CLAIMS}", "user_error"),
+        (f"User class threw exception: java.lang.Exception: {CLAIMS}", "user_error"),
     ],
 )
 def test_the_reason_is_read_from_the_diagnostics(said: str, code: str) -> None:
@@ -35,6 +41,13 @@ def test_the_reason_is_read_from_the_diagnostics(said: str, code: str) -> None:
     assert found.reason_code == code
     assert found.reason.endswith((".", "why."))
     assert (found.status == "lost") is (code == "pool_failure")
+
+
+def test_what_an_application_says_of_itself_is_not_the_pool_s_failure() -> None:
+    """What is the pool's is refunded: a program that hangs up with YARN's words must not get that."""
+    said = f"{GIVEN_UP}AM Container for appattempt_1 exited with  exitCode: -100"
+    found = outcome.of(replace(APP, state="FINISHED", final_status="FAILED", diagnostics=said))
+    assert (found.status, found.reason_code) == ("failed", "user_error")
 
 
 FAILED = replace(APP, final_status="FAILED", diagnostics="User application exited with status 1")

@@ -14,11 +14,15 @@ _MEMORY = re.compile(
     r"|exit ?(code|status): 52\b",  # Spark's own, when Java has no memory left
     re.IGNORECASE,
 )
+# What the ResourceManager itself writes first when it gives an application up; behind it come the container's
+# last words, which are the program's. The negative exit codes are YARN's own (ContainerExitStatus): released
+# with its node, no disk left, preempted, stopped by the ResourceManager or by its scheduler.
+_GIVEN_UP = r"Application \S+ failed \d+ times(?:(?! due to ).){0,200} due to "
 _POOL = re.compile(
-    r"exitCode: -10[0-9]\b|Container released on a \*lost\* node|lost node|AM Container .* was lost"
-    r"|NodeManager .*(lost|decommission)|preempted|ApplicationMaster for attempt .* timed out",
-    re.IGNORECASE,
+    _GIVEN_UP + r"(AM Container for \S+ exited with\s+exitCode: -(100|101|102|106|108)\b|Error launching )"
 )
+# A machine that is gone is found before this: its NodeManager expires sooner than a driver (stack/hadoop.py).
+_SILENT = re.compile(_GIVEN_UP + r"ApplicationMaster for attempt \S+ timed out")
 # The same in a driver's log: an executor's end, or what Java and Python themselves say.
 _LOG_MEMORY = re.compile(
     _MEMORY.pattern + r"|^MemoryError\b|Unable to allocate .*array|SparkOutOfMemoryError",
@@ -39,13 +43,18 @@ def of(app: App) -> End:
     if app.state == "KILLED":
         return End("cancelled", "cancelled", "stopped at the ResourceManager by an administrator", at_ms)
     said = app.diagnostics
-    if _MEMORY.search(said):
-        return _memory("executor" if _EXECUTOR.search(said) else "driver", at_ms)
-    if _POOL.search(said):
+    # An application whose own master reports the end is FINISHED, and what it says is the program's word.
+    # Only YARN's can name the pool: that refunds what the job has paid.
+    if app.state == "FAILED" and _POOL.match(said):
         reason = (
             "The pool lost the machine that ran the driver. What the job paid is refunded; submit it again."
         )
         return End("lost", "pool_failure", reason, at_ms)
+    if _MEMORY.search(said):
+        return _memory("executor" if _EXECUTOR.search(said) else "driver", at_ms)
+    if app.state == "FAILED" and _SILENT.match(said):
+        reason = "The program's driver did not answer YARN for a minute, on a machine that did: it hung."
+        return End("failed", "user_error", reason, at_ms)
     if EXECUTORS_FAILED in said:
         reason = "The program failed: its executors ended too often. Their logs say why."
         return End("failed", "user_error", reason, at_ms)
