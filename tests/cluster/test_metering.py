@@ -14,7 +14,8 @@ from agents import Agent, nodemanager
 from people import Person, until
 
 from market import clock, db, settings
-from market.cluster.clients import resource_manager
+from market.cluster import event_log
+from market.cluster.clients import hdfs, resource_manager
 from market.cluster.errors import ClusterUnavailable
 from market.cluster.resourcemanager import App
 from market.credits import invariants
@@ -123,6 +124,15 @@ def test_what_is_metered_is_what_the_resource_manager_logged(
     print(f"metered {metered / 1000:.1f} MiB s, logged {truth / 1000:.1f}: {error:+.2%} (goal 1 %)")
     # A machine under load is polled late; the ResourceManager's own total bounds it from above.
     assert -0.03 <= error <= 0.01
+
+
+def test_the_event_log_tells_of_the_executors_that_ran(job: dict[str, Any]) -> None:
+    """It is where the meter looks for those that no poll saw."""
+    rows = _rows("SELECT * FROM container_usage WHERE job_id = %s AND role = 'executor'", job["job_id"])
+    told = event_log.executor_lives(hdfs(), job["application_id"], 1)
+    assert {one.container_id: one.node_id for one in told} == {one.container_id: one.node_id for one in rows}
+    for one in told:
+        assert job["start_time"] < one.added_ms < job["end_time"]
 
 
 def test_what_is_used_after_the_resource_manager_says_finished_is_counted(

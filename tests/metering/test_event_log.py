@@ -16,7 +16,7 @@ from market.cluster.event_log import ExecutorLife, executor_lives
 from market.cluster.hdfs import FileStatus
 
 APP = "application_1_0001"
-FOLDER = f"/spark-logs/eventlog_v2_{APP}"
+FOLDER = f"/spark-logs/eventlog_v2_{APP}_2"
 
 
 @dataclass
@@ -67,7 +67,7 @@ def packed(*events: object) -> bytes:
 
 
 def read(content: dict[str, bytes]) -> list[ExecutorLife]:
-    return executor_lives(Files({f"{FOLDER}/{name}": data for name, data in content.items()}), APP)  # type: ignore[arg-type]
+    return executor_lives(Files({f"{FOLDER}/{name}": data for name, data in content.items()}), APP, 2)  # type: ignore[arg-type]
 
 
 def test_executors_are_read_over_all_files_of_a_rolled_log_and_all_frames() -> None:
@@ -91,7 +91,7 @@ def test_a_log_that_is_not_compressed_is_read_as_well() -> None:
 
 
 def test_an_application_without_a_log_has_no_claims() -> None:
-    assert executor_lives(Files({}), APP) == []  # type: ignore[arg-type]
+    assert executor_lives(Files({}), APP, 2) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class Program:
         rm.run(self.job, T0)
         self.driver = rm.start(1, self.nodes[0][0], T0)
 
-    def logged(self, application_id: str) -> list[ExecutorLife]:
+    def logged(self, application_id: str, attempt: int) -> list[ExecutorLife]:
         self.asked += 1
         return self.claims
 
@@ -137,6 +137,7 @@ def test_a_forged_log_raises_no_charge_and_takes_nothing_from_who_was_seen(
         ("after it", 2, 60, 70),
         ("the driver's container", 1, 5, 7),
         ("of another application", "container_1_0002_01_000002", 5, 7),
+        ("of another attempt, which may be refunded by now", "container_1_0001_02_000002", 5, 7),
         ("no container", "x", 5, 7),
     ],
 )

@@ -273,6 +273,15 @@ def test_an_application_without_a_job_of_its_user_raises_one_alert(
     assert containers(world) == {}
 
 
+def test_an_application_that_nobody_knows_raises_an_alert_even_if_it_has_ended(
+    world: World, rm: FakeResourceManager, job: str
+) -> None:
+    rm.change(tags=(), state="FINISHED", final_status="SUCCEEDED", finished_ms=T0 + 1000)
+    poll(rm, T0 + 2_000)
+    (alert,) = world.sql("SELECT * FROM alert")
+    assert (alert.kind, alert.subject) == ("unknown_application", JOB_APP)
+
+
 def test_a_node_that_nobody_registered_has_no_machine(
     world: World, rm: FakeResourceManager, job: str
 ) -> None:

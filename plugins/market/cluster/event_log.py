@@ -35,12 +35,12 @@ class ExecutorLife:
     removed_ms: int | None
 
 
-def executor_lives(hdfs: Hdfs, application_id: str) -> list[ExecutorLife]:
-    """Return the executors of an application's log, none if there is no log that can be read.
+def executor_lives(hdfs: Hdfs, application_id: str, attempt: int) -> list[ExecutorLife]:
+    """Return the executors of the log of an application's attempt, none if there is no log that can be read.
 
     Raises ClusterUnavailable when HDFS does not answer.
     """
-    folder = f"{FOLDER}/eventlog_v2_{application_id}"
+    folder = f"{FOLDER}/eventlog_v2_{application_id}_{attempt}"
     try:
         files = sorted((int(match[1]), match[0]) for match in _named(hdfs, folder))
     except (HdfsNotFound, ClusterRefused):

@@ -14,15 +14,16 @@ from market.metering import store, unseen
 from market.metering.seen import Before, Poll, Seen
 from market.metering.store import TaggedJob
 
-Claims = Callable[[str], list[ExecutorLife]]
+Claims = Callable[[str, int], list[ExecutorLife]]
 OPEN_STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING")
+_CANARY_MS = 600_000  # the market's own measurements are listed for a while after their end
 _OVERLAP_MS = 10_000  # applications that came and went around the last poll are looked at again
 
 
 def look(rm: ResourceManager, before: Before, at_ms: int, claims_of: Claims) -> Poll:
     """Return all that can be seen now, as if it were `at_ms`. Raises ClusterUnavailable.
 
-    `claims_of` returns the executors of an application's event log.
+    `claims_of` returns the executors of the event log of an application's attempt.
     """
     epoch_ms = int(rm.info()["startedOn"])
     since_ms = max(0, before.mark.at_ms - _OVERLAP_MS)
@@ -34,13 +35,13 @@ def look(rm: ResourceManager, before: Before, at_ms: int, claims_of: Claims) -> 
         jobs = store.tagged_jobs(cursor, {tag for app in apps.values() for tag in app.tags})
         jobs |= store.tagged_jobs(cursor, {one.job_id for one in before.applications.values()})
         known = store.containers(cursor, {*apps, *before.applications})
-        canaries = store.canaries(cursor)
+        canaries = store.canaries(cursor, since_ms - _CANARY_MS)
     seen, unknown = [], []
     for application_id, app in apps.items():
         job = _job_of(app, jobs)
         if job is not None:
             seen.append(Seen(job, application_id, app, known.get(application_id, [])))
-        elif not app.ended and not canaries.intersection(app.tags):
+        elif not canaries.intersection(app.tags):
             unknown.append(app)
     for application_id, earlier in before.applications.items():
         if application_id not in apps:
@@ -49,7 +50,7 @@ def look(rm: ResourceManager, before: Before, at_ms: int, claims_of: Claims) -> 
     for one in seen:
         _look_closer(rm, one, before)
         if unseen.any_of(one, before, epoch_ms, at_ms):
-            one.claims = claims_of(one.application_id)
+            one.claims = claims_of(one.application_id, unseen.last_attempt(one))
     # After the containers: a node that is lost in between would leave ones that seem to have ended well.
     nodes = {node.node_id: node for node in rm.nodes()}
     return Poll(at_ms, epoch_ms, nodes, rm.partitions(), seen, unknown)

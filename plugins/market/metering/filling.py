@@ -16,7 +16,7 @@ from market.metering.usage import UNREGISTERED, Ending, KnownContainer, Machine,
 
 # Longer than two polls are apart, unless a gap was noted: see sql/0003_metering.sql.
 UNSEEN_MS = 10_000
-_CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_\d+_\d+")
+_CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_\d+")
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,14 @@ def room_of(app: App, containers: Iterable[KnownContainer], ends: Mapping[str, i
 def believable(
     lives: Iterable[ExecutorLife],
     app: App,
+    attempt: int,
     known: Iterable[str],
     gaps: Sequence[tuple[int, int]],
 ) -> list[ExecutorLife]:
     """Return the claims that could be true, each with its end.
 
-    That is: an executor of this application that no poll saw, within the application's life, and for no
-    longer than a poll can have missed it.
+    That is: an executor of this attempt of the application that no poll saw, within the application's life,
+    and for no longer than a poll can have missed it.
     """
     seen, found = set(known), []
     for life in sorted(lives, key=lambda one: (one.added_ms, one.container_id)):
@@ -70,15 +71,25 @@ def believable(
         unseen = end_ms - start_ms <= UNSEEN_MS or any(
             start_ms >= since and end_ms <= until for since, until in gaps
         )
-        if start_ms < end_ms and unseen and life.container_id not in seen and _is_of(life.container_id, app):
+        if (
+            start_ms < end_ms
+            and unseen
+            and life.container_id not in seen
+            and _is_of(life.container_id, app, attempt)
+        ):
             seen.add(life.container_id)
             found.append(ExecutorLife(life.container_id, life.node_id, start_ms, end_ms))
     return found
 
 
-def _is_of(container_id: str, app: App) -> bool:
+def _is_of(container_id: str, app: App, attempt: int) -> bool:
     match = _CONTAINER.fullmatch(container_id)
-    return bool(match) and f"application_{match[1]}" == app.application_id and not is_first(container_id)  # type: ignore[index]
+    return (
+        match is not None
+        and f"application_{match[1]}" == app.application_id
+        and int(match[2]) == attempt
+        and not is_first(container_id)
+    )
 
 
 def rows(

@@ -38,7 +38,7 @@ def run_pass() -> None:
     poll(resource_manager(), claims_of=_logged)
 
 
-def poll(rm: ResourceManager, at_ms: int | None = None, claims_of: Claims = lambda _: []) -> bool:
+def poll(rm: ResourceManager, at_ms: int | None = None, claims_of: Claims = lambda _, __: []) -> bool:
     """Poll once, as if it were `at_ms`; tell whether it was written (False: a later poll was first).
 
     `claims_of` returns the executors of an application's event log.
@@ -172,10 +172,10 @@ def _alive(nodes: Iterable[Node]) -> list[Node]:
     return [node for node in nodes if node.state in ("RUNNING", "UNHEALTHY", "DECOMMISSIONING")]
 
 
-def _logged(application_id: str) -> list[ExecutorLife]:
-    """Return what an application's event log says; nothing where HDFS is away: the meter goes on."""
+def _logged(application_id: str, attempt: int) -> list[ExecutorLife]:
+    """Return what an attempt's event log says; nothing where HDFS is away: the meter goes on."""
     try:
-        return executor_lives(hdfs(), application_id)
+        return executor_lives(hdfs(), application_id, attempt)
     except MarketError as error:
         log.warning("the event log of %s: %s", application_id, error.detail)
         return []

@@ -77,9 +77,16 @@ def tagged_jobs(cursor: Cursor, tags: Iterable[str]) -> dict[str, TaggedJob]:
     return {row.job_id: TaggedJob(*row) for row in cursor.fetchall()}
 
 
-def canaries(cursor: Cursor) -> set[str]:
-    """Return the tags of the market's own measurements: they are nobody's job, and cost nothing."""
-    cursor.execute("SELECT 'canary-' || verification_id AS tag FROM verification WHERE ended_ms IS NULL")
+def canaries(cursor: Cursor, since_ms: int) -> set[str]:
+    """Return the tags of the market's own measurements that had not ended by then.
+
+    They are nobody's job, and cost nothing.
+    """
+    cursor.execute(
+        "SELECT 'canary-' || verification_id AS tag FROM verification"
+        " WHERE ended_ms IS NULL OR ended_ms > %s",
+        [since_ms],
+    )
     return {row.tag for row in cursor.fetchall()}
 
 

@@ -20,6 +20,14 @@ def any_of(seen: Seen, before: Before, epoch_ms: int, at_ms: int) -> bool:
     return filling.room_of(app, seen.known, {}).holds(_executor_size(seen.job))
 
 
+def last_attempt(seen: Seen) -> int:
+    """Return the number of an application's last attempt.
+
+    Only its log is asked for executors: what an earlier one paid may be refunded by now, once and for all.
+    """
+    return max((attempt_of(one.container_id) for one in seen.attempts if one.container_id), default=1)
+
+
 def _executor_size(job: TaggedJob) -> filling.Size:
     return filling.Size(job.executor_cores, container_mib(job.executor_memory_mib))
 
@@ -32,7 +40,9 @@ def fill_in(
         return
     room = filling.room_of(app, containers, {ending.container_id: ending.end_ms for ending in endings})
     known = [one.container_id for one in containers]
-    lives = filling.believable(seen.claims, app, known, store.gaps(cursor, app.started_ms))
+    lives = filling.believable(
+        seen.claims, app, last_attempt(seen), known, store.gaps(cursor, app.started_ms)
+    )
     rows, ends = filling.rows(
         lives,
         room,
