@@ -54,6 +54,16 @@ def test_a_ledger_as_it_was_sealed_is_in_order(settled: World, capsys: pytest.Ca
         ("UPDATE rate_tick SET rate_micro = 2 WHERE interval_id = 1", "rate_tick 1: changed"),
         ("UPDATE settlement SET fee_micro = 1 WHERE interval_id = 2", "settlement 2: changed"),
         ("DELETE FROM seal WHERE interval_id = 2", "interval 2: seal 2: missing"),
+        ("UPDATE seal SET row_count = row_count + 1 WHERE interval_id = 2", "interval 2: seal 2: changed"),
+        (
+            "DELETE FROM settlement_step WHERE step = 'seal' AND interval_id = 2; "
+            "UPDATE seal SET sha256 = sha256('x') WHERE interval_id = 2",
+            "interval 2: seal 2: changed",
+        ),
+        (
+            "DELETE FROM settlement_step WHERE step = 'pay' AND interval_id = 1",
+            "interval 1: settlement_step 1 pay: missing",
+        ),
         ("UPDATE seal_page SET digests[1] = sha256('x') WHERE interval_id = 1", "seal 1: changed"),
         ("UPDATE hold_entry SET amount_ucr = 1 WHERE kind = 'take'", "hold_entry take:"),
         ("UPDATE account_balance SET used_ucr = used_ucr + 1 WHERE interval_id = 2", "account_balance "),
