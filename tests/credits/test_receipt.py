@@ -7,6 +7,7 @@ from ledger_world import MINUTE, T0, World
 
 from market import db
 from market.credits import receipt as receipts
+from market.credits import settlement
 from market.credits.settlement import settle
 from market.credits.units import parse_credits
 from market.errors import NotFoundError
@@ -68,6 +69,20 @@ def test_a_job_that_runs_shows_what_is_captured_so_far(world: World) -> None:
     assert found["containers"][0]["seconds"] == 300
     assert found["charge"] != "0.000000"
     assert _adds_up(found)
+
+
+def test_while_an_interval_is_settled_the_receipt_is_that_of_the_one_before(world: World) -> None:
+    job = world.job(world.member())
+    world.container(job, world.machine(world.member()), T0)
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 5 * MINUTE)
+    before = receipt(job)
+    interval_id = settlement.freeze(T0 + 10 * MINUTE)
+    assert receipt(job) == before
+    settlement.run_steps(interval_id)
+    (line,) = receipt(job)["containers"]
+    assert (line["seconds"], line["not_charged_because"]) == (600, None)
+    assert _adds_up(receipt(job))
 
 
 def test_a_line_says_why_it_was_not_charged(world: World) -> None:

@@ -15,19 +15,22 @@ from market.credits.units import format_credits
 from market.db import Cursor
 from market.errors import NotFoundError
 
+# The time that counts is the one that was captured last: while an interval is settled, its usage is frozen
+# before it is charged.
 _LINES = """
     SELECT c.container_id, c.role, c.host, c.machine_id, c.vcores, c.memory_mib,
            coalesce(u.charged_ms, 0) AS charged_ms, coalesce(u.amount_ucr, 0) AS amount_ucr,
-           coalesce(k.total_ucr, 0) AS paid_ucr, k.container_id IS NOT NULL AS captured,
-           u.not_charged_because,
+           coalesce(u.total_ucr, 0) AS paid_ucr,
+           (SELECT not_charged_because FROM usage_line l WHERE l.container_id = c.container_id
+            ORDER BY l.interval_id DESC LIMIT 1) AS not_charged_because,
            r.job_id IS NOT NULL AS refunded,
            (SELECT point FROM point_run p WHERE p.application_id = c.application_id
             UNION SELECT point FROM job_point p WHERE p.application_id = c.application_id) AS point
     FROM container_usage c
-    LEFT JOIN LATERAL (SELECT * FROM usage_line u WHERE u.container_id = c.container_id
-                       ORDER BY u.interval_id DESC LIMIT 1) u ON true
-    LEFT JOIN LATERAL (SELECT * FROM charge k WHERE k.container_id = c.container_id
-                       ORDER BY k.interval_id DESC LIMIT 1) k ON true
+    LEFT JOIN LATERAL (SELECT l.charged_ms, l.amount_ucr, k.total_ucr
+                       FROM usage_line l JOIN charge k USING (container_id, interval_id)
+                       WHERE l.container_id = c.container_id
+                       ORDER BY l.interval_id DESC LIMIT 1) u ON true
     LEFT JOIN refund r ON r.job_id = c.job_id AND r.attempt = c.attempt
     WHERE c.job_id = %s
     ORDER BY c.start_ms, c.container_id
@@ -42,10 +45,10 @@ _HOLD = """
 
 
 def receipt(cursor: Cursor, job_id: str) -> dict[str, Any]:
-    """Return what a job cost so far: `job_id, rate, charge, final, containers`, whose amounts add up.
+    """Return what a job cost so far: `job_id, rate, gib_weight, charge, final, containers`.
 
-    `charge` is what the payer's postings for the job add up to, refunds taken off. Raises NotFoundError if
-    the job has no hold.
+    `charge` is the sum of the containers' amounts and of the payer's postings for the job, refunds taken off.
+    Raises NotFoundError if the job has no hold.
     """
     cursor.execute(_HOLD, [job_id])
     hold = cursor.fetchone()
@@ -56,6 +59,7 @@ def receipt(cursor: Cursor, job_id: str) -> dict[str, Any]:
     return {
         "job_id": job_id,
         "rate": format_credits(hold.rate_micro),
+        "gib_weight": format_credits(hold.gib_weight_micro),
         "charge": format_credits(sum(_amount(row) for row in rows)),
         "final": hold.final,
         "containers": [_line(row, hold) for row in rows],
@@ -92,4 +96,4 @@ def _reason(row: Any) -> str | None:
         return str(row.not_charged_because)
     if row.refunded:
         return "refunded"
-    return "credit_exhausted" if row.captured and row.paid_ucr < row.amount_ucr else None
+    return "credit_exhausted" if row.paid_ucr < row.amount_ucr else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from market import db
+from market.credits.settlement import STEPS
 from market.credits.units import format_credits
 from market.db import Cursor
 from market.errors import NotFoundError
@@ -44,10 +45,11 @@ def settlement(interval_id: int) -> dict[str, Any]:
             raise NotFoundError("There is no such settlement.")
         cursor.execute(
             "SELECT s.fee_micro, s.target_micro, t.error_micro, t.x_micro, ARRAY("
-            "   SELECT step FROM settlement_step d WHERE d.interval_id = s.interval_id ORDER BY done_ms, step"
+            "   SELECT step FROM settlement_step d WHERE d.interval_id = s.interval_id"
+            "   ORDER BY array_position(%s, step)"
             " ) AS steps FROM settlement s LEFT JOIN rate_tick t USING (interval_id)"
             " WHERE s.interval_id = %s",
-            [interval_id],
+            [list(STEPS), interval_id],
         )
         more = cursor.fetchone()
     return _settlement(row) | {
@@ -61,13 +63,13 @@ def settlement(interval_id: int) -> dict[str, Any]:
 
 def trial_balance(cursor: Cursor) -> dict[str, Any]:
     """Return the balance of every account, the market's own first, and their sum: zero."""
-    cursor.execute("SELECT account, balance_ucr FROM system_account ORDER BY account")
-    lines = [(row.account, None, int(row.balance_ucr)) for row in cursor.fetchall()]
+    # One statement, so that no posting comes between two of its lines.
     cursor.execute(
-        "SELECT username, user_id, granted_ucr + shared_ucr - used_ucr AS balance_ucr"
-        " FROM account JOIN member USING (user_id) ORDER BY username"
+        "SELECT * FROM (SELECT account AS name, NULL AS user_id, balance_ucr FROM system_account UNION ALL"
+        " SELECT username, user_id::text, granted_ucr + shared_ucr - used_ucr"
+        " FROM account JOIN member USING (user_id)) line ORDER BY user_id IS NOT NULL, name"
     )
-    lines += [(row.username, row.user_id, row.balance_ucr) for row in cursor.fetchall()]
+    lines = [(row.name, row.user_id, int(row.balance_ucr)) for row in cursor.fetchall()]
     return {
         "accounts": [
             {"account": name, "user_id": user_id, "balance": format_credits(ucr)}

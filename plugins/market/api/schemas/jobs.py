@@ -95,6 +95,7 @@ class ReceiptSchema(Schema):
 
     job_id = identity()
     rate = credit()
+    gib_weight = credit("credits an hour for a GiB at rate 1, as locked at submission")
     charge = credit()
     final = fields.Boolean()
     containers = fields.List(fields.Nested(ReceiptLineSchema))
