@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -280,13 +281,37 @@ def _load(root_name: str, state_name: str, source_name: str) -> Settings:
         machines=_section(source, raw, "machines", Machines),
         pool=_section(source, raw, "pool", Pool),
     )
-    for field in fields(Credits):
-        if field.name != "settlement_cron":
-            try:
-                settings.credits.micro(field.name)
-            except (ValueError, TypeError) as error:
-                raise SettingsError(f"{source}: [credits] {field.name}: {error}") from None
+    _check_credits(source, settings.credits)
     return settings
+
+
+_CRON = re.compile(r"[\d*/,-]+( [\d*/,-]+){4}")
+
+
+def _check_credits(source: Path, credits: Credits) -> None:
+    """Refuse figures that no quote or settlement could work with."""
+    micro = {}
+    for field in fields(Credits):
+        if field.name == "settlement_cron":
+            continue
+        try:
+            micro[field.name] = credits.micro(field.name)
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"{source}: [credits] {field.name}: {error}") from None
+    wrong = {
+        "fee": micro["fee"] > 1_000_000 and "must be from 0 to 1",
+        "rate_min": micro["rate_min"] <= 0 and "must be positive",
+        "rate_max": micro["rate_max"] < micro["rate_min"] and "must not be less than rate_min",
+        "initial_rate": not micro["rate_min"] <= micro["initial_rate"] <= micro["rate_max"]
+        and "must lie between rate_min and rate_max",
+        "target_utilisation": not 0 < micro["target_utilisation"] <= 1_000_000
+        and "must be more than 0 and at most 1",
+        "settlement_cron": not _CRON.fullmatch(credits.settlement_cron)
+        and 'must be five fields of cron, like "*/5 * * * *"',
+    } | {name: "must not be negative" for name, figure in micro.items() if figure < 0}
+    for name, said in wrong.items():
+        if said:
+            raise SettingsError(f"{source}: [credits] {name} {said}")
 
 
 _EXPECTED: dict[str, type] = {"int": int, "str": str, "bool": bool}
