@@ -5,13 +5,14 @@ Everybody connects as the role `market_app`, whose rights end where the ledger's
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import psycopg2
 from psycopg2 import errors as pg_errors
@@ -21,6 +22,7 @@ from psycopg2.extras import NamedTupleCursor
 from market import settings
 
 Cursor = Any  # a NamedTupleCursor: psycopg2 ships no types
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS = 5
@@ -69,15 +71,32 @@ def retried(work: Callable[[Cursor], T]) -> T:
 
     `work` may run several times and must have no effect outside its transaction.
     """
-    for attempt in range(_ATTEMPTS):
-        try:
-            with transaction() as cursor:
-                return work(cursor)
-        except (pg_errors.SerializationFailure, pg_errors.DeadlockDetected):
-            if attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
-    raise AssertionError("unreachable")
+
+    def once() -> T:
+        with transaction() as cursor:
+            return work(cursor)
+
+    return again(once)()
+
+
+def again(whole: Callable[P, T]) -> Callable[P, T]:
+    """Have a function that makes a transaction of its own run again when PostgreSQL asks for it.
+
+    Like `retried`, for 40001 and 40P01; it must have no effect outside that transaction.
+    """
+
+    @functools.wraps(whole)
+    def run(*args: P.args, **options: P.kwargs) -> T:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return whole(*args, **options)
+            except (pg_errors.SerializationFailure, pg_errors.DeadlockDetected):
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
+        raise AssertionError("unreachable")
+
+    return run
 
 
 def _take(url: str) -> Connection:

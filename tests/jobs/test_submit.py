@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse
 from market import db, settings
 from market.accounts.member import Member
 from market.api import idempotency
-from market.errors import NotEnoughCreditError, OverLimitError
-from market.jobs import program, service
+from market.errors import BadInputError, ConflictError, NotEnoughCreditError, NotFoundError, OverLimitError
+from market.jobs import program, service, store
+from market.paging import Page
 
 pytestmark = pytest.mark.database
 
@@ -124,3 +125,26 @@ def test_the_answer_to_a_key_is_kept_with_the_job_or_not_at_all(world: World, me
     with pytest.raises(SystemExit):
         service.submit(member, BODY, die)
     assert everything(world) == before
+
+
+def test_an_extension_is_no_less_than_what_is_held(world: World, member: Member) -> None:
+    answer = service.submit(member, BODY | {"max_duration": 3600})
+    job_id, held = answer["job_id"], answer["quote"]["hold"]
+    with pytest.raises(BadInputError, match="max_credits") as caught:
+        service.extend(member, job_id, {"max_credits": "0.000001"})
+    assert held in str(caught.value.errors)
+    assert service.extend(member, job_id, {"max_credits": held})["hold"] == held
+
+
+def test_only_ended_jobs_are_hidden_and_only_by_their_owner(world: World, member: Member) -> None:
+    job_id = service.submit(member, BODY)["job_id"]
+    with pytest.raises(ConflictError):
+        service.hide(member, job_id)
+    service.cancel(member, job_id)
+    with pytest.raises(ConflictError):
+        service.extend(member, job_id, {"max_duration": 3600})
+    with pytest.raises(NotFoundError):
+        service.hide(Member(world.member(), "other", ""), job_id)
+    service.hide(member, job_id)
+    assert store.list_jobs(member, Page()).total == 0
+    assert store.owned_job(member, job_id).status == "cancelled"

@@ -10,6 +10,7 @@ from market.credits import ledger
 from market.credits.units import format_credits, parse_credits
 
 
+@db.again
 def give(giver_id: str, user_id: str, amount: str, reason: str, request_key: str | None) -> dict[str, str]:
     """Give `amount` credits (a decimal string) to a user; return the grant and the balance after it.
 

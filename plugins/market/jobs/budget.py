@@ -43,6 +43,7 @@ def _nearly(used_ucr: int, hold_ucr: int) -> bool:
     return used_ucr * 100 >= hold_ucr * _TOLD_AT
 
 
+@db.again
 def _extend(job: Job, used_ucr: int) -> int:
     """Let the hold grow, where the job asked for that; return what it is then, in micro-credits."""
     if job.spec.auto_extend_to is None:

@@ -14,7 +14,7 @@ from market.accounts.member import Member
 from market.accounts.schemas import loaded
 from market.clock import new_id, now_ms
 from market.credits import ledger, price, tariff
-from market.credits.units import parse_credits
+from market.credits.units import format_credits, parse_credits
 from market.db import Cursor
 from market.errors import BadInputError, ConflictError, MarketError, NotFoundError, OverLimitError
 from market.jobs import kill, paths, points, program, status, store
@@ -91,6 +91,7 @@ def _points_to_retry(job: store.Job, asked: list[int] | None) -> tuple[int, ...]
     return tuple(sorted(set(chosen)))
 
 
+@db.again
 def _submit(member: Member, spec: JobSpec, name: str, answering: Answering | None) -> dict[str, Any]:
     job_id = new_id()
     with db.transaction() as cursor:
@@ -120,6 +121,7 @@ def cancel(member: Member, job_id: str) -> dict[str, Any]:
     return {"status": after, "job_id": job_id}
 
 
+@db.again
 def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Let an open job cost more or run longer, at its locked rate; return it as JobSchema shows it.
 
@@ -136,6 +138,9 @@ def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, An
         spec = _extended(before, asked)
         hold = ledger.hold_of(cursor, job_id)
         assert hold is not None
+        if "max_credits" in asked and parse_credits(asked["max_credits"]) < hold.amount_ucr:
+            held = format_credits(hold.amount_ucr)
+            raise BadInputError({"max_credits": [f"may not be less than the {held} that are held already"]})
         most = None if spec.max_credits is None else parse_credits(spec.max_credits)
         quoted = tariff.quote_at(hold.factors, spec.at_once, spec.whole_duration, most)
         amount_ucr = max(quoted.hold_ucr, hold.amount_ucr)

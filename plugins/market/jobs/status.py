@@ -47,6 +47,7 @@ def record(cursor: Cursor, job_id: str, status: str, reason: str = "", at_ms: in
     )
 
 
+@db.again
 def claim(tag: str) -> bool:
     """Take a run for submission to YARN; False if it was cancelled, or has ended, meanwhile."""
     job_id, point = points.parts(tag)
@@ -60,6 +61,7 @@ def claim(tag: str) -> bool:
         return point is None or points.claim(cursor, job_id, point)
 
 
+@db.again
 def submitted(tag: str, application_id: str) -> bool:
     """Store the application of a run; False if it is to be stopped, or has ended.
 
@@ -76,6 +78,7 @@ def submitted(tag: str, application_id: str) -> bool:
         return goes_on and status in _WAY
 
 
+@db.again
 def move(tag: str, status: str, application_id: str, at_ms: int | None = None) -> bool:
     """Move a run on to `accepted` or `running`; never back. Tell whether it moved."""
     job_id, point = points.parts(tag)
@@ -97,6 +100,7 @@ def move(tag: str, status: str, application_id: str, at_ms: int | None = None) -
         return True
 
 
+@db.again
 def stop(tag: str, reason_code: str, reason: str, by: str | None = None) -> str:
     """Ask for a run's end, of a sweep that of all its points; return the job's status after it.
 
@@ -123,6 +127,7 @@ def stop(tag: str, reason_code: str, reason: str, by: str | None = None) -> str:
         return _end_of_sweep(cursor, job_id) or "cancelling"
 
 
+@db.again
 def end(tag: str, found: End) -> bool:
     """Close a run. What was asked for before counts: one that was being stopped ends for that reason.
 
