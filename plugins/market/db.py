@@ -10,7 +10,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,6 +22,8 @@ from psycopg2.extras import NamedTupleCursor
 from market import settings
 
 Cursor = Any  # a NamedTupleCursor: psycopg2 ships no types
+# What is to happen with an answer in the transaction that makes it true: kept for the same request again.
+Answering = Callable[[Cursor, Mapping[str, Any]], None]
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 from people import Person, until
 
-from market import db, settings
+from market import clock, db, settings
 from market.jobs import airflow_rows, reconcile
 
 pytestmark = pytest.mark.cluster
@@ -49,6 +49,10 @@ def test_old_runs_of_the_market_s_own_dags_are_deleted(
     run = admin.post(runs, json={"logical_date": None}, timeout=30).json()["dag_run_id"]
     look = f"{runs}/{quote(run, safe='')}"
     until(lambda: admin.get(look, timeout=30).json()["state"] in ("success", "failed"), "its end", 120)
+    assert admin.get(look, timeout=30).json()["state"] == "success"
+    with db.transaction() as cursor:
+        cursor.execute("SELECT max(until_ms) AS sealed_ms FROM seal JOIN settlement USING (interval_id)")
+        assert cursor.fetchone().sealed_ms <= clock.now_ms()
     young = replace(stack, jobs=replace(stack.jobs, run_retention_s=0))
     monkeypatch.setattr(airflow_rows.settings, "load", lambda: young)
     airflow_rows.tidy()

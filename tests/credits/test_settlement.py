@@ -279,6 +279,15 @@ def test_any_number_of_empty_intervals_is_closed_in_one_run(world: World) -> Non
     assert world.violations() == []
 
 
+def test_the_dag_s_run_after_a_pause_closes_all_that_it_missed(world: World) -> None:
+    world.member()
+    interval_id = settlement.prepare(T0 + 12 * HOUR)
+    assert interval_id == 12 * 12
+    assert world.one("SELECT count(*) FROM seal") == interval_id - 1
+    settlement.run_steps(interval_id)
+    assert world.violations() == []
+
+
 def test_stipends_are_bounded_and_shared_by_largest_remainder(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

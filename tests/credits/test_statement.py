@@ -5,7 +5,9 @@ import io
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ledger_world import MINUTE, T0, World
@@ -16,7 +18,7 @@ from market.credits.settlement import settle
 from market.credits.statement import as_beancount, as_csv, statement
 from market.credits.summary import summary
 from market.credits.units import parse_credits
-from market.errors import ConflictError, NotFoundError
+from market.errors import NotFoundError
 from market.paging import Page
 
 pytestmark = pytest.mark.database
@@ -105,16 +107,20 @@ def test_the_summary_adds_up(world: World, lender: str) -> None:
     assert found["sharing_credit"] > 0
 
 
-def test_a_grant_with_a_key_is_given_once(world: World) -> None:
+def test_a_grant_is_given_with_its_answer_or_not_at_all(world: World) -> None:
     admin, member = world.member(), world.member()
-    first = grants.give(admin, member, "2.5", "thanks", "key")
-    assert first == grants.give(admin, member, "2.5", "thanks", "key")
-    assert first["balance"] == "17.500000"
-    with pytest.raises(ConflictError):
-        grants.give(admin, member, "3", "thanks", "key")
-    assert grants.give(admin, member, "2.5", "thanks", None)["balance"] == "20.000000"
+    kept: list[Any] = []
+    assert grants.give(admin, member, "2.5", "thanks", lambda _, answer: kept.append(answer)) == kept[0]
+    assert kept[0]["balance"] == "17.500000"
+
+    def die(cursor: db.Cursor, answer: Mapping[str, Any]) -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        grants.give(admin, member, "2.5", "thanks", die)
+    assert grants.give(admin, member, "2.5", "thanks")["balance"] == "20.000000"
     with pytest.raises(NotFoundError):
-        grants.give(admin, "f" * 32, "1", "x", None)
+        grants.give(admin, "f" * 32, "1", "x")
     assert statement(member)[-1]["note"] == "thanks"
     assert world.violations() == []
 

@@ -124,9 +124,7 @@ def _unstorable(value: object) -> bool:
     return isinstance(value, list) and any(map(_unstorable, value))
 
 
-def answering(
-    request: Request, schema: SchemaType, status: int
-) -> Callable[[db.Cursor, Mapping[str, Any]], None]:
+def answering(request: Request, schema: SchemaType, status: int) -> db.Answering:
     """Return what stores the answer to a request with an `Idempotency-Key` in its own transaction."""
 
     def store(cursor: db.Cursor, answer: Mapping[str, Any]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from market import db
 from market.clock import new_id
 from market.credits import ledger
@@ -11,20 +9,22 @@ from market.credits.units import format_credits, parse_credits
 
 
 @db.again
-def give(giver_id: str, user_id: str, amount: str, reason: str, request_key: str | None) -> dict[str, str]:
+def give(
+    giver_id: str, user_id: str, amount: str, reason: str, answering: db.Answering | None = None
+) -> dict[str, str]:
     """Give `amount` credits (a decimal string) to a user; return the grant and the balance after it.
 
-    The same giver's `request_key` for the same user gives only once. Raises NotFoundError if the user has no
-    account, KeyReusedError if the key was used for another amount or reason.
+    Raises NotFoundError if the user has no account.
     """
-    once = hashlib.sha256(request_key.encode()).hexdigest() if request_key is not None else new_id()
-    key = f"grant:{giver_id}:{user_id}:{once}"
     with db.transaction() as cursor:
+        key = f"grant:{giver_id}:{user_id}:{new_id()}"
         ledger.grant(cursor, user_id, parse_credits(amount), reason, key)
-        balance_ucr = ledger.balances(cursor, user_id).balance_ucr
-    return {
-        "user_id": user_id,
-        "amount": format_credits(parse_credits(amount)),
-        "reason": reason,
-        "balance": format_credits(balance_ucr),
-    }
+        answer = {
+            "user_id": user_id,
+            "amount": format_credits(parse_credits(amount)),
+            "reason": reason,
+            "balance": format_credits(ledger.balances(cursor, user_id).balance_ucr),
+        }
+        if answering is not None:
+            answering(cursor, answer)
+    return answer

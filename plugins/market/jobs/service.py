@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from market.accounts.schemas import loaded
 from market.clock import new_id, now_ms
 from market.credits import ledger, price, tariff
 from market.credits.units import format_credits, parse_credits
-from market.db import Cursor
+from market.db import Answering, Cursor
 from market.errors import BadInputError, ConflictError, MarketError, NotFoundError, OverLimitError
 from market.jobs import kill, paths, points, program, status, store
 from market.jobs.schemas import ExtensionSchema, JobRequestSchema, RetrySchema
@@ -24,10 +24,6 @@ from market.jobs.spec import JobSpec
 log = logging.getLogger(__name__)
 
 _SLACK_MS = 24 * 3600 * 1000  # a hold outlives the longest that its job may take by a day
-
-
-# What is to happen with an answer in the transaction that makes it true.
-Answering = Callable[[Cursor, Mapping[str, Any]], None]
 
 
 def quote(member: Member, body: Mapping[str, Any]) -> dict[str, Any]:

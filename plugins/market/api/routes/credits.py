@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from market.accounts import members
 from market.accounts.schemas import GrantSchema
-from market.api import idempotency, routing
+from market.api import routing
 from market.api.caller import AdminCaller, Caller
 from market.api.routing import UserId
 from market.api.schemas.money import CreditsSchema, GrantedSchema, StatementSchema
@@ -64,8 +64,8 @@ def grant(
     from market.credits import grants
 
     to = members.visible(admin, user_id)
-    key = request.headers.get(idempotency.HEADER)
-    return routing.dumped(GrantedSchema, grants.give(admin.user_id, to.user_id, **body, request_key=key))
+    answering = routing.answering(request, GrantedSchema, 201)
+    return routing.dumped(GrantedSchema, grants.give(admin.user_id, to.user_id, **body, answering=answering))
 
 
 def _text(content: str, media_type: str) -> Response:
