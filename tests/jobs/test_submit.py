@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse
 from market import db, settings
 from market.accounts.member import Member
 from market.api import idempotency
+from market.credits import ledger
 from market.errors import BadInputError, ConflictError, NotEnoughCreditError, NotFoundError, OverLimitError
-from market.jobs import program, service, store
+from market.jobs import budget, program, service, store
 from market.paging import Page
 
 pytestmark = pytest.mark.database
@@ -134,6 +135,18 @@ def test_an_extension_is_no_less_than_what_is_held(world: World, member: Member)
         service.extend(member, job_id, {"max_credits": "0.000001"})
     assert held in str(caught.value.errors)
     assert service.extend(member, job_id, {"max_credits": held})["hold"] == held
+
+
+def test_an_extension_after_a_refund_is_of_what_the_job_may_cost(world: World, member: Member) -> None:
+    """A lost attempt's refund has raised the hold: it is not taken from what the owner adds."""
+    job_id = service.submit(member, BODY | {"max_duration": 3600, "max_credits": "0.500000"})["job_id"]
+    world.sql("SELECT extend_hold(%s, 700000, %s)", job_id, f"refund:{job_id}:1")
+    assert service.extend(member, job_id, {"max_credits": "0.600000"})["hold"] == "0.800000"
+    with db.transaction() as cursor:
+        hold = ledger.hold_of(cursor, job_id)
+    assert hold is not None
+    spec = replace(store.owned_job(member, job_id).spec, auto_extend_to="0.650000")
+    assert budget._next_amount(spec, hold) == 850_000
 
 
 def test_only_ended_jobs_are_hidden_and_only_by_their_owner(world: World, member: Member) -> None:

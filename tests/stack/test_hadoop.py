@@ -14,6 +14,7 @@ def test_every_type_has_a_queue_that_reaches_only_its_machines_and_the_pools():
     for name in LOADED.types:
         assert QUEUES[f"{ROOT}.{name}.accessible-node-labels"] == f"{name},pool"
         assert QUEUES[f"{ROOT}.{name}.capacity"] == "0", "the default partition is for strangers"
+        assert QUEUES[f"{ROOT}.{name}.ordering-policy"] == "fair", "among the users of a type"
     pool = sum(int(QUEUES[f"{ROOT}.{name}.accessible-node-labels.pool.capacity"]) for name in LOADED.types)
     assert pool == 100
 

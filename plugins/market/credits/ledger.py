@@ -46,7 +46,10 @@ class Balances:
 
 @dataclass(frozen=True)
 class Hold:
-    """What is set aside for a job, what of it was captured and what was given back."""
+    """What is set aside for a job, what of it was captured and what was given back.
+
+    `amount_ucr` has grown by `refunded_ucr`, what lost attempts had paid: what the job may cost is the rest.
+    """
 
     job_id: str
     user_id: str
@@ -56,6 +59,7 @@ class Hold:
     rate_micro: int
     weight_micro: int
     gib_weight_micro: int
+    refunded_ucr: int
     open: bool
 
     @property
@@ -126,7 +130,9 @@ def hold_of(cursor: Cursor, job_id: str) -> Hold | None:
     """Return the hold of a job, None if it has none."""
     cursor.execute(
         "SELECT job_id, user_id, amount_ucr, captured_ucr, released_ucr, rate_micro, weight_micro,"
-        " gib_weight_micro, closed_ms IS NULL AS open FROM hold WHERE job_id = %s",
+        " gib_weight_micro, (SELECT coalesce(sum(e.amount_ucr), 0)::bigint FROM hold_entry e"
+        " WHERE e.job_id = hold.job_id AND e.kind = 'extend' AND e.key LIKE 'refund:%%') AS refunded_ucr,"
+        " closed_ms IS NULL AS open FROM hold WHERE job_id = %s",
         [job_id],
     )
     row = cursor.fetchone()

@@ -78,7 +78,8 @@ def _next_amount(spec: JobSpec, hold: Hold) -> int:
     In steps, so that the owner's other jobs find his credits free for as long as this one does not need them.
     """
     whole = tariff.quote_at(hold.factors, spec.at_once, spec.whole_duration, None).hold_ucr
-    return min(hold.amount_ucr + -(-hold.amount_ucr // 2), parse_credits(spec.auto_extend_to or "0"), whole)
+    most = min(parse_credits(spec.auto_extend_to or "0"), whole) + hold.refunded_ucr
+    return min(hold.amount_ucr + -(-hold.amount_ucr // 2), most)
 
 
 def _tell(job: Job, hold_ucr: int) -> None:

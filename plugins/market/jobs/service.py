@@ -134,12 +134,13 @@ def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, An
         spec = _extended(before, asked)
         hold = ledger.hold_of(cursor, job_id)
         assert hold is not None
-        if "max_credits" in asked and parse_credits(asked["max_credits"]) < hold.amount_ucr:
-            held = format_credits(hold.amount_ucr)
+        may_cost = hold.amount_ucr - hold.refunded_ucr
+        if "max_credits" in asked and parse_credits(asked["max_credits"]) < may_cost:
+            held = format_credits(may_cost)
             raise BadInputError({"max_credits": [f"may not be less than the {held} that are held already"]})
         most = None if spec.max_credits is None else parse_credits(spec.max_credits)
         quoted = tariff.quote_at(hold.factors, spec.at_once, spec.whole_duration, most)
-        amount_ucr = max(quoted.hold_ucr, hold.amount_ucr)
+        amount_ucr = max(quoted.hold_ucr + hold.refunded_ucr, hold.amount_ucr)
         ledger.extend_hold(cursor, job_id, amount_ucr, f"extend:{job_id}:{amount_ucr}:{spec.max_duration}")
         cursor.execute(
             "UPDATE job SET spec = %s, warned_ms = NULL WHERE job_id = %s",
