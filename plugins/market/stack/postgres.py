@@ -61,7 +61,9 @@ def server_command(data: Path, host: str, port: int) -> list[str]:
         "port": str(port),
         "unix_socket_directories": "",
         "max_connections": "200",
-        "shared_buffers": "128MB",
+        "shared_buffers": "512MB",  # the indexes of some million postings
+        "max_wal_size": "4GB",  # each checkpoint makes the next change of every page log it as a whole
+        "wal_compression": "on",
         "random_page_cost": "1.1",  # disks without a moving head
         "timezone": "UTC",
         "log_timezone": "UTC",
