@@ -65,7 +65,8 @@ def _close_unbegun() -> None:
         over = airflow.ended(sorted({dag_id_of(row.job_id) for row in found}))
     for row in found:
         if dag_id_of(row.job_id) in over:
-            said = "Airflow gave this job up before it was submitted. Nothing was charged; submit it again."
+            # A point may have run, and cost, before: only of this run nothing was charged.
+            said = "Airflow gave this run up before it was submitted to YARN. Submit it again."
             status.stop(row.tag, "pool_failure", said)
 
 
