@@ -36,6 +36,20 @@ def command_line(pid: int) -> list[str]:
         return [""]
 
 
+def of_application(application_id: str) -> list[int]:
+    """Return the processes of an application's containers on this host: YARN puts their id beside them."""
+    mark = f"CONTAINER_ID=container_{application_id.removeprefix('application_')}_".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if mark in variables:
+            found.append(int(entry.name))
+    return found
+
+
 @dataclass
 class Agent:
     """A running `./market share`, with what it prints."""

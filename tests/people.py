@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 import requests
 
-from market import settings
+from market import clock, db, settings
 from market.cli.rest import Rest
+from market.credits.settlement import settle
 
 T = TypeVar("T")
+_everybody: dict[str, Person] = {}
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 
 
@@ -67,6 +69,17 @@ class Person:
             deadline_s,
         )
 
+    def receipt(self, job_id: str) -> dict[str, Any]:
+        """Return an ended job's receipt when it is final: settle until the meter has all of it."""
+
+        def final() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.rest.get(f"/jobs/{job_id}/receipt")
+            if not found["final"]:
+                settle(clock.now_ms())
+            return found if found["final"] else None
+
+        return until(final, f"the final receipt of {job_id}", 90)
+
     def in_status(self, job_id: str, status: str, deadline_s: float = 120) -> None:
         """Wait for a status."""
         until(lambda: self.job(job_id)["status"] == status, f"{job_id} {status}", deadline_s)
@@ -86,4 +99,16 @@ def person(stack: settings.Settings, name: str) -> Person:
     made = market.post(
         "/users", {"username": username, "password": password, "email": f"{username}@example.org"}
     )
-    return Person(username, made["user_id"], password, market.login(username, password))
+    _everybody[made["user_id"]] = Person(
+        username, made["user_id"], password, market.login(username, password)
+    )
+    return _everybody[made["user_id"]]
+
+
+def end_open_jobs() -> None:
+    """Cancel what a failed test has left: it would hold the machines that the next tests wait for."""
+    with db.transaction() as cursor:
+        cursor.execute("SELECT job_id, user_id FROM job WHERE ended_ms IS NULL")
+        left = [(job_id, _everybody[user_id]) for job_id, user_id in cursor if user_id in _everybody]
+    for job_id, owner in left:
+        owner.send("POST", f"/jobs/{job_id}/cancel")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import people
 import pytest
+from people import Person, end_open_jobs
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchFrameException
 from selenium.webdriver.common.by import By
@@ -18,19 +18,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from market import settings
-from market.cli.rest import Rest
 
 _WAIT_S = 60
 MENU = ("Market", "My jobs", "My machines", "My credits")
-
-
-@dataclass
-class Person:
-    """A registered person, and what he speaks to the REST routes with."""
-
-    username: str
-    password: str
-    rest: Rest
 
 
 class Page:
@@ -86,11 +76,13 @@ class Page:
     def click(self, words: str) -> None:
         """Click a visible link, button or summary by its words."""
 
-        def visible() -> WebElement | None:
+        def clicked() -> bool:
+            # In one step: the page replaces what it shows, and an element found earlier may be gone.
             found = self.driver.find_elements(By.CSS_SELECTOR, "main a, main button, main summary")
-            return next((one for one in found if one.is_displayed() and one.text.strip() == words), None)
+            next(one for one in found if one.is_displayed() and one.text.strip() == words).click()
+            return True
 
-        self.until(visible, f"something to click named {words}").click()
+        self.until(clicked, f"something to click named {words}")
 
     def text(self) -> str:
         """Return the visible text of the page, or of the frame that is looked into."""
@@ -115,12 +107,16 @@ def _quiet(check: Callable[[], Any]) -> Any:
         return None
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(stack: settings.Settings) -> Iterator[None]:
+    """Leave the machines free to the next file, whatever failed in this one."""
+    yield
+    end_open_jobs()
+
+
 @pytest.fixture(scope="session")
 def person(stack: settings.Settings) -> Person:
-    name, password = f"bea{secrets.token_hex(4)}", secrets.token_urlsafe(12)
-    anybody = Rest(stack.url("api"))
-    anybody.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"})
-    return Person(name, password, anybody.login(name, password))
+    return people.person(stack, "bea")
 
 
 @pytest.fixture(scope="session")

@@ -110,8 +110,16 @@ def test_a_sweep_is_quoted_for_all_its_points_and_shows_each(page: Page, person:
     page.find("#job_name").send_keys("three sizes")
     page.click("Submit the job")
     page.shows("The job is submitted.")
-    rows = page.driver.find_elements(By.CSS_SELECTOR, "table.points tbody tr")
-    assert [row.text.split()[:2] for row in rows] == [["0", "2.5"], ["1", "4"], ["2", "7"]]
+    page.until(
+        lambda: (
+            [
+                row.text.split()[:2]
+                for row in page.driver.find_elements(By.CSS_SELECTOR, "table.points tbody tr")
+            ]
+            == [["0", "2.5"], ["1", "4"], ["2", "7"]]
+        ),
+        "the three points",
+    )
     page.shoot("sweep")
     sweep = next(job for job in person.rest.get("/jobs")["jobs"] if job["job_name"] == "three sizes")
     person.rest.post(f"/jobs/{sweep['job_id']}/cancel")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
+import people
 import pytest
 from browser.conftest import Page, Person
 
 from market import settings
-from market.cli.rest import Rest
 
 pytestmark = pytest.mark.browser
 
@@ -17,13 +16,11 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def machine_id(stack: settings.Settings, page: Page, person: Person) -> Iterator[str]:
     """Let somebody who lends look: he has offered one machine, which no agent takes up."""
-    name, password = f"lena{secrets.token_hex(4)}", secrets.token_urlsafe(12)
-    anybody = Rest(stack.url("api"))
-    anybody.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"})
+    lender = people.person(stack, "lena")
     body = {"core_count": 2, "memory_size": 2048, "machine_type": "cpu", "time_period": 3600}
     body |= {"name": "a-name-that-somebody-chose-for-his-own-laptop"}
-    page.login(name, password)
-    yield str(anybody.login(name, password).post("/machines", body)["machine_id"])
+    page.login(lender.username, lender.password)
+    yield str(lender.rest.post("/machines", body)["machine_id"])
     page.login(person.username, person.password)
 
 

@@ -12,10 +12,17 @@ import fresh_host as fresh_hosts
 import pytest
 import requests
 from agents import Agent
-from people import Person, person
+from people import Person, end_open_jobs, person
 
 from market import settings
 from market.cli import demo
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(stack: settings.Settings) -> Iterator[None]:
+    """Leave the machines free to the next file, whatever failed in this one."""
+    yield
+    end_open_jobs()
 
 
 @pytest.fixture(scope="session")

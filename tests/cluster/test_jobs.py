@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from agents import of_application
 from people import Person, until
 
 from market import clock, db, settings
@@ -63,13 +66,7 @@ def test_yarn_ran_it_under_the_buyer_s_name_where_it_was_asked_for(
 def test_the_receipt_is_the_charge_and_the_charge_is_in_the_ledger(
     buyer: Person, lender: Person, digits: dict[str, Any], stack: settings.Settings
 ) -> None:
-    def final() -> Any:
-        found = buyer.rest.get(f"/jobs/{digits['job_id']}/receipt")
-        if not found["final"]:  # the meter needs some seconds after a job's end
-            settle(clock.now_ms())
-        return found if found["final"] else None
-
-    receipt = until(final, "the final receipt", 60)
+    receipt = buyer.receipt(digits["job_id"])
     assert sum(parse_credits(line["amount"]) for line in receipt["containers"]) == parse_credits(
         receipt["charge"]
     )
@@ -141,7 +138,8 @@ SHOW = """
     from pyspark.sql import SparkSession
     names = ("MARKET_JOB_ID", "MARKET_INPUT", "MARKET_OUTPUT")
     def seen(_):
-        return {name: os.environ.get(name) for name in names}
+        unpacked = open("data.tar.gz/deep/inner.txt").read()
+        return {"unpacked": unpacked} | {name: os.environ.get(name) for name in names}
     def path(_):
         return os.environ["PYTHONPATH"]
     spark = SparkSession.builder.getOrCreate()
@@ -151,9 +149,20 @@ SHOW = """
     place = re.sub(r"([][{}*?\\\\])", r"\\\\\\1", os.environ["MARKET_INPUT"])  # to Spark these are patterns
     read = spark.read.text(place + "/data.txt").first().value
     print(json.dumps({"argv": sys.argv, "driver": seen(0), "executor": executor, "util": util.word,
-                      "path": found, "read": read, "name": __name__, "output": os.environ["MARKET_OUTPUT"]}))
+                      "path": found, "read": read, "name": __name__, "output": os.environ["MARKET_OUTPUT"],
+                      "instances": spark.conf.get("spark.executor.instances")}))
     spark.createDataFrame([("x",)], ["a"]).write.parquet(os.environ["MARKET_OUTPUT"])
 """
+
+
+def archive(path: str, text: str) -> bytes:
+    """Return a .tar.gz with one file."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        entry = tarfile.TarInfo(path)
+        entry.size = len(text)
+        tar.addfile(entry, io.BytesIO(text.encode()))
+    return packed.getvalue()
 
 
 def test_what_users_write_reaches_the_program_byte_for_byte(
@@ -178,7 +187,9 @@ def test_what_users_write_reaches_the_program_byte_for_byte(
     buyer.put(requests.utils.quote(f"{root}/show.py"), program(SHOW))
     buyer.put(requests.utils.quote(f"{root}/util.py"), "word = 'from the library'\n")
     buyer.put(requests.utils.quote(f"{root}/data.txt"), "a line\n")
-    job_id = buyer.submit(root, libs=["util.py"], app_params=[*params, "{input}", "{output}"])
+    buyer.put(requests.utils.quote(f"{root}/data.tar.gz"), archive("deep/inner.txt", "from the archive"))
+    given = {"libs": ["util.py"], "archives": ["data.tar.gz"], "core_num": 2, "executor_cores": 2}
+    job_id = buyer.submit(root, app_params=[*params, "{input}", "{output}"], **given)
     job = buyer.ended(job_id)
     text = buyer.log(job_id)
     assert job["status"] == "succeeded", (job["reason"], text, buyer.log(job_id, file="stderr"))
@@ -191,6 +202,10 @@ def test_what_users_write_reaches_the_program_byte_for_byte(
     assert shown["executor"] == shown["driver"]
     assert shown["driver"]["MARKET_JOB_ID"] == job_id
     assert (shown["util"], shown["read"]) == ("from the library", "a line")
+    assert shown["executor"]["unpacked"] == "from the archive"
+    assert shown["instances"] == "1"
+    sizes = {line["role"]: line["vcores"] for line in buyer.receipt(job_id)["containers"]}
+    assert sizes == {"driver": 1, "executor": 2}
     assert str(settings.ROOT / "plugins") not in shown["path"].split(":"), "a folder of the submitting host"
 
 
@@ -281,11 +296,13 @@ def test_a_running_job_is_cancelled_on_yarn(
         60,
     )
     assert progress["tasks_done"] <= progress["tasks_total"]
+    application = buyer.job(job_id)["application_id"]
+    assert len(of_application(application)) > 2, "a driver, an executor, and what started them"
     answer = buyer.send("POST", f"/jobs/{job_id}/cancel")
     assert answer.status_code == 202
     assert answer.json()["status"] in ("cancelling", "cancelled")
-    application = buyer.job(job_id)["application_id"]
     until(lambda: resource_manager().app(application).state == "KILLED", "the end at YARN", 10)
+    until(lambda: not of_application(application), "the end of its containers", 20)
     job = buyer.ended(job_id, 30)
     assert (job["status"], job["reason_code"]) == ("cancelled", "cancelled")
     assert job["reason"] == f"cancelled by {buyer.username}"

@@ -10,9 +10,8 @@ import pytest
 import requests
 from people import ENDED, Person, until
 
-from market import clock, settings
+from market import settings
 from market.cluster.clients import resource_manager
-from market.credits.settlement import settle
 from market.credits.units import parse_credits
 
 pytestmark = pytest.mark.cluster
@@ -118,13 +117,7 @@ def test_one_hold_for_all_and_one_receipt(buyer: Person, sweep: dict[str, Any]) 
     assert 0 <= 3 * one["hold"] - rate["hold"] < 3
     assert 0 <= 2 * one["credits_per_hour"] - rate["credits_per_hour"] < 2
 
-    def final() -> Any:
-        found = buyer.rest.get(f"/jobs/{sweep['job_id']}/receipt")
-        if not found["final"]:
-            settle(clock.now_ms())
-        return found if found["final"] else None
-
-    receipt = until(final, "the final receipt", 60)
+    receipt = buyer.receipt(sweep["job_id"])
     lines = receipt["containers"]
     assert sum(parse_credits(line["amount"]) for line in lines) == parse_credits(receipt["charge"]) > 0
     drivers = [line["point"] for line in lines if line["role"] == "driver"]

@@ -1,0 +1,91 @@
+"""Who gets how much of the pool: fair shares among users, and no more than was quoted."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from agents import Agent
+from people import Person, person, until
+
+from market import settings
+from market.cluster.clients import resource_manager
+from market.credits.units import parse_credits
+
+pytestmark = pytest.mark.cluster
+
+FOREVER = """
+    import time
+    from pyspark.sql import SparkSession
+    spark = SparkSession.builder.getOrCreate()
+    while True:
+        time.sleep(1)
+"""
+GREEDY = """
+    import time
+    from pyspark.sql import SparkSession
+    spark = SparkSession.builder.config("spark.executor.instances", "2").getOrCreate()
+    while True:
+        time.sleep(1)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def greedy(buyer: Person, machines: list[dict[str, Any]]) -> str:
+    """Submit a program that asks for more than its job did; it is watched while the other test waits."""
+    buyer.put("greedy/main.py", textwrap.dedent(GREEDY))
+    return buyer.submit("greedy")
+
+
+@pytest.fixture(scope="module")
+def wide(lenders: Callable[..., Agent]) -> None:
+    """Lend room for four executors of a type that nobody else uses meanwhile."""
+    agents = [lenders(f"wide-{number}", kind="highmem", cores=2) for number in (1, 2)]
+    for agent in agents:
+        agent.wait("active", 120)
+
+
+def containers(job_id: str) -> int:
+    """Return how many containers a job has at YARN now, the driver's among them."""
+    return sum(max(app.running_containers, 0) for app in resource_manager().apps(tags=[job_id]))
+
+
+def wanted() -> int:
+    """Return how many cores of the wide machines jobs wait for."""
+    found = resource_manager().partitions().get("highmem")
+    return found.pending_vcores if found else 0
+
+
+@pytest.mark.usefixtures("wide")
+def test_users_share_what_comes_free_however_many_jobs_each_has(stack: settings.Settings) -> None:
+    busy, modest = person(stack, "busy"), person(stack, "modest")
+    for one in (busy, modest):
+        one.put("forever/main.py", textwrap.dedent(FOREVER))
+    asked = {"machine_type": "highmem", "max_credits": "0.500000"}
+    first = busy.submit("forever", core_num=4, **asked)
+    until(lambda: containers(first) == 5, "a job that has all machines", 120)
+    waiting = [busy.submit("forever", core_num=4, **asked) for _ in range(3)]
+    until(lambda: wanted() == 12, "three jobs that wait for four cores each", 120)
+    last = modest.submit("forever", core_num=2, **asked)
+    until(lambda: wanted() == 14, "the other's job, which waits behind them", 120)
+    assert busy.send("POST", f"/jobs/{first}/cancel").status_code == 202
+
+    def shared() -> list[int] | None:
+        now = [containers(job_id) for job_id in (*waiting, last)]
+        return now if sum(now) == 8 else None
+
+    until(shared, "the machines to be taken up", 60)
+    assert containers(last) == 3, "half of them for each user, not for each job"
+
+
+def test_a_program_that_takes_more_than_was_quoted_is_stopped_and_charged(buyer: Person, greedy: str) -> None:
+    job = buyer.ended(greedy)
+    assert (job["status"], job["reason_code"]) == ("failed", "over_size"), job["reason"]
+    assert "held 3 cores and 3072 MiB; quoted were 2 and 2048" in job["reason"]
+    receipt = buyer.receipt(greedy)
+    assert Counter(line["role"] for line in receipt["containers"]) == {"driver": 1, "executor": 2}
+    assert {line["not_charged_because"] for line in receipt["containers"]} == {None}
+    assert 0 < parse_credits(receipt["charge"]) <= parse_credits(job["hold"])
