@@ -40,6 +40,21 @@ class Held:
 
 
 @dataclass
+class Ran:
+    """A job that ran and ended: what it will have paid once it is settled, and what was given back of it."""
+
+    job_id: str
+    account: Account
+    paid: int
+    settled: bool = False
+    refunds: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        return self.paid - sum(self.refunds.values())
+
+
+@dataclass
 class Account:
     """An account as it must be."""
 
@@ -71,7 +86,7 @@ class Worker:
     done: int = 0
     killed: int = 0
     unheard: int = 0
-    ended_jobs: int = 0
+    ran: list[Ran] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(f"{self.seed} {self.number}")
@@ -84,7 +99,7 @@ class Worker:
             *[self.extend] * 3,
             *[self.release] * 3,
             *[self.again] * 2,
-            *[self.nobody, self.run_job],
+            *[self.nobody, self.run_job, self.give_back],
             *[self.shared_hold] * 2,
             self.shared_release,
         ]
@@ -210,6 +225,9 @@ class Worker:
             key, amount = self.chance.choice(list(account.grants.items()))
             user_id = account.user_id
             work = lambda cursor: ledger.grant(cursor, user_id, amount + other, "more", key, T0)  # noqa: E731
+        elif (ran := self.any_ran()) and ran.refunds and self.chance.random() < 0.5:
+            key, amount = self.chance.choice(list(ran.refunds.items()))
+            work = lambda cursor: ledger.refund(cursor, ran.job_id, amount + other, "sorry", key, T0)  # noqa: E731
         elif held is not None and held.changes:
             key, amount = self.chance.choice(list(held.changes.items()))
             work = lambda cursor: ledger.extend_hold(cursor, job_id, amount + other, key, T0)  # noqa: E731
@@ -226,6 +244,7 @@ class Worker:
             lambda cursor: ledger.grant(cursor, stranger, 1, "x", self.key(), T0),
             lambda cursor: ledger.extend_hold(cursor, stranger, 1, self.key(), T0),
             lambda cursor: ledger.release_hold(cursor, stranger, self.key(), T0),
+            lambda cursor: ledger.refund(cursor, stranger, 1, "x", self.key(), T0),
         ]
         self.expect(self.ask(self.chance.choice(calls)), NotFoundError)
 
@@ -285,9 +304,33 @@ class Worker:
             return
         cost = sum(int(tariff.price(RATE, WEIGHT, GIB_WEIGHT, cores, mib, ms)) for _, cores, mib, ms in sizes)
         account.holds[job_id] = Held(amount, closed=True)
+        ran = Ran(job_id, account, 0 if refunded else min(cost, amount))
         with account.lock:
-            account.used += 0 if refunded else min(cost, amount)
-        self.ended_jobs += 1
+            account.used += ran.paid
+        self.ran.append(ran)
+
+    def give_back(self) -> None:
+        """Refund an ended job, which others settle at some time."""
+        ran = self.any_ran()
+        if ran is None:
+            return
+        amount, key = self.chance.randrange(1, ran.paid * 2 // 3 + 2), self.key()
+        answer = self.ask(lambda cursor: ledger.refund(cursor, ran.job_id, amount, "sorry", key, T0))
+        if isinstance(answer, ledger.NotSettledError):
+            self.expect(ran.settled, False)
+            return
+        ran.settled = True
+        if amount > ran.left:
+            self.expect(answer, ledger.RefundTooLargeError)
+            self.expect(answer.left_ucr, ran.left)
+            return
+        self.expect(answer, True)
+        ran.refunds[key] = amount
+        with ran.account.lock:
+            ran.account.used -= amount
+
+    def any_ran(self) -> Ran | None:
+        return self.chance.choice(self.ran[-64:]) if self.ran else None
 
 
 def _submit(cursor: Any, job_id: str, user_id: str, amount: int) -> bool:

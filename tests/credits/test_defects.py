@@ -1,6 +1,6 @@
 """A ledger with a mistake in it is found out: by an invariant, or by a CHECK of the schema.
 
-Each mistake is put into a function of a copy of the database; then a small market lives through three
+Each mistake is put into a function of a copy of the database; then a small market lives through four
 intervals, in which every rule has something to do.
 """
 
@@ -135,6 +135,13 @@ DEFECTS = [
         "refund",
     ),
     (
+        "more is given back than was paid",
+        "refund_charge",
+        "IF amount > left_ucr THEN",
+        "IF false THEN",
+        "refund",
+    ),
+    (
         "uptime is counted twice",
         "freeze_uptime",
         "sum(least(p.to_ms, until) - greatest(p.from_ms, since))::bigint AS online_ms",
@@ -183,7 +190,7 @@ def put_in(world: World, function: str, right: str, wrong: str) -> None:
 
 
 def live(world: World) -> None:
-    """Let a small market live through three intervals."""
+    """Let a small market live through four intervals."""
     buyer, other, lender, second, patient = (world.member() for _ in range(5))
     machines = [world.machine(lender), world.machine(second), world.machine(None)]
     for machine in machines[:2]:
@@ -223,6 +230,14 @@ def live(world: World) -> None:
         late.commit()
     late.close()
     settle(T0 + 15 * MINUTE)
+    with db.transaction() as cursor:
+        ledger.refund(cursor, short, 100, "sorry", "given back", T0)
+    try:
+        with db.transaction() as cursor:
+            ledger.refund(cursor, short, world.hold(short).captured_ucr, "all of it", "too much", T0)
+    except ledger.RefundTooLargeError:
+        pass
+    settle(T0 + 20 * MINUTE)
 
 
 def noticed(world: World) -> set[str]:
@@ -241,6 +256,7 @@ def noticed(world: World) -> set[str]:
 def test_without_a_mistake_nothing_is_noticed(world: World, fee: None) -> None:
     assert noticed(world) == set()
     assert world.one("SELECT count(*) FROM refund") == 1
+    assert world.one("SELECT count(*) FROM journal WHERE kind = 'refund'") == 2
     assert world.one("SELECT count(*) FROM payout WHERE fee_ucr > 0 AND stipend_ucr > 0") > 0
 
 

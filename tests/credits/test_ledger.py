@@ -8,7 +8,7 @@ from ledger_world import MINUTE, RATE, T0, World
 
 from market import db
 from market.clock import new_id
-from market.credits import ledger
+from market.credits import ledger, settlement
 from market.credits.settlement import settle
 from market.errors import NotEnoughCreditError, NotFoundError
 
@@ -91,6 +91,81 @@ def test_what_never_ran_gets_all_back_and_what_ran_waits_for_the_settlement(worl
     assert world.balances(user).held_ucr == 5_000_000
     with pytest.raises(ledger.HoldClosedError), db.transaction() as cursor:
         ledger.extend_hold(cursor, never, 6_000_000, "e")
+    assert world.violations() == []
+
+
+def _settled(world: World, user: str, reason_code: str | None = None) -> str:
+    """Return a job that ran for six minutes, 0.104 credits, and is settled."""
+    job = world.job(user)
+    world.container(job, world.machine(world.member()), T0, T0 + 6 * MINUTE, role="driver")
+    world.end_job(job, T0 + 6 * MINUTE, reason_code=reason_code)
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 10 * MINUTE)
+    return job
+
+
+def test_what_a_job_paid_is_given_back_once_for_each_key_and_never_more(world: World) -> None:
+    user = world.member()
+    job = _settled(world, user)
+    paid = world.balances(user).using_ucr
+    lender = world.one("SELECT machine.user_id FROM machine")
+    earned = world.balances(lender).sharing_ucr
+    with db.transaction() as cursor:
+        assert ledger.refund(cursor, job, 60_000, "sorry", "a")
+        assert not ledger.refund(cursor, job, 60_000, "sorry", "a")
+    for amount, reason, key in ((60_001, "sorry", "a"), (60_000, "so sorry", "a")):
+        with pytest.raises(ledger.KeyReusedError), db.transaction() as cursor:
+            ledger.refund(cursor, job, amount, reason, key)
+    with pytest.raises(ledger.RefundTooLargeError) as refused, db.transaction() as cursor:
+        ledger.refund(cursor, job, paid, "all of it", "b")
+    assert refused.value.left_ucr == paid - 60_000
+    with pytest.raises(NotFoundError), db.transaction() as cursor:
+        ledger.refund(cursor, new_id(), 1, "x", "c")
+    assert world.balances(user).using_ucr == paid - 60_000
+    assert world.balances(lender).sharing_ucr == earned == paid, "lenders keep what they earned"
+    settle(T0 + 15 * MINUTE)
+    assert world.violations() == []
+    assert world.sql("SELECT * FROM verify_ledger()") == []
+
+
+def test_side_by_side_no_more_is_given_back_than_was_paid(world: World) -> None:
+    user = world.member()
+    job = _settled(world, user)
+    paid = world.balances(user).using_ucr
+
+    def refund(number: int) -> bool:
+        try:
+            with db.transaction() as cursor:
+                return ledger.refund(cursor, job, paid // 5, "sorry", f"key {number}")
+        except ledger.RefundTooLargeError:
+            return False
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(refund, range(24))) == 5
+    assert world.balances(user).using_ucr == paid - paid // 5 * 5
+    assert world.violations() == []
+
+
+def test_what_may_still_be_refunded_by_its_settlement_has_to_wait_for_it(world: World) -> None:
+    user = world.member()
+    job = world.job(user)
+    world.container(job, world.machine(None), T0, T0 + 2 * MINUTE, role="driver")
+    world.end_job(job, T0 + 2 * MINUTE, reason_code="pool_failure")
+    world.mark(T0 + 60 * MINUTE)
+
+    def refused(error: type[Exception]) -> None:
+        with pytest.raises(error), db.transaction() as cursor:
+            ledger.refund(cursor, job, 1, "sorry", "a")
+
+    refused(ledger.NotSettledError)
+    interval = settlement.freeze(T0 + 5 * MINUTE)
+    settlement.price(interval)
+    settlement.capture(interval)
+    assert not world.hold(job).open
+    refused(ledger.NotSettledError)
+    settlement.run_steps(interval)
+    refused(ledger.RefundTooLargeError)
+    assert world.balances(user).using_ucr == 0
     assert world.violations() == []
 
 

@@ -111,11 +111,12 @@ def test_the_ledger_answers_and_ends_as_the_model_says(world: World) -> None:
     assert earned == world.one("SELECT sum(captured_ucr) FROM hold") > 0
     assert kills > 0
     assert world.one("SELECT count(*) FROM refund") > 0
+    assert any(ran.refunds for one in workers for ran in one.ran)
     at_work, unheard = sum(one.killed for one in workers), sum(one.unheard for one in workers)
     print(
         f"{sum(one.done for one in workers)} operations over {CONNECTIONS} connections in {spent:.0f} s, "
         f"{kills} sessions killed ({at_work} at work), {unheard} unheard commits, {settled} settlements "
-        f"of {sum(one.ended_jobs for one in workers)} jobs meanwhile, seed {SEED}"
+        f"of {sum(len(one.ran) for one in workers)} jobs meanwhile, seed {SEED}"
     )
 
 

@@ -7,10 +7,11 @@ from ledger_world import MINUTE, T0, World
 
 from market import db
 from market.credits import receipt as receipts
-from market.credits import settlement
+from market.credits import refunds, settlement
 from market.credits.settlement import settle
-from market.credits.units import parse_credits
-from market.errors import NotFoundError
+from market.credits.statement import statement
+from market.credits.units import format_credits, parse_credits
+from market.errors import BadInputError, NotFoundError
 
 pytestmark = pytest.mark.database
 
@@ -124,6 +125,40 @@ def test_what_was_refunded_is_not_in_the_charge(world: World) -> None:
     assert found["charge"] == "0.000000"
     assert found["containers"][0]["not_charged_because"] == "refunded"
     assert _paid(world, buyer) == 0
+
+
+def test_what_an_administrator_gave_back_stands_beside_the_charge(world: World) -> None:
+    buyer, admin = world.member(), world.member()
+    job = world.job(buyer)
+    world.container(job, world.machine(world.member()), T0, T0 + MINUTE)
+    world.end_job(job, T0 + MINUTE)
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 5 * MINUTE)
+    charge = receipt(job)["charge"]
+    kept: list[Any] = []
+    given = refunds.give(admin, job, "0.01", "a slow disk", lambda _, answer: kept.append(answer))
+    assert kept == [given]
+    assert given == {
+        "job_id": job,
+        "user_id": buyer,
+        "amount": "0.010000",
+        "reason": "a slow disk",
+        "refunded": "0.010000",
+    }
+    assert refunds.give(admin, job, "0.001", "more")["refunded"] == "0.011000"
+
+    found = receipt(job)
+    assert (found["charge"], _adds_up(found)) == (charge, True)
+    assert [(one["amount"], one["reason"]) for one in found["refunds"]] == [
+        ("0.010000", "a slow disk"),
+        ("0.001000", "more"),
+    ]
+    assert _paid(world, buyer) == parse_credits(charge) - 11_000
+    assert [line["note"] for line in statement(buyer)][-2:] == ["a slow disk", "more"]
+    with pytest.raises(BadInputError) as refused:
+        refunds.give(admin, job, "1", "too much")
+    left = format_credits(parse_credits(charge) - 11_000)
+    assert refused.value.errors["amount"][0].startswith(f"may be {left} at most")
 
 
 def test_an_unknown_job_has_none(world: World) -> None:

@@ -94,6 +94,41 @@ def test_who_may_not_grant_and_what_is_no_grant(ask: Ask) -> None:
         assert ask("user3", "POST", f"/users/{ONE}/grants", json=wrong).status_code == 422
 
 
+def test_administrators_give_back_what_a_job_paid_once_for_each_key(world: World, ask: Ask) -> None:
+    job = world.job(ONE)
+    world.container(job, world.machine(TWO), T0, T0 + MINUTE)
+    path, body, key = f"/jobs/{job}/refunds", {"amount": "0.01", "reason": "sorry"}, {"Idempotency-Key": "k"}
+    waits = ask("user3", "POST", path, json=body)
+    assert (waits.status_code, "receipt is final" in waits.json()["detail"]) == (409, True)
+    world.end_job(job, T0 + MINUTE)
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 5 * MINUTE)
+    given = ask("user3", "POST", path, json=body, headers=key)
+    assert (given.status_code, given.json()["refunded"]) == (201, "0.010000")
+    assert ask("user3", "POST", path, json=body, headers=key).json() == given.json()
+    assert ask("user1", "GET", f"/jobs/{job}/receipt").json()["refunds"][0]["reason"] == "sorry"
+    assert ask("user1", "GET", f"/users/{ONE}/statement").json()["lines"][-1]["kind"] == "refund"
+    for who in ("user1", "user2"):
+        assert ask(who, "POST", path, json=body).status_code == 403
+    assert ask("user3", "POST", f"/jobs/{NOBODY}/refunds", json=body).status_code == 404
+    for wrong in ({"amount": "5", "reason": "x"}, {"amount": "-1", "reason": "x"}, {"amount": "1"}):
+        refused = ask("user3", "POST", path, json=wrong)
+        assert (refused.status_code, len(refused.json()["errors"])) == (422, 1)
+
+
+def test_a_list_that_comes_whole_comes_in_parts_when_asked(world: World, ask: Ask) -> None:
+    for number in range(4):
+        ask("user3", "POST", f"/users/{ONE}/grants", json={"amount": "1", "reason": f"grant {number}"})
+    path = f"/users/{ONE}/statement"
+    whole = ask("user1", "GET", path).json()
+    assert (len(whole["lines"]), whole["total"]) == (5, 5)
+    part = ask("user1", "GET", f"{path}?limit=2&offset=3").json()
+    assert (part["lines"], part["total"]) == (whole["lines"][3:], 5)
+    assert ask("user1", "GET", f"{path}?offset=9").json() == {"lines": [], "total": 5}
+    for wrong in ("limit=0", "limit=201", "offset=-1", "limit=x"):
+        assert ask("user1", "GET", f"{path}?{wrong}").status_code == 422
+
+
 def test_the_price_and_the_settlements(ask: Ask) -> None:
     settle(T0 + 10 * MINUTE)
     price = ask("user1", "GET", "/price?limit=1").json()

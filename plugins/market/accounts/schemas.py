@@ -86,3 +86,7 @@ class GrantSchema(Input):
 
     amount = fields.String(required=True, validate=positive_credits)
     reason = fields.String(required=True, validate=validate.Length(1, 200))
+
+
+class RefundSchema(GrantSchema):
+    """Body of `POST /jobs/{job_id}/refunds`."""

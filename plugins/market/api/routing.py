@@ -23,6 +23,7 @@ _MAX_BODY = 1 << 20
 _HEX_ID = re.compile(r"[0-9a-f]{32}")
 _MAX_LIMIT = 200
 _MAX_OFFSET = 10**9
+_PART = {"limit": "1 to 200, by default all rows", "offset": "rows to skip"}
 
 SchemaType = type[Schema]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -68,10 +69,12 @@ def described(
     refuses: Sequence[int] = (),
     public: bool = False,
     query: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> dict[str, Any]:
     """Return what a route adds to the OpenAPI document, for its `openapi_extra`.
 
     `takes` and `gives` are schemas, or media types for bytes; with `plural` it gives a list under this name.
+    `whole`: what it gives holds a list of which `part` is taken.
     """
     return {
         "takes": takes,
@@ -79,7 +82,7 @@ def described(
         "plural": plural,
         "refuses": tuple(refuses),
         "public": public,
-        "query": dict(query or {}),
+        "query": dict(query or {}) | (_PART if whole else {}),
     }
 
 
@@ -207,6 +210,17 @@ def page(*order_by: str) -> Any:
         )
 
     return Depends(read)
+
+
+def part(request: Request, plural: str, rows: Sequence[object]) -> dict[str, Any]:
+    """Return `{<plural>: [...], "total": n}` of a list that is whole unless `limit` or `offset` is given.
+
+    Raises BadInputError.
+    """
+    limit = number(request, "limit", None, 1, _MAX_LIMIT)
+    offset = number(request, "offset", 0, 0, _MAX_OFFSET) or 0
+    shown = rows[offset : None if limit is None else offset + limit]
+    return {plural: shown, "total": len(rows)}
 
 
 def dumped(schema: SchemaType, found: object) -> dict[str, Any]:

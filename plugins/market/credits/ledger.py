@@ -1,4 +1,4 @@
-"""Accounts and holds: the ledger's functions of `sql/0002_ledger.sql`, inside the caller's transaction.
+"""Accounts, holds, refunds: the ledger's functions of `sql/0002` and `0018`, in the caller's transaction.
 
 Amounts are micro-credits. Each function that takes a `key` may be called again with the same key and the same
 request: it changes nothing the second time.
@@ -17,7 +17,8 @@ from market.credits.tariff import Factors
 from market.db import Cursor
 from market.errors import ConflictError, NotEnoughCreditError, NotFoundError
 
-_NOT_ENOUGH, _KEY_REUSED, _NO_SUCH, _CLOSED, _SHRINKS = "LG001", "LG002", "LG003", "LG004", "LG005"
+_NOT_ENOUGH, _KEY_REUSED, _NO_SUCH, _CLOSED = "LG001", "LG002", "LG003", "LG004"
+_NOT_THAT_MUCH, _NOT_SETTLED = "LG005", "LG006"
 
 
 class KeyReusedError(ConflictError):
@@ -30,6 +31,18 @@ class HoldClosedError(ConflictError):
 
 class HoldShrinksError(ConflictError):
     """A hold can only be raised."""
+
+
+class NotSettledError(ConflictError):
+    """The job is not settled yet: its settlement may still refund it."""
+
+
+class RefundTooLargeError(ConflictError):
+    """No more can be given back than the job has paid; `left_ucr` is what is left of that."""
+
+    def __init__(self, left_ucr: int) -> None:
+        super().__init__("A refund cannot exceed what was paid.")
+        self.left_ucr = left_ucr
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,16 @@ def release_hold(cursor: Cursor, job_id: str, key: str, at_ms: int | None = None
     return _call(cursor, "release_hold", [job_id, key], at_ms) != "metered"
 
 
+def refund(
+    cursor: Cursor, job_id: str, amount_ucr: int, reason: str, key: str, at_ms: int | None = None
+) -> bool:
+    """Give back part of what a settled job has paid, from the treasury; tell whether this call did it.
+
+    Raises RefundTooLargeError, NotSettledError, KeyReusedError, NotFoundError.
+    """
+    return _call(cursor, "refund_charge", [job_id, amount_ucr, reason, key], at_ms) == "done"
+
+
 def hold_of(cursor: Cursor, job_id: str) -> Hold | None:
     """Return the hold of a job, None if it has none."""
     cursor.execute(
@@ -184,6 +207,12 @@ def _named_errors(needed_ucr: int) -> Iterator[None]:
             raise NotFoundError(said) from error
         if error.pgcode == _CLOSED:
             raise HoldClosedError("The job has ended and is settled: its hold is closed.") from error
-        if error.pgcode == _SHRINKS:
+        if error.pgcode == _NOT_SETTLED:
+            raise NotSettledError(
+                "The job is not settled yet. Wait until its receipt is final: its settlement may refund it."
+            ) from error
+        if error.pgcode == _NOT_THAT_MUCH and error.diag.message_detail:
+            raise RefundTooLargeError(int(error.diag.message_detail)) from error
+        if error.pgcode == _NOT_THAT_MUCH:
             raise HoldShrinksError("A hold can only be raised.") from error
         raise

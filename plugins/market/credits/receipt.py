@@ -35,19 +35,22 @@ _LINES = """
     WHERE c.job_id = %s
     ORDER BY c.start_ms, c.container_id
 """
-# The refund of a job that the pool ended comes with the payments of an interval, after its captures.
 _HOLD = """
-    SELECT h.rate_micro, h.weight_micro, h.gib_weight_micro,
-           h.closed_ms IS NOT NULL AND (f.job_id IS NULL OR EXISTS (
-               SELECT FROM settlement_step s WHERE s.interval_id = f.interval_id AND s.step = 'pay')) AS final
-    FROM hold h LEFT JOIN final_job f USING (job_id) WHERE h.job_id = %s
+    SELECT h.rate_micro, h.weight_micro, h.gib_weight_micro, settled_job(h) AS final
+    FROM hold h WHERE h.job_id = %s
+"""
+_GIVEN_BACK = """
+    SELECT j.at_ms, t.amount_ucr, j.note FROM journal j JOIN transfer t USING (journal_id)
+    WHERE j.job_id = %s AND j.kind = 'refund' AND j.interval_id IS NULL
+    ORDER BY j.at_ms, j.journal_id
 """
 
 
 def receipt(cursor: Cursor, job_id: str) -> dict[str, Any]:
-    """Return what a job cost so far: `job_id, rate, gib_weight, charge, final, containers`.
+    """Return what a job cost so far: `job_id, rate, gib_weight, charge, final, containers, refunds`.
 
-    `charge` is the sum of the containers' amounts and of the payer's postings for the job, refunds taken off.
+    `charge` is the sum of the containers' amounts, and of what settlements posted for the job: captured, less
+    refunded. What administrators gave back beside that stands in `refunds`.
     Raises NotFoundError if the job has no hold.
     """
     cursor.execute(_HOLD, [job_id])
@@ -56,6 +59,8 @@ def receipt(cursor: Cursor, job_id: str) -> dict[str, Any]:
         raise NotFoundError("There is no such job.")
     cursor.execute(_LINES, [job_id])
     rows = cursor.fetchall()
+    cursor.execute(_GIVEN_BACK, [job_id])
+    given_back = cursor.fetchall()
     return {
         "job_id": job_id,
         "rate": format_credits(hold.rate_micro),
@@ -63,6 +68,10 @@ def receipt(cursor: Cursor, job_id: str) -> dict[str, Any]:
         "charge": format_credits(sum(_amount(row) for row in rows)),
         "final": hold.final,
         "containers": [_line(row, hold) for row in rows],
+        "refunds": [
+            {"at": row.at_ms, "amount": format_credits(row.amount_ucr), "reason": row.note}
+            for row in given_back
+        ],
     }
 
 

@@ -1,4 +1,4 @@
-"""Routes on a user's credits: the account, the statement, grants."""
+"""Routes on credits: a user's account and statement, and what administrators give."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import Request, Response
 
 from market.accounts import members
-from market.accounts.schemas import GrantSchema
+from market.accounts.schemas import GrantSchema, RefundSchema
 from market.api import routing
 from market.api.caller import AdminCaller, Caller
-from market.api.routing import UserId
-from market.api.schemas.money import CreditsSchema, GrantedSchema, StatementSchema
+from market.api.routing import JobId, UserId
+from market.api.schemas.money import CreditsSchema, GrantedSchema, RefundedSchema, StatementSchema
 
 router = routing.router()
 
@@ -32,7 +32,10 @@ def credits(member: Caller, user_id: UserId) -> dict[str, Any]:
     "/users/{user_id}/statement",
     tags=["credits"],
     openapi_extra=routing.described(
-        gives=StatementSchema, refuses=(404, 422), query={"format": "json (default), csv or beancount"}
+        gives=StatementSchema,
+        refuses=(404, 422),
+        query={"format": "json (default), csv or beancount"},
+        whole=True,
     ),
 )
 def statement(request: Request, member: Caller, user_id: UserId) -> Any:
@@ -45,7 +48,7 @@ def statement(request: Request, member: Caller, user_id: UserId) -> Any:
         return _text(statements.as_csv(lines), "text/csv")
     if form == "beancount":
         return _text(statements.as_beancount(lines), "text/plain")
-    return routing.dumped(StatementSchema, {"lines": lines, "total": len(lines)})
+    return routing.dumped(StatementSchema, routing.part(request, "lines", lines))
 
 
 @router.post(
@@ -66,6 +69,25 @@ def grant(
     to = members.visible(admin, user_id)
     answering = routing.answering(request, GrantedSchema, 201)
     return routing.dumped(GrantedSchema, grants.give(admin.user_id, to.user_id, **body, answering=answering))
+
+
+@router.post(
+    "/jobs/{job_id}/refunds",
+    status_code=201,
+    tags=["credits"],
+    openapi_extra=routing.described(RefundSchema, RefundedSchema, refuses=(403, 404, 409, 413, 422)),
+)
+def refund(
+    request: Request,
+    admin: AdminCaller,
+    job_id: JobId,
+    body: Annotated[dict[str, Any], routing.body(RefundSchema)],
+) -> dict[str, Any]:
+    """Give back to its owner part of what a settled job has paid, with a reason; for administrators."""
+    from market.credits import refunds
+
+    answering = routing.answering(request, RefundedSchema, 201)
+    return routing.dumped(RefundedSchema, refunds.give(admin.user_id, job_id, **body, answering=answering))
 
 
 def _text(content: str, media_type: str) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import chain
 from typing import Annotated, Any
 
@@ -122,7 +121,10 @@ def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> di
     "/jobs/{job_id}/points",
     tags=["jobs"],
     openapi_extra=routing.described(
-        gives=schemas.PointsSchema, refuses=(404, 422), query={"format": "json (default) or csv"}
+        gives=schemas.PointsSchema,
+        refuses=(404, 422),
+        query={"format": "json (default) or csv"},
+        whole=True,
     ),
 )
 def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
@@ -132,7 +134,8 @@ def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
     found = points.of_job(_owned(member, job_id).job_id)
     if routing.choice(request, "format", ("json", "csv")) == "csv":
         return Response(points.as_csv(found), media_type="text/csv; charset=utf-8")
-    return _whole(schemas.PointsSchema, "points", [points.to_wire(point) for point in found])
+    shown = routing.part(request, "points", [points.to_wire(point) for point in found])
+    return routing.dumped(schemas.PointsSchema, shown)
 
 
 @router.delete(
@@ -183,6 +186,7 @@ def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
         gives=schemas.ResultsSchema,
         refuses=(404, 422),
         query={"format": "json, or zip for all files in one"},
+        whole=True,
     ),
 )
 def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
@@ -192,7 +196,7 @@ def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
     found = _owned(member, job_id)
     if routing.choice(request, "format", ("json", "zip")) == "zip":
         return streams.download(results.zip(found), f"{found.job_name}.zip")
-    return _whole(schemas.ResultsSchema, "files", results.list_files(found))
+    return routing.dumped(schemas.ResultsSchema, routing.part(request, "files", results.list_files(found)))
 
 
 @router.get(
@@ -211,13 +215,14 @@ def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
 @router.get(
     "/jobs/{job_id}/logs",
     tags=["jobs"],
-    openapi_extra=routing.described(gives=schemas.LogFilesSchema, refuses=(404,)),
+    openapi_extra=routing.described(gives=schemas.LogFilesSchema, refuses=(404, 422), whole=True),
 )
-def list_logs(member: Caller, job_id: JobId) -> dict[str, Any]:
+def list_logs(request: Request, member: Caller, job_id: JobId) -> dict[str, Any]:
     """List a job's log files."""
     from market.jobs import logs
 
-    return _whole(schemas.LogFilesSchema, "files", logs.list_files(_owned(member, job_id)))
+    found = logs.list_files(_owned(member, job_id))
+    return routing.dumped(schemas.LogFilesSchema, routing.part(request, "files", found))
 
 
 @router.get(
@@ -260,11 +265,6 @@ def _owned(member: Member, job_id: str) -> Any:
     from market.jobs import store
 
     return store.owned_job(member, job_id)
-
-
-def _whole(schema: routing.SchemaType, plural: str, found: Sequence[object]) -> dict[str, Any]:
-    """Return a list that always comes as a whole."""
-    return routing.dumped(schema, {plural: found, "total": len(found)})
 
 
 def _shown(job: Any) -> dict[str, Any]:

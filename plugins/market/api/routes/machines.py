@@ -177,7 +177,10 @@ def leave(request: Request, member: Caller, machine_id: MachineId) -> dict[str, 
     "/machines/{machine_id}/contributions",
     tags=["machines"],
     openapi_extra=routing.described(
-        gives=schemas.ContributionsSchema, refuses=(404, 422), query={"format": "json (default) or csv"}
+        gives=schemas.ContributionsSchema,
+        refuses=(404, 422),
+        query={"format": "json (default) or csv"},
+        whole=True,
     ),
 )
 def contributions(request: Request, member: Caller, machine_id: MachineId) -> Any:
@@ -190,7 +193,7 @@ def contributions(request: Request, member: Caller, machine_id: MachineId) -> An
         return Response(lines.as_csv(found), media_type="text/csv; charset=utf-8")
     return routing.dumped(
         schemas.ContributionsSchema,
-        {"contributions": found, "total": len(found), "totals": lines.totals(found)},
+        routing.part(request, "contributions", found) | {"totals": lines.totals(found)},
     )
 
 

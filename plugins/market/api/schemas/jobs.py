@@ -90,6 +90,14 @@ class ReceiptLineSchema(Schema):
     not_charged_because = text(allow_none=True)
 
 
+class GivenBackSchema(Schema):
+    """What an administrator gave back of a charge."""
+
+    at = time_ms()
+    amount = credit()
+    reason = text()
+
+
 class ReceiptSchema(Schema):
     """What a job cost; the amounts add up to the charge. `final` is false until the last capture."""
 
@@ -99,6 +107,9 @@ class ReceiptSchema(Schema):
     charge = credit()
     final = fields.Boolean()
     containers = fields.List(fields.Nested(ReceiptLineSchema))
+    refunds = fields.List(
+        fields.Nested(GivenBackSchema), metadata={"description": "by administrators, beside the charge"}
+    )
 
 
 class StageSchema(Schema):

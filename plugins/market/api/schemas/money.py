@@ -29,6 +29,16 @@ class GrantedSchema(Schema):
     balance = credit()
 
 
+class RefundedSchema(Schema):
+    """A refund of what a job has paid."""
+
+    job_id = identity()
+    user_id = identity()
+    amount = credit()
+    reason = text()
+    refunded = credit("all that was given back for the job by now")
+
+
 class StatementLineSchema(Schema):
     """One posting, with the balance after it."""
 

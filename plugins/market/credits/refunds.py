@@ -1,0 +1,44 @@
+"""Refunds that an administrator makes, with a reason; those for what the pool lost are the settlement's."""
+
+from __future__ import annotations
+
+from market import db
+from market.clock import new_id
+from market.credits import ledger
+from market.credits.units import format_credits, parse_credits
+from market.errors import BadInputError
+
+
+@db.again
+def give(
+    giver_id: str, job_id: str, amount: str, reason: str, answering: db.Answering | None = None
+) -> dict[str, str]:
+    """Give back `amount` credits (a decimal string) of what a settled job has paid; return the refund.
+
+    `refunded` is all that was given back for the job by now. Raises BadInputError above what is left of what
+    it has paid, ConflictError while it is not settled, NotFoundError.
+    """
+    with db.transaction() as cursor:
+        key = f"refund:{giver_id}:{job_id}:{new_id()}"
+        try:
+            ledger.refund(cursor, job_id, parse_credits(amount), reason, key)
+        except ledger.RefundTooLargeError as error:
+            most = format_credits(error.left_ucr)
+            raise BadInputError(
+                {"amount": [f"may be {most} at most, what is left of what the job has paid"]}
+            ) from error
+        cursor.execute(
+            "SELECT user_id, refunded_ucr(job_id) AS ucr FROM hold WHERE job_id = %s",
+            [job_id],
+        )
+        row = cursor.fetchone()
+        answer = {
+            "job_id": job_id,
+            "user_id": row.user_id,
+            "amount": format_credits(parse_credits(amount)),
+            "reason": reason,
+            "refunded": format_credits(row.ucr),
+        }
+        if answering is not None:
+            answering(cursor, answer)
+    return answer
