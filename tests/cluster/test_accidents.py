@@ -1,7 +1,8 @@
 """Whatever dies while a job is submitted: YARN gets it exactly once, and it comes to a true end.
 
-`MARKET_ACCIDENTS=all` runs every process against every moment; without it a few of them are run. A moment is
-made exact by a file that spark-submit waits for: Spark reads `spark-env.sh` before it starts.
+`MARKET_ACCIDENTS=all` runs every process against every moment, with the warm submitter and with Spark's own
+command; without it a few of them are run. A moment is made exact by a gate: Spark's own command waits for a
+file, since it reads `spark-env.sh` before it starts, and the warm submitter is stopped.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import warm_submitter
 from agents import command_line
 from people import Person, person, until
 
@@ -28,20 +31,23 @@ pytestmark = pytest.mark.cluster
 SERVICES = ("scheduler", "triggerer", "api-server", "dag-processor")
 OF_THE_TASK = ("task", "worker", "spark-submit", "both")
 # `before`: spark-submit has begun; `submitted`: YARN has the application, the market has not stored it;
-# `stored`: the task waits without a process.
+# `stored`: the task waits without a process, and which way it was submitted has no part in it any more.
 MOMENTS = ("before", "submitted", "stored")
 QUICK = {
-    ("task", "before"),
-    ("spark-submit", "before"),
-    ("task", "submitted"),
-    ("triggerer", "stored"),
-    ("scheduler", "submitted"),
+    ("own", "task", "before"),
+    ("own", "spark-submit", "before"),
+    ("warm", "task", "before"),
+    ("warm", "submitter", "before"),
+    ("warm", "task", "submitted"),
+    ("warm", "scheduler", "submitted"),
+    ("warm", "triggerer", "stored"),
 }
 ALL = {
-    (process, moment)
-    for process in (*OF_THE_TASK, *SERVICES)
+    (way, process, moment)
+    for way in ("own", "warm")
+    for process in (*OF_THE_TASK, *SERVICES, *(("submitter",) if way == "warm" else ()))
     for moment in MOMENTS
-    if moment != "stored" or process in SERVICES
+    if moment != "stored" or (way, process) in {("warm", one) for one in SERVICES}
 }
 CHOSEN = sorted(ALL if os.environ.get("MARKET_ACCIDENTS") == "all" else QUICK)
 PROGRAM = """
@@ -52,8 +58,8 @@ time.sleep(600)
 """
 
 
-class Gate:
-    """Holds every spark-submit at its beginning while it is shut."""
+class OwnGate:
+    """Holds every spark-submit of Spark's own at its beginning while it is shut."""
 
     def __init__(self, stack: settings.Settings) -> None:
         self._shut = stack.paths.run / "test-gate"
@@ -70,7 +76,7 @@ class Gate:
     def open(self) -> None:
         self._shut.unlink(missing_ok=True)
 
-    def pid(self) -> int:
+    def pid(self, job_id: str) -> int:
         """Return the process of the spark-submit that came here first."""
         text = until(lambda: self._reached.exists() and self._reached.read_text(), "spark-submit", 60)
         return int(str(text).split()[0])
@@ -81,18 +87,49 @@ class Gate:
         self._reached.unlink(missing_ok=True)
 
 
+class WarmGate:
+    """Holds the warm submitter while it is shut: a command waits for it, for some seconds."""
+
+    def __init__(self, stack: settings.Settings) -> None:
+        self._stack = stack
+        self._stopped = 0
+
+    def shut(self) -> None:
+        # Only one that answers: a command does not wait for one that is still starting.
+        until(lambda: warm_submitter.said(self._stack), "the warm submitter", 60)
+        self._stopped = warm_submitter.pid(self._stack)
+        os.kill(self._stopped, signal.SIGSTOP)
+
+    def open(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._stopped, signal.SIGCONT)
+
+    def pid(self, job_id: str) -> int:
+        """Return the process of the job's spark-submit."""
+
+        def found() -> int:
+            every = (int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
+            return min((pid for pid in every if f"spark.yarn.tags={job_id}" in command_line(pid)), default=0)
+
+        return until(found, "spark-submit", 60)
+
+    def remove(self) -> None:
+        if self._stopped:
+            self.open()
+
+
 @pytest.fixture(scope="module")
-def gate(stack: settings.Settings) -> Iterator[Gate]:
-    """A gate before every submission; without the warm submitter, which has no such place."""
-    supervisor, made = Supervisor(stack), Gate(stack)
-    warm = "submitter" in supervisor.states()
+def gate(stack: settings.Settings, request: pytest.FixtureRequest) -> Iterator[OwnGate | WarmGate]:
+    """A gate before every submission, of the one way or the other."""
+    supervisor = Supervisor(stack)
+    if request.param == "own":
+        supervisor.stop("submitter")
+    made = OwnGate(stack) if request.param == "own" else WarmGate(stack)
     try:
-        if warm:
-            supervisor.stop("submitter")
         yield made
     finally:
         made.remove()
-        if warm:
+        if request.param == "own":
             supervisor.start("submitter")
 
 
@@ -102,23 +139,23 @@ def buyer(stack: settings.Settings) -> Person:
     return person(stack, "buyer")
 
 
-@pytest.mark.parametrize(("process", "moment"), CHOSEN)
+@pytest.mark.parametrize(("gate", "victim", "moment"), CHOSEN, indirect=["gate"])
 def test_a_job_is_submitted_once_whatever_dies(
     stack: settings.Settings,
     buyer: Person,
     admin: requests.Session,
-    gate: Gate,
-    process: str,
+    gate: OwnGate | WarmGate,
+    victim: str,
     moment: str,
 ) -> None:
     buyer.put("accident/main.py", PROGRAM)
     gate.shut()
     # Nobody lends this type: the driver starts on the pool's machine, and waits there.
     job_id = buyer.submit("accident", machine_type="gpu")
-    submitting = gate.pid()
+    submitting = gate.pid(job_id)
     task = _parent(submitting)
     if moment == "before":
-        _kill(stack, process, task, submitting)
+        _kill(stack, victim, task, submitting)
         gate.open()
     else:
         gate.open()
@@ -126,7 +163,7 @@ def test_a_job_is_submitted_once_whatever_dies(
             until(lambda: _apps(job_id), "the application", 180)
         else:
             buyer.in_status(job_id, "accepted")
-        _kill(stack, process, task, submitting)
+        _kill(stack, victim, task, submitting)
     until(lambda: _answers(buyer, job_id), f"the application of {job_id} is known", 200)
     assert len(_apps(job_id)) == 1
     assert buyer.send("POST", f"/jobs/{job_id}/cancel").status_code == 202
@@ -151,21 +188,21 @@ def _orphans(stack: settings.Settings) -> list[int]:
     return stray
 
 
-def _kill(stack: settings.Settings, process: str, task: int, submitting: int) -> None:
-    if process in SERVICES:
-        victims = [int(Supervisor(stack).states()[process]["pid"])]
+def _kill(stack: settings.Settings, victim: str, task: int, submitting: int) -> None:
+    if victim not in OF_THE_TASK:
+        victims = [int(Supervisor(stack).states()[victim]["pid"])]
     else:
         victims = {
             "task": [task],
             "worker": [_parent(task)],
             "spark-submit": [submitting],
             "both": [task, submitting],
-        }[process]
+        }[victim]
     for pid in victims:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
-            assert process == "spark-submit", "only spark-submit may have ended by itself by now"
+            assert victim == "spark-submit", "only spark-submit may have ended by itself by now"
 
 
 def _parent(pid: int) -> int:

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from people import Person, until
+from warm_submitter import pid, said
 
 from market import settings
 from market.cluster.clients import hdfs, resource_manager
@@ -28,7 +29,6 @@ from market.jobs.submission import PYTHON_RUNNER, STAGING
 from market.jobs.submitter import client, process
 from market.stack import class_data, spark
 from market.stack.services import base_environment
-from market.stack.supervisor import Supervisor
 
 pytestmark = pytest.mark.cluster
 _TYPE = "gpu"
@@ -79,14 +79,6 @@ def submit(stack: settings.Settings) -> Submit:
 
 def applications(tag: str) -> list[str]:
     return [app.application_id for app in resource_manager().apps(tags=[tag])]
-
-
-def said(stack: settings.Settings) -> str:
-    return client.status(str(process.socket(stack)))
-
-
-def pid(stack: settings.Settings) -> int:
-    return int(Supervisor(stack).states()["submitter"]["pid"])
 
 
 def test_it_submits_for_the_user_and_prints_the_application(
@@ -159,8 +151,8 @@ def test_a_submitter_killed_while_it_submits_fails_the_try_and_the_next_finds_or
     killed = pid(stack)
     os.kill(killed, signal.SIGKILL)
     first.communicate(timeout=60)
-    until(lambda: Supervisor(stack).states()["submitter"]["pid"] not in (0, killed), "a new submitter", 60)
-    until(lambda: _answers(stack), "the new submitter's answer", 60)
+    until(lambda: pid(stack) not in (0, killed), "a new submitter", 60)
+    until(lambda: said(stack), "the new submitter's answer", 60)
     if not applications(tag):
         assert first.returncode == 1
     assert submit(tag).wait(60) == 0
@@ -247,10 +239,3 @@ def test_an_archive_that_java_does_not_take_is_told(stack: settings.Settings, tm
     assert "there is no class-data archive" in class_data.problem(other)
     class_data.archive(other).write_bytes(b"another Java's" * 1000)
     assert "Java refuses the class-data archive" in class_data.problem(other)
-
-
-def _answers(stack: settings.Settings) -> bool:
-    try:
-        return bool(said(stack))
-    except OSError:
-        return False
