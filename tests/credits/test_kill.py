@@ -111,6 +111,7 @@ def mortal(furnished: servers.Database, monkeypatch: pytest.MonkeyPatch) -> Iter
 
     monkeypatch.setattr(db, "_connect", connect)
     monkeypatch.setattr(settlement, "_CHUNK", 20)  # several transactions for the captures of an interval
+    monkeypatch.setattr(settlement, "_HANDS", 1)  # in one order, so that a point is the same in each run
     _forget_connections()
     yield furnished
     _forget_connections()
@@ -159,6 +160,34 @@ def test_a_settlement_killed_at_any_statement_ends_the_same(mortal: servers.Data
         assert world.state_hash() == expected, f"killed at the points {life} of {points}, seed {SEED}"
         world.close()
     print(f"{sum(map(len, lives))} of {points} points, {len(lives)} markets, seed {SEED}")
+
+
+def test_hands_that_capture_side_by_side_may_die_at_any_statement(
+    mortal: servers.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One dies while others work; where each is then differs from run to run, what they leave does not."""
+    world = World(mortal, template=_TEMPLATE)
+    expected, points = _expected(world), PLAN.count
+    world.close()
+    monkeypatch.setattr(settlement, "_CHUNK", 4)
+    monkeypatch.setattr(settlement, "_HANDS", 3)
+    deaths = 0
+    for life in _lives(points, POINTS // 4):
+        _forget_connections()
+        world = World(mortal, template=_TEMPLATE)
+        for point in life:
+            PLAN.dies_at = point
+            try:
+                settle(UNTIL)
+            except Killed:
+                deaths += 1
+            assert world.broken_invariants() == [], f"after about point {point}"
+        PLAN.dies_at = -1
+        settle(UNTIL)
+        assert world.state_hash() == expected, f"killed at about the points {life}, seed {SEED}"
+        world.close()
+    print(f"{deaths} deaths, seed {SEED}")
+    assert deaths > POINTS // 8
 
 
 def test_settled_in_time_or_late_by_the_dag_or_again_the_ledger_is_the_same(

@@ -1,6 +1,6 @@
 """Settlement: closes one interval of time after the other and moves the credits that are due.
 
-The work is done by the functions of `sql/0005_settle.sql` to `0008_invariants.sql`. Here is the order: which
+The work is done by the functions of `sql/0005_settle.sql` to `0008` and `0019`. Here is the order: which
 intervals, and for each the steps freeze, price, capture, pay, reconcile and seal, every call in a
 transaction of its own. The command line and the DAG `credit_settlement` both come through here. A run that
 died anywhere is finished by the next.
@@ -8,8 +8,10 @@ died anywhere is finished by the next.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +26,7 @@ from market.errors import BadInputError, ConflictError, MarketError, Unavailable
 
 STEPS = ("freeze", "price", "capture", "pay", "reconcile", "seal")
 _CHUNK = 500  # jobs captured in one transaction: their payers are locked meanwhile
+_HANDS = 2  # connections that capture; more would take the server's cores from those who submit
 _PATIENCE_S = 60.0
 _SOFT_WAIT_S = 15.0
 _POLL_S = 0.25
@@ -146,9 +149,23 @@ def price(interval_id: int) -> None:
 
 def capture(interval_id: int) -> None:
     """Charge what was used, job by job, and give back the rest of the holds whose jobs are final."""
-    after: str | None = ""
-    while after is not None:
-        after = _call("SELECT settle_capture(%s, %s, %s)", [interval_id, after, _CHUNK])
+    chunks = _all("SELECT * FROM capture_chunks(%s, %s)", [interval_id, _CHUNK])
+
+    failed = threading.Event()
+
+    def charge(chunk: Any) -> None:
+        if failed.is_set():
+            return
+        try:
+            _call("SELECT capture_chunk(%s, %s, %s)", [interval_id, chunk.first_job, chunk.last_job])
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(_HANDS, "capture") as hands:
+        for _ in hands.map(charge, chunks):
+            pass
+    _call("SELECT settle_capture(%s)", [interval_id])
 
 
 def pay(interval_id: int) -> None:
@@ -222,10 +239,15 @@ def _utc(ms: int) -> str:
 
 def _call(statement: str, arguments: list[Any]) -> Any:
     """Run one call of a step in a transaction, again after a deadlock; return its answer."""
+    return _all(statement, arguments)[0][0]
+
+
+def _all(statement: str, arguments: list[Any]) -> Any:
+    """Do the same; return all rows of the answer."""
 
     def work(cursor: Cursor) -> Any:
         cursor.execute(statement, arguments)
-        return cursor.fetchone()[0]
+        return cursor.fetchall()
 
     try:
         return db.retried(work)

@@ -12,9 +12,10 @@ from typing import Any
 from market import db
 from market.credits.units import format_credits, parse_credits
 
+# Postings of one moment stand in the order of their names: that of their numbers is another in each run.
 _POSTINGS = """
     SELECT j.at_ms, j.kind, side.amount_ucr, j.job_id, j.machine_id, j.note, b.job_name, m.display_name,
-           sum(side.amount_ucr) OVER (ORDER BY j.at_ms, j.journal_id, side.leg) AS balance_ucr
+           sum(side.amount_ucr) OVER (ORDER BY j.at_ms, j.kind, j.key, side.leg) AS balance_ucr
     FROM (SELECT journal_id, leg, amount_ucr FROM transfer WHERE payee = %(user)s AND length(payee) = 32
           UNION ALL
           SELECT journal_id, leg, -amount_ucr FROM transfer
@@ -22,7 +23,7 @@ _POSTINGS = """
     JOIN journal j USING (journal_id)
     LEFT JOIN job b ON b.job_id = j.job_id
     LEFT JOIN machine m ON m.machine_id = j.machine_id
-    ORDER BY j.at_ms, j.journal_id, side.leg
+    ORDER BY j.at_ms, j.kind, j.key, side.leg
 """
 _FIELDS = ("at", "time", "kind", "amount", "balance", "job_id", "machine_id", "note")
 _ACCOUNT = "Assets:Market"
