@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
-from support import p95, person, wait
+from support import p95, person, verdict, wait
 
 from market import settings
 from market.cluster.clients import resource_manager
@@ -51,7 +51,8 @@ def main() -> None:
         print(f"\r{number + 1} of {chosen.samples} samples", end="", file=sys.stderr)
     print(f"\n{'':20} p50 s  p95 s")
     for name, times in (("answer", answers), ("KILLED after it", kills)):
-        print(f"{name:20} {statistics.median(times):5.2f}  {p95(times):5.2f}")
+        said = verdict(p95(times), most=1) if times is kills else ""
+        print(f"{name:20} {statistics.median(times):5.2f}  {p95(times):5.2f}  {said}")
 
 
 if __name__ == "__main__":

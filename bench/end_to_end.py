@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 import raw_spark
+from support import verdict
 
 from market import settings
 from market.cli.rest import Rest
@@ -57,9 +58,7 @@ def _report(times: dict[str, list[float]]) -> None:
         middle = statistics.median(taken)
         share = ours / middle
         goal = _GOALS.get(title)
-        said = (
-            "" if goal is None else f"{share:.2f} (goal {goal:.2f}: {'met' if share <= goal else 'NOT met'})"
-        )
+        said = "" if goal is None else f"{share:.2f} {verdict(share, most=goal)}"
         print(f"{title:10}   {middle:8.1f}   {said:18}   {' '.join(f'{one:.1f}' for one in taken)}")
 
 

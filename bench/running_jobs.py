@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import servers
 from ledger_world import World, make_template
+from support import verdict
 
 from market import settings
 from market.clock import now_ms
@@ -102,11 +103,15 @@ async def _measure(jobs: list[str], control: Connection, ending: int, seconds: f
         task.cancel()
     late = sorted((fired[job_id] - at) / 1000 for job_id, at in ended.items() if job_id in fired)
     print(f"jobs                  {len(jobs)}")
-    print(f"memory for each       {each_kib:.1f} KiB (after all of them wait, RSS of the process)")
+    print(f"memory for each       {each_kib:.1f} KiB of the process {verdict(each_kib, most=1024)}")
     print(f"one look              {statistics.median(looks):.2f} s median, {max(looks):.2f} s at most")
-    print(f"ended, seen, missed   {ending}, {len(late)}, {ending - len(late)}")
+    missed = ending - len(late)
+    print(f"ended, seen, missed   {ending}, {len(late)}, {missed} {verdict(missed, most=0)}")
     print(f"fired too much        {len(set(fired) - set(ended))}")
-    print(f"end seen after        {statistics.median(late):.2f} s median, {late[-1]:.2f} s at most")
+    print(
+        f"end seen after        {statistics.median(late):.2f} s median, {late[-1]:.2f} s at most"
+        f" {verdict(late[-1], most=5)}"
+    )
 
 
 def _rss_kib() -> int:

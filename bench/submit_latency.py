@@ -56,7 +56,9 @@ def main() -> None:
     first = statistics.median(results[0][1])
     for wanted, times in results:
         middle = statistics.median(times)
-        print(f"{wanted:9}  {middle:7.2f}  {support.p95(times):7.2f}  {middle / first:7.2f} x")
+        slowest = support.p95(times)
+        goals = f"{support.verdict(middle, most=2)} {support.verdict(slowest, most=3)}"
+        print(f"{wanted:9}  {middle:7.2f}  {slowest:7.2f}  {middle / first:7.2f} x  p50, p95 {goals}")
 
 
 def _submit(person: Rest) -> dict[str, object]:

@@ -22,6 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
+from support import verdict
+
 from market import settings
 from market.cluster.clients import resource_manager
 from market.jobs import kill
@@ -59,8 +61,8 @@ def _compare(warm: list[float], fresh: list[float]) -> None:
     for title, taken in (("warm submitter", warm), ("Spark's own", fresh)):
         print(f"{title:16} {statistics.median(taken):9.2f}   {' '.join(f'{one:.2f}' for one in taken)}")
     ratio = statistics.median(warm) / statistics.median(fresh)
-    met = ratio <= _GOAL and statistics.median(warm) <= _GOAL_S
-    print(f"ratio {ratio:.2f} (goal: at most {_GOAL}, and {_GOAL_S:.0f} s): {'met' if met else 'NOT met'}")
+    middle = statistics.median(warm)
+    print(f"ratio {ratio:.2f} {verdict(ratio, most=_GOAL)}, {middle:.2f} s {verdict(middle, most=_GOAL_S)}")
 
 
 def _submit(loaded: settings.Settings, program: Path, environment: dict[str, str], kind: str) -> float:

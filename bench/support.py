@@ -38,6 +38,14 @@ def wait(look: Callable[[], Any], what: str, deadline_s: float = _DEADLINE_S, pa
     return found
 
 
+def verdict(figure: float, *, most: float | None = None, least: float | None = None) -> str:
+    """Return a goal's bound, and whether a figure keeps it: `(goal: at most 2: met)`."""
+    bound, words = (most, "at most") if most is not None else (least, "at least")
+    assert bound is not None
+    met = figure <= bound if most is not None else figure >= bound
+    return f"(goal: {words} {bound:g}: {'met' if met else 'NOT met'})"
+
+
 def p95(times: Sequence[float]) -> float:
     """Return the value that 95 % do not exceed."""
     return sorted(times)[max(0, round(0.95 * len(times)) - 1)]
