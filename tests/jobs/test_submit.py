@@ -161,3 +161,24 @@ def test_only_ended_jobs_are_hidden_and_only_by_their_owner(world: World, member
     service.hide(member, job_id)
     assert store.list_jobs(member, Page()).total == 0
     assert store.owned_job(member, job_id).status == "cancelled"
+
+
+def test_a_list_is_ordered_by_any_field_that_it_names(world: World, member: Member) -> None:
+    sizes = {"a": (3, 60), "b": (1, 120), "c": (2, 30)}
+    jobs = {}
+    for name, (cores, seconds) in sizes.items():
+        body = BODY | {"job_name": name, "core_num": cores, "max_duration": seconds}
+        jobs[name] = service.submit(member, body)["job_id"]
+    world.sql("UPDATE job SET started_ms = now_ms() - 60000 WHERE job_name = 'a'")
+    ended = "status = 'succeeded', started_ms = 1000, ended_ms = 2000"
+    world.sql(f"UPDATE job SET {ended} WHERE job_name = 'b'")
+
+    def names(field: str, descending: bool = True) -> str:
+        found = store.list_jobs(member, Page(order_by=field, descending=descending))
+        return "".join(job.job_name for job in found.rows)
+
+    assert names("core_num") == "acb"
+    assert names("job_name", descending=False) == "abc"
+    assert names("hold") == "abc"
+    assert names("duration") == "abc", "what has not started is last"
+    assert {"".join(sorted(names(field))) for field in store.ORDER_BY} == {"abc"}

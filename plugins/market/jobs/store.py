@@ -35,7 +35,13 @@ _ORDERS = {
     "status": "j.status",
     "machine_type": "j.machine_type",
     "core_num": "j.core_num",
+    "duration": "coalesce(j.ended_ms, now_ms()) - j.started_ms",
+    "reason_code": "j.reason_code",
+    "rate": "h.rate_micro",
+    "hold": "h.amount_ucr",
+    "used_credit": "h.captured_ucr",
 }
+ORDER_BY = tuple(_ORDERS)
 
 
 @dataclass(frozen=True)

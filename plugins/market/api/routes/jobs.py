@@ -16,6 +16,7 @@ from market.api.caller import Caller
 from market.api.routing import FilePath, JobId, Json
 from market.api.schemas import jobs as schemas
 from market.errors import BadInputError
+from market.jobs import store
 from market.jobs.schemas import ExtensionSchema, JobRequestSchema, JobSchema, RetrySchema
 from market.paging import Page
 
@@ -53,16 +54,9 @@ def submit_job(request: Request, member: Caller, body: Json) -> Any:
 @router.get("/jobs", tags=["jobs"], openapi_extra=routing.described(gives=JobSchema, plural="jobs"))
 def list_jobs(
     member: Caller,
-    page: Annotated[
-        Page,
-        routing.page(
-            "added_time", "start_time", "end_time", "job_name", "status", "machine_type", "core_num"
-        ),
-    ],
+    page: Annotated[Page, routing.page(*store.ORDER_BY)],
 ) -> dict[str, Any]:
     """List one's own jobs."""
-    from market.jobs import store
-
     found = store.list_jobs(member, page)
     shown = [routing.dumped(JobSchema, job) for job in store.all_to_wire(found.rows)]
     return {"jobs": shown, "total": found.total}
@@ -262,12 +256,8 @@ async def get_log(request: Request, member: Caller, job_id: JobId, container_id:
 
 
 def _owned(member: Member, job_id: str) -> Any:
-    from market.jobs import store
-
     return store.owned_job(member, job_id)
 
 
 def _shown(job: Any) -> dict[str, Any]:
-    from market.jobs import store
-
     return routing.dumped(JobSchema, store.to_wire(job))
