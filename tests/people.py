@@ -69,7 +69,7 @@ class Person:
             deadline_s,
         )
 
-    def receipt(self, job_id: str) -> dict[str, Any]:
+    def receipt(self, job_id: str, deadline_s: float = 60) -> dict[str, Any]:
         """Return an ended job's receipt when it is final: settle until the meter has all of it."""
 
         def final() -> dict[str, Any] | None:
@@ -78,7 +78,7 @@ class Person:
                 settle(clock.now_ms())
             return found if found["final"] else None
 
-        return until(final, f"the final receipt of {job_id}", 90)
+        return until(final, f"the final receipt of {job_id}", deadline_s)
 
     def in_status(self, job_id: str, status: str, deadline_s: float = 120) -> None:
         """Wait for a status."""

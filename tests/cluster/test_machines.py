@@ -142,7 +142,8 @@ def a_machine_dies(lend: Callable[..., Agent], buyer: Person) -> None:
     assert time.monotonic() - began < 61
     job = buyer.ended(job_id)
     assert job["status"] == "succeeded", job
-    lines = [one for one in buyer.receipt(job_id)["containers"] if one["not_charged_because"] == "node_lost"]
+    receipt = buyer.receipt(job_id, 90)
+    lines = [one for one in receipt["containers"] if one["not_charged_because"] == "node_lost"]
     assert [(one["host"], parse_credits(one["amount"])) for one in lines] == [(first, settled_before(job_id))]
 
 
