@@ -38,12 +38,9 @@ def wait(look: Callable[[], Any], what: str, deadline_s: float = _DEADLINE_S, pa
     return found
 
 
-def verdict(figure: float, *, most: float | None = None, least: float | None = None) -> str:
+def verdict(figure: float, most: float) -> str:
     """Return a goal's bound, and whether a figure keeps it: `(goal: at most 2: met)`."""
-    bound, words = (most, "at most") if most is not None else (least, "at least")
-    assert bound is not None
-    met = figure <= bound if most is not None else figure >= bound
-    return f"(goal: {words} {bound:g}: {'met' if met else 'NOT met'})"
+    return f"(goal: at most {most:g}: {'met' if figure <= most else 'NOT met'})"
 
 
 def p95(times: Sequence[float]) -> float:
