@@ -79,6 +79,11 @@ def test_users_share_what_comes_free_however_many_jobs_each_has(stack: settings.
 
     until(shared, "the machines to be taken up", 60)
     assert containers(last) == 3, "half of them for each user, not for each job"
+    # What runs may turn out to be on a dead machine: a settlement would wait a minute for it.
+    for owner, jobs in ((busy, waiting), (modest, [last])):
+        for job_id in jobs:
+            assert owner.send("POST", f"/jobs/{job_id}/cancel").status_code == 202
+    until(lambda: not any(map(containers, (*waiting, last))), "the end of all of them", 30)
 
 
 def test_a_program_that_takes_more_than_was_quoted_is_stopped_and_charged(buyer: Person, greedy: str) -> None:
