@@ -231,6 +231,44 @@ def test_a_job_goes_through_it_and_starts_from_the_class_data_archive(
     assert "executor [True]" in log
 
 
+def test_the_archive_has_what_speaks_to_hdfs_and_what_java_makes_of_lambdas(stack: settings.Settings) -> None:
+    words = ["java", "-XX:+UseSerialGC", *class_data.options(stack.paths), "-Xlog:class+load"]
+    words += ["-cp", f"{stack.paths.runtime}/jars/*", "org.apache.hadoop.fs.FsShell", "-ls", stack.hdfs_uri]
+    listing = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    loaded = [line for line in listing.stdout.splitlines() if " source: " in line]
+    archived = [line for line in loaded if line.endswith("source: shared objects file")]
+    messages = [line for line in loaded if "org.apache.hadoop.hdfs.protocol.proto." in line]
+    assert len(messages) > 300, listing.stderr
+    assert not set(messages) - set(archived)
+    assert [line for line in archived if "$$Lambda$" in line]
+
+
+def test_pyspark_does_not_import_pandas_for_a_program_without(
+    buyer: Person, machines: list[Any], program: Callable[[str], str]
+) -> None:
+    buyer.put(
+        "light/main.py",
+        program(
+            """
+            import sys
+            from pyspark.sql import SparkSession
+
+            spark = SparkSession.builder.getOrCreate()
+            print("sum", spark.sparkContext.parallelize(range(10), 2).sum(), "pandas" in sys.modules)
+            import numpy
+            held = spark.sparkContext._jvm.java.util.ArrayList()
+            held.add(numpy.int64(7))
+            print("held", held)
+            """
+        ),
+    )
+    job = buyer.ended(buyer.submit("light"))
+    assert job["status"] == "succeeded", job["reason"]
+    log = buyer.log(job["job_id"])
+    assert "sum 45 False" in log
+    assert "held [7]" in log
+
+
 def test_an_archive_that_java_does_not_take_is_told(stack: settings.Settings, tmp_path: Path) -> None:
     assert class_data.problem(stack.paths) == ""
     other = settings.Paths(root=stack.paths.root, installs=tmp_path, state=tmp_path)

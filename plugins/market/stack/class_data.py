@@ -18,6 +18,14 @@ from market.settings import Paths
 from market.stack.shell import command
 
 PROGRAM = Path(__file__).parents[1] / "jobs" / "runner" / "rehearsal.py"
+_HADOOP = "org/apache/hadoop"
+_CLIENTS = {
+    "spark-yarn_*.jar": ("org/apache/spark/",),
+    "hadoop-client-api-*.jar": tuple(
+        f"{_HADOOP}/{part}/" for part in ("hdfs", "io/retry", "ipc", "net", "security", "service", "yarn")
+    ),
+    "hadoop-client-runtime-*.jar": (f"{_HADOOP}/thirdparty/protobuf/",),
+}
 _COLLECTOR = "-XX:+UseSerialGC"  # the jobs' (stack/spark.py): an archive holds for one collector only
 
 
@@ -64,16 +72,15 @@ def problem(paths: Paths) -> str:
 
 
 def make(paths: Paths) -> None:
-    """Rehearse a job to learn the classes, then archive them (about half a minute, 200 MB)."""
+    """Rehearse a job to learn the classes, then archive them (a good minute, 300 MB)."""
     jars = f"{paths.runtime}/jars/*"
     with tempfile.TemporaryDirectory(dir=paths.installs) as folder:
         scratch = Path(folder)
         _rehearse(paths, scratch, jars)
-        names = set(_spark_on_yarn(paths))
-        for part in ("driver", "executor"):
-            names |= _plain(scratch / f"{part}.classes")
+        # In the order in which they are loaded: so they lie in the archive, and a start reads it in one go.
+        entries = [*_entries(scratch / "driver.classes"), *_entries(scratch / "executor.classes")]
         listed = scratch / "classes"
-        listed.write_text("\n".join(sorted(names)) + "\n")
+        listed.write_text("\n".join(dict.fromkeys([*entries, *_clients_of_hadoop(paths)])) + "\n")
         fresh = scratch / "spark.jsa"
         arguments = ["java", "-Xshare:dump", _COLLECTOR, f"-XX:SharedClassListFile={listed}"]
         arguments += [f"-XX:SharedArchiveFile={fresh}", "-cp", jars]
@@ -98,6 +105,8 @@ def _rehearse(paths: Paths, scratch: Path, jars: str) -> None:
         "spark.local.dir": str(scratch),
         "spark.worker.ui.port": "0",
         "spark.decommission.enabled": "true",
+        "spark.authenticate": "true",
+        "spark.authenticate.secret": "rehearsal",
     }
     # One worker in a process of its own: drivers and executors load different classes.
     arguments = [str(paths.runtime / "bin" / "spark-submit"), "--master", "local-cluster[1,1,512]"]
@@ -114,14 +123,20 @@ def _rehearse(paths: Paths, scratch: Path, jars: str) -> None:
     command(words, "the rehearsal of a Spark job", _log(paths), env=environment)
 
 
-def _plain(path: Path) -> set[str]:
-    """Return the names in a class list; lambda forms and proxies (with @) are Java's own matter."""
-    lines = path.read_text().splitlines()
-    return {line for line in lines if line and not line.startswith(("#", "@")) and " " not in line}
+def _entries(path: Path) -> list[str]:
+    """Return a class list's entries: names of classes, and (with @) what Java makes of lambda expressions."""
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
 
 
-def _spark_on_yarn(paths: Paths) -> list[str]:
-    """Return the classes of Spark's YARN client: the rehearsal has no YARN."""
-    jar = next((paths.runtime / "jars").glob("spark-yarn_*.jar"))
-    with zipfile.ZipFile(jar) as opened:
-        return [name.removesuffix(".class") for name in opened.namelist() if name.endswith(".class")]
+def _clients_of_hadoop(paths: Paths) -> list[str]:
+    """Return the classes with which Spark speaks to YARN and HDFS: the rehearsal has neither.
+
+    Whole packages, of which a driver loads a third: what it does not load costs space only.
+    """
+    found: list[str] = []
+    for pattern, packages in _CLIENTS.items():
+        jar = next((paths.runtime / "jars").glob(pattern))
+        with zipfile.ZipFile(jar) as opened:
+            names = (name.removesuffix(".class") for name in opened.namelist() if name.endswith(".class"))
+            found += sorted(name for name in names if name.startswith(packages))
+    return found
