@@ -26,6 +26,30 @@ os.write(writing, b"x")
 print(poll.poll(3_600_000) == [(reading, select.POLLIN)], select.poll is not accumulators.select.poll)
 """
 
+CONVERTERS = """
+class NumpyScalarConverter:
+    def can_convert(self, value):
+        raise AssertionError("asked as PySpark asks")
+
+class NumpyArrayConverter(NumpyScalarConverter):
+    pass
+"""
+CONVERTS = """
+import sys
+from pyspark.sql.types import NumpyArrayConverter, NumpyScalarConverter
+
+scalar, array = NumpyScalarConverter().can_convert, NumpyArrayConverter().can_convert
+print(scalar(1), array([1]), "numpy" in sys.modules)
+import numpy
+print(scalar(numpy.generic()), scalar(1), array(numpy.ndarray(1)), array(numpy.ndarray(2)), array([1]))
+"""
+NUMPY = """
+class generic: pass
+class ndarray:
+    def __init__(self, ndim):
+        self.ndim = ndim
+"""
+
 
 def test_python_finds_the_true_variables_in_its_environment() -> None:
     variables = base64.urlsafe_b64encode(json.dumps({"MARKET_INPUT": ODD}).encode()).decode().rstrip("=")
@@ -81,3 +105,12 @@ def test_pyspark_s_server_does_not_wait_long_for_its_end(tmp_path: Path) -> None
     (tmp_path / "pyspark" / "accumulators.py").write_text("import select\n")
     shown = run_program(tmp_path, WAITS)
     assert shown.stdout.split() == ["[]", "True", "True"], shown.stderr
+
+
+def test_numpy_s_values_are_known_without_importing_more_than_the_program_has(tmp_path: Path) -> None:
+    (tmp_path / "pyspark" / "sql").mkdir(parents=True)
+    (tmp_path / "pyspark" / "accumulators.py").write_text("import select\n")
+    (tmp_path / "pyspark" / "sql" / "types.py").write_text(CONVERTERS)
+    (tmp_path / "numpy.py").write_text(NUMPY)
+    shown = run_program(tmp_path, CONVERTS)
+    assert shown.stdout.splitlines() == ["False False False", "True False True False False"], shown.stderr
