@@ -101,6 +101,7 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
+# A third of a short job's log would be handlers of the driver's web pages, and lists of who may see them.
 _LOG4J2 = """\
 rootLogger.level = info
 rootLogger.appenderRef.stderr.ref = stderr
@@ -109,4 +110,10 @@ appender.stderr.name = stderr
 appender.stderr.target = SYSTEM_ERR
 appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
+logger.jetty.name = org.sparkproject.jetty
+logger.jetty.level = warn
+logger.pages.name = org.apache.spark.ui.ServerInfo
+logger.pages.level = warn
+logger.access.name = org.apache.spark.SecurityManager
+logger.access.level = warn
 """
