@@ -233,7 +233,8 @@ def test_a_job_goes_through_it_and_starts_from_the_class_data_archive(
 
 def test_the_archive_has_what_speaks_to_hdfs_and_what_java_makes_of_lambdas(stack: settings.Settings) -> None:
     words = ["java", "-XX:+UseSerialGC", *class_data.options(stack.paths), "-Xlog:class+load"]
-    words += ["-cp", f"{stack.paths.runtime}/jars/*", "org.apache.hadoop.fs.FsShell", "-ls", stack.hdfs_uri]
+    words += ["-cp", f"{stack.paths.runtime}/jars/*:{stack.paths.hadoop_conf}"]
+    words += ["org.apache.hadoop.fs.FsShell", "-ls", "/"]
     listing = subprocess.run(words, capture_output=True, text=True, timeout=60)
     loaded = [line for line in listing.stdout.splitlines() if " source: " in line]
     archived = [line for line in loaded if line.endswith("source: shared objects file")]
