@@ -241,7 +241,8 @@ def test_the_archive_has_what_speaks_to_hdfs_and_what_java_makes_of_lambdas(stac
     messages = [line for line in loaded if "org.apache.hadoop.hdfs.protocol.proto." in line]
     assert len(messages) > 300, listing.stderr
     assert not set(messages) - set(archived)
-    assert [line for line in archived if "$$Lambda$" in line]
+    # Java archives some of its own lambdas unasked; these are in the class list.
+    assert [line for line in archived if "$$Lambda$" in line and " org.apache." in line]
 
 
 def test_pyspark_does_not_import_pandas_for_a_program_without(

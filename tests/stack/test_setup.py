@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from market import settings
-from market.stack import installs, setup
+from market.stack import class_data, installs, setup
 from market.stack.installs import ENVIRONMENT, TEST_ENVIRONMENT, Step
 from market.stack.shell import SetupError, command
 
@@ -73,6 +73,18 @@ def test_a_machine_s_steps_are_some_of_the_stack_s_and_not_airflow(paths: settin
     assert [step.name for step in machine] == ["tools", "agent-env", "hadoop", "runtime", "class-data"]
     for step in machine:
         assert list(step.inputs()) == list(stack[step.name].inputs()), step.name
+
+
+def test_another_way_to_make_the_class_data_archive_makes_it_again(
+    paths: settings.Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = next(step for step in installs.steps(paths) if step.name == "class-data")
+    before = [*step.inputs()]
+    other = tmp_path / "class_data.py"
+    other.write_text("another way")
+    monkeypatch.setattr(class_data, "__file__", str(other))
+    step = next(step for step in installs.steps(paths) if step.name == "class-data")
+    assert [*step.inputs()] != before
 
 
 def test_hadoop_s_jars_go_from_a_market_to_a_machine(paths: settings.Paths, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def _entries(path: Path) -> list[str]:
 def _clients_of_hadoop(paths: Paths) -> list[str]:
     """Return the classes with which Spark speaks to YARN and HDFS: the rehearsal has neither.
 
-    Whole packages, of which a driver loads a third: what it does not load costs space only.
+    Whole packages, of which a driver loads a part: the rest costs space only.
     """
     found: list[str] = []
     for pattern, packages in _CLIENTS.items():

@@ -151,10 +151,11 @@ def _runtime_step(paths: Paths) -> Step:
 
 def _class_data_step(paths: Paths) -> Step:
     lock = paths.root / "requirements-runtime.txt"
+    made_by = (lock, class_data.PROGRAM, Path(class_data.__file__))
     return Step(
         "class-data",
         "an archive of Spark's classes, which halves the start of a job",
-        lambda: [lock.read_bytes(), class_data.PROGRAM.read_bytes(), class_data.java_build()],
+        lambda: [*(path.read_bytes() for path in made_by), class_data.java_build()],
         lambda: class_data.make(paths),
     )
 
