@@ -53,6 +53,14 @@ def containers(job_id: str) -> int:
     return sum(max(app.running_containers, 0) for app in resource_manager().apps(tags=[job_id]))
 
 
+def reserved(stack: settings.Settings, job_id: str) -> list[str]:
+    """Return the lines of the ResourceManager's log about what was reserved for a job."""
+    job = resource_manager().apps(tags=[job_id])[0].application_id.removeprefix("application_")
+    lines = (stack.paths.logs / "resourcemanager.log").read_text().splitlines()
+    assert any("asynchronousScheduling=" in line for line in lines), "this is the scheduler's log"
+    return [line for line in lines if f"container_{job}_" in line and line.endswith(" to RESERVED")]
+
+
 def wanted() -> int:
     """Return how many cores of the wide machines jobs wait for."""
     found = resource_manager().partitions().get("highmem")
@@ -79,6 +87,7 @@ def test_users_share_what_comes_free_however_many_jobs_each_has(stack: settings.
 
     until(shared, "the machines to be taken up", 60)
     assert containers(last) == 3, "half of them for each user, not for each job"
+    assert not [line for job_id in (*waiting, last) for line in reserved(stack, job_id)]
     # What runs may turn out to be on a dead machine: a settlement would wait a minute for it.
     for owner, jobs in ((busy, waiting), (modest, [last])):
         for job_id in jobs:

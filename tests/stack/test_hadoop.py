@@ -19,6 +19,15 @@ def test_every_type_has_a_queue_that_reaches_only_its_machines_and_the_pools():
     assert pool == 100
 
 
+def test_a_full_machine_is_not_reserved_while_another_has_room():
+    assert QUEUES["yarn.scheduler.capacity.schedule-asynchronously.enable"] == "false"
+
+
+def test_executors_of_a_job_come_together():
+    limit = "yarn.scheduler.capacity.per-node-heartbeat.maximum-"
+    assert int(QUEUES[f"{limit}offswitch-assignments"]) == int(QUEUES[f"{limit}container-assignments"]) > 1
+
+
 def test_the_queue_of_unlabelled_machines_takes_no_application():
     assert QUEUES[f"{ROOT}.nobody.capacity"] == "100"
     assert QUEUES[f"{ROOT}.nobody.acl_submit_applications"].strip() == ""

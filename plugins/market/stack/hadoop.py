@@ -174,7 +174,13 @@ def _queues(settings: Settings) -> dict[str, str]:
         "yarn.scheduler.capacity.maximum-am-resource-percent": "1.0",
         "yarn.scheduler.capacity.resource-calculator": f"{_RESOURCES}.DominantResourceCalculator",
         "yarn.scheduler.capacity.node-locality-delay": "-1",
+        # On by default since 3.5. Its threads look at a node while another one fills it: a job then reserves
+        # on the full node, and what is reserved counts as used. The check at the root that would let it be
+        # given up knows no labels, so the last free core of a type stays idle until that node has room.
+        "yarn.scheduler.capacity.schedule-asynchronously.enable": "false",
         "yarn.scheduler.capacity.per-node-heartbeat.maximum-container-assignments": "10",
+        # One by default: executors would come one with each heartbeat of a node.
+        "yarn.scheduler.capacity.per-node-heartbeat.maximum-offswitch-assignments": "10",
         f"{root}.queues": ",".join([*names, "nobody"]),
         f"{root}.capacity": "100",
         f"{root}.accessible-node-labels": "*",
