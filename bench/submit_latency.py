@@ -36,9 +36,9 @@ def main() -> None:
     chosen = parser.parse_args()
     loaded = settings.load()
     admin = _airflow(loaded)
-    results = []
     people: list[tuple[Rest, list[str]]] = []
-    waiting = 0
+    waiting, first = 0, 0.0
+    print("open jobs    p50 s    p95 s   of the first")
     try:
         for wanted in map(int, chosen.open.split(",")):
             while waiting < wanted:
@@ -47,18 +47,19 @@ def main() -> None:
                 waiting += len(people[-1][1])
                 print(f"\r{waiting} open jobs", end="", file=sys.stderr)
             _settled(people)
-            results.append((wanted, _measure(loaded, admin, chosen.samples)))
+            times = _measure(loaded, admin, chosen.samples)
+            first = first or statistics.median(times)
+            print(f"\r{_row(wanted, times, first)}", flush=True)  # what follows takes long
     finally:
         for person, jobs in people:
             for job in jobs:
                 person.post(f"/jobs/{job}/cancel")
-    print("\nopen jobs    p50 s    p95 s   of the first")
-    first = statistics.median(results[0][1])
-    for wanted, times in results:
-        middle = statistics.median(times)
-        slowest = support.p95(times)
-        goals = f"{support.verdict(middle, most=2)} {support.verdict(slowest, most=3)}"
-        print(f"{wanted:9}  {middle:7.2f}  {slowest:7.2f}  {middle / first:7.2f} x  p50, p95 {goals}")
+
+
+def _row(wanted: int, times: list[float], first: float) -> str:
+    middle, slowest = statistics.median(times), support.p95(times)
+    goals = f"{support.verdict(middle, most=2)} {support.verdict(slowest, most=3)}"
+    return f"{wanted:9}  {middle:7.2f}  {slowest:7.2f}  {middle / first:7.2f} x  p50, p95 {goals}"
 
 
 def _submit(person: Rest) -> dict[str, object]:
