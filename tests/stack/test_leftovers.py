@@ -97,5 +97,23 @@ def test_what_a_killed_service_left_is_ended_by_the_next_one(tmp_path):
             leader.stdout.close()
 
 
+def test_a_service_has_started_while_its_process_lives(tmp_path):
+    (tmp_path / "run").mkdir()
+    note = tmp_path / "run" / "its.group"
+    assert leftovers.started(tmp_path, "its") is None
+    note.touch()
+    assert leftovers.started(tmp_path, "its") is None
+    process = start(tmp_path, STUBBORN)
+    try:
+        note.write_text(str(process.pid))
+        os.utime(note, (1_000, 1_000))
+        assert leftovers.started(tmp_path, "its") == 1_000
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert leftovers.started(tmp_path, "its") is None
+
+
 def child_of(state, group):
     return next(pid for pid in leftovers.find(state) if pid != group and os.getpgid(pid) == group)

@@ -52,15 +52,31 @@ def take_over(state: Path, service: str) -> None:
     it had locked stays locked, and no scheduler starts a task any more. They are known by their process
     group, whose leader is gone.
     """
-    note = state / "run" / f"{service}.group"
-    said = note.read_text() if note.exists() else ""
-    earlier = int(said) if said.isdecimal() else 0  # a power cut may leave an empty file
+    note = _note(state, service)
+    earlier = _noted(note)
     until = time.monotonic() + _PATIENCE_S
     while (left := _orphans(state, earlier)) and time.monotonic() < until:
         for pid in left:
             _send(pid, signal.SIGKILL)
         time.sleep(0.05)
     note.write_text(str(os.getpgrp()))
+
+
+def started(state: Path, service: str) -> float | None:
+    """Return when a service's process started (Unix time, s); None when it has ended, or is not yet there."""
+    note = _note(state, service)
+    group = _noted(note)
+    return note.stat().st_mtime if group and Path(f"/proc/{group}").exists() else None
+
+
+def _note(state: Path, service: str) -> Path:
+    return state / "run" / f"{service}.group"
+
+
+def _noted(note: Path) -> int:
+    """Return the process group in a note, which is its leader's id; 0 when there is none."""
+    said = note.read_text() if note.exists() else ""
+    return int(said) if said.isdecimal() else 0  # a power cut may leave an empty file
 
 
 def _orphans(state: Path, group: int) -> list[int]:

@@ -7,9 +7,11 @@ import os
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from market.jobs.submitter import process as submitter
 from market.settings import Settings
+from market.stack import leftovers
 from market.stack.java import HADOOP_SERVER, SPARK_SERVER
 
 Check = Callable[[Settings], str]  # what is wrong, in words; empty when all is well
@@ -125,11 +127,18 @@ def _check_api(settings: Settings) -> str:
     return "" if health.get("status") in ("healthy", "degraded") else f"health is {health.get('status')}"
 
 
-def _airflow_component(name: str) -> Check:
+def _airflow_component(service: str) -> Check:
+    """Airflow calls one healthy whose last heartbeat is young; that may be one that was killed since."""
+    name = service.replace("-", "_")
+
     def check(settings: Settings) -> str:
         part = get_json(f"{settings.url('api')}/api/v2/monitor/health").get(name)
-        status = part.get("status") if isinstance(part, dict) else None
-        return "" if status == "healthy" else f"its heartbeat is {status or 'missing'}"
+        found = part if isinstance(part, dict) else {}
+        if found.get("status") != "healthy":
+            return f"its heartbeat is {found.get('status') or 'missing'}"
+        last = datetime.fromisoformat(found[f"latest_{name}_heartbeat"]).timestamp()
+        begun = leftovers.started(settings.paths.state, service)
+        return "" if begun and begun <= last else "it has sent no heartbeat since its start"
 
     return check
 
@@ -236,7 +245,7 @@ def all_services(settings: Settings) -> list[Service]:
             3,
             None,
             _airflow("dag-processor"),
-            _airflow_component("dag_processor"),
+            _airflow_component("dag-processor"),
             _airflow_environment,
         ),
         Service(

@@ -1,0 +1,63 @@
+"""A service is well when it is itself what answers: not what an earlier process of it left behind."""
+
+import json
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from market import settings
+from market.stack.lifecycle import problem
+from market.stack.services import all_services
+
+
+@pytest.fixture
+def airflow(tmp_path, monkeypatch):
+    """A stack whose api-server says of each component what the test puts into the dictionary."""
+    parts = {}
+
+    class Api(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps(parts).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "ports.json").write_text(json.dumps({"api": server.server_port}))
+    yield parts
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("name", ["scheduler", "dag-processor", "triggerer"])
+def test_the_heartbeat_of_a_killed_one_is_not_its_own(airflow, tmp_path, name):
+    loaded = settings.load()
+    service = next(one for one in all_services(loaded) if one.name == name)
+    part = name.replace("-", "_")
+
+    def beats(status, ago_s):
+        at = datetime.now(UTC) - timedelta(seconds=ago_s)
+        airflow[part] = {"status": status, f"latest_{part}_heartbeat": at.isoformat()}
+
+    assert problem(loaded, service) == "its heartbeat is missing"
+    beats("healthy", ago_s=5)
+    unheard = "it has sent no heartbeat since its start"
+    assert problem(loaded, service) == unheard  # none was ever started
+    (tmp_path / "run" / f"{name}.group").write_text("4194305")  # above the kernel's highest process id
+    assert problem(loaded, service) == unheard
+    (tmp_path / "run" / f"{name}.group").write_text(str(os.getpid()))
+    assert problem(loaded, service) == unheard
+    beats("healthy", ago_s=-1)
+    assert problem(loaded, service) == ""
+    beats("unhealthy", ago_s=-1)
+    assert problem(loaded, service) == "its heartbeat is unhealthy"
