@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
-from support import p95, person, verdict, wait
+from support import lent, p95, person, verdict, wait
 
 from market import settings
 from market.cluster.clients import resource_manager
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--type", default="cpu", help="of the lent machine")
     chosen = parser.parse_args()
     someone, yarn = person(settings.load(), PROGRAM), resource_manager()
+    lent(someone, chosen.type)
     body = {"root_path": "bench", "core_num": 1, "machine_type": chosen.type, "max_credits": "0.010000"}
     answers, kills = [], []
     for number in range(chosen.samples):

@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
-from support import p95, person, verdict, wait
+from support import lent, p95, person, verdict, wait
 
 from market import settings
 from market.cli.rest import Rest
@@ -44,6 +44,7 @@ def main() -> None:
     chosen = parser.parse_args()
     loaded = settings.load()
     someone = person(loaded, PROGRAM)
+    lent(someone, chosen.type)
     job = _finished_job(someone, chosen.type)
     base = f"/jobs/{job['job_id']}/logs"
     file = next(

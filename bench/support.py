@@ -28,6 +28,13 @@ def person(loaded: settings.Settings, program: str) -> Rest:
     return found
 
 
+def lent(market: Rest, machine_type: str) -> None:
+    """End the program when nobody lends a machine of a type: jobs for it would wait for hours, not run."""
+    types = market.get("/metadata")["machine_info"]
+    if not types.get(machine_type, {}).get("machines"):
+        raise SystemExit(f"nobody lends a machine of type {machine_type}: `./market demo` lends two of cpu")
+
+
 def wait(look: Callable[[], Any], what: str, deadline_s: float = _DEADLINE_S, pause_s: float = 0.5) -> Any:
     """Return the first answer that is true; end the program at the deadline."""
     until = time.monotonic() + deadline_s
