@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from servers import answering
 
 NODE = "10.0.0.7:45454"
 Files = dict[str, dict[str, bytes]]
@@ -106,24 +106,11 @@ def serve() -> Iterator[Servers]:
     """Serve all three on one free port."""
     servers = Servers()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            status, body = servers.answer(parts.path, query)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(target: str, _headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        parts = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        status, body = servers.answer(parts.path, query)
+        return status, {}, body
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    servers.port = server.server_port
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with answering(answer) as servers.port:
         yield servers
-    finally:
-        server.shutdown()
-        server.server_close()

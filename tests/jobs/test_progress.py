@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from ledger_world import MINUTE, RATE, T0, World
+from servers import answering
 
 from market.cluster.spark_ui import Progress, SparkUi
 from market.jobs import progress, store
@@ -36,26 +35,14 @@ class Driver:
 def driver() -> Iterator[Driver]:
     made = Driver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = urlsplit(self.path).path
-            made.asked.append((path, self.headers.get("Cookie")))
-            status, headers, body = made.answers.get(path, (404, {}, b"nothing"))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(target: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        path = urlsplit(target).path
+        made.asked.append((path, headers.get("Cookie")))
+        return made.answers.get(path, (404, {}, b"nothing"))
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield made
-    server.shutdown()
-    server.server_close()
+    with answering(answer) as port:
+        made.url = f"http://127.0.0.1:{port}"
+        yield made
 
 
 def test_tasks_stages_and_executors_of_a_driver(driver: Driver) -> None:

@@ -2,11 +2,10 @@
 
 import json
 import os
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from servers import answering
 
 from market import settings
 from market.stack.lifecycle import problem
@@ -18,25 +17,11 @@ def airflow(tmp_path, monkeypatch):
     """A stack whose api-server says of each component what the test puts into the dictionary."""
     parts = {}
 
-    class Api(BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = json.dumps(parts).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "ports.json").write_text(json.dumps({"api": server.server_port}))
-    yield parts
-    server.shutdown()
-    server.server_close()
+    with answering(lambda path, headers: (200, {}, json.dumps(parts).encode())) as port:
+        (tmp_path / "run" / "ports.json").write_text(json.dumps({"api": port}))
+        yield parts
 
 
 @pytest.mark.parametrize("name", ["scheduler", "dag-processor", "triggerer"])
