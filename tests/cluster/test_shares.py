@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yarn_log
 from agents import Agent
 from people import Person, person, until
 
@@ -81,12 +82,12 @@ def test_users_share_what_comes_free_however_many_jobs_each_has(stack: settings.
     until(lambda: wanted() == 14, "the other's job, which waits behind them", 120)
     assert busy.send("POST", f"/jobs/{first}/cancel").status_code == 202
 
-    def shared() -> list[int] | None:
-        now = [containers(job_id) for job_id in (*waiting, last)]
-        return now if sum(now) == 8 else None
+    def shared() -> bool:
+        *theirs, its = (containers(job_id) for job_id in (*waiting, last))
+        return (sum(theirs), its) == (5, 3)
 
-    until(shared, "the machines to be taken up", 60)
-    assert containers(last) == 3, "half of them for each user, not for each job"
+    # One may be given a core too many, which it hands back within a second: see yarn_log.ran.
+    until(shared, "half of the machines for each user, not for each job", 60)
     assert not [line for job_id in (*waiting, last) for line in reserved(stack, job_id)]
     # What runs may turn out to be on a dead machine: a settlement would wait a minute for it.
     for owner, jobs in ((busy, waiting), (modest, [last])):
@@ -95,11 +96,15 @@ def test_users_share_what_comes_free_however_many_jobs_each_has(stack: settings.
     until(lambda: not any(map(containers, (*waiting, last))), "the end of all of them", 30)
 
 
-def test_a_program_that_takes_more_than_was_quoted_is_stopped_and_charged(buyer: Person, greedy: str) -> None:
+def test_a_program_that_takes_more_than_was_quoted_is_stopped_and_charged(
+    stack: settings.Settings, buyer: Person, greedy: str
+) -> None:
     job = buyer.ended(greedy)
     assert (job["status"], job["reason_code"]) == ("failed", "over_size"), job["reason"]
     assert "held 3 cores and 3072 MiB; quoted were 2 and 2048" in job["reason"]
     receipt = buyer.receipt(greedy)
-    assert Counter(line["role"] for line in receipt["containers"]) == {"driver": 1, "executor": 2}
+    ran = yarn_log.ran(stack, job["application_id"])
+    roles = Counter(line["role"] for line in receipt["containers"] if line["container_id"] in ran)
+    assert roles == {"driver": 1, "executor": 2}
     assert {line["not_charged_because"] for line in receipt["containers"]} == {None}
     assert 0 < parse_credits(receipt["charge"]) <= parse_credits(job["hold"])
