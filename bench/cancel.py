@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 from support import lent, p95, person, verdict, wait
 
-from market import settings
 from market.cluster.clients import resource_manager
+from market.kit import settings
 
 PROGRAM = """
 import time

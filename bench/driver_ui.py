@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 import raw_spark
 
-from market import settings
+from market.kit import settings
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ import psutil
 import raw_spark
 from support import verdict
 
-from market import settings
-from market.cli.rest import Rest
+from market.kit import settings
+from market.ops.cli.rest import Rest
 
 _GOALS = {"tuned": 0.55, "untouched": 0.30}
 _DEADLINE_S = 600

@@ -2,8 +2,8 @@
 
 `.market/airflow-env/bin/python bench/java_options.py [--rounds 3]`, with nothing else running; it needs what
 `./market setup` installs, and no running stack. The driver is the same each time; the two executors have
-Java's defaults, the market's options (stack/spark.py), or the quick compiler alone. In turn, medians: a small
-Python job from `spark-submit` to its end, with the processor time of all its processes; and k-means on
+Java's defaults, the market's options (hadoop/spark.py), or the quick compiler alone. In turn, medians: a
+small Python job from `spark-submit` to its end, with the processor time of all its processes; and k-means on
 60 000 points of 100 numbers, 40 rounds, the time of the fit alone.
 """
 
@@ -23,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 import raw_spark
 
-from market import settings
-from market.stack import class_data, spark
+from market.hadoop import spark
+from market.kit import settings
+from market.ops.install import class_data
 
 _TRAINING = """\
 import time

@@ -47,8 +47,8 @@ sys.path[:0] = [str(ROOT / "plugins"), str(ROOT / "tests")]
 
 import servers  # noqa: E402
 
-from market.credits import settlement  # noqa: E402
-from market.stack import migrate, postgres  # noqa: E402
+from market.credits.settlement import steps  # noqa: E402
+from market.ops.database import migrate, postgres  # noqa: E402
 
 _CLIENTS, _THREADS = 8, 2
 _USERS = 2000
@@ -175,14 +175,14 @@ class Bench:
         os.environ["MARKET_DATABASE_URL"] = self.server.url(migrate.APPLICATION, self.database)
         self.until_ms += 5 * _MINUTE
         self.sql("SELECT count(release_hold(job_id, 'end:' || job_id)) FROM hold WHERE closed_ms IS NULL")
-        settlement.settle(self.until_ms)
+        steps.settle(self.until_ms)
         self.metered(lines // containers, machines, containers)
         self.until_ms += 5 * _MINUTE
         times = [time.perf_counter()]
-        interval_id = settlement.freeze(self.until_ms)
+        interval_id = steps.freeze(self.until_ms)
         for step in (
-            *(settlement.price, settlement.capture, settlement.pay),
-            *(settlement.reconcile, settlement.seal),
+            *(steps.price, steps.capture, steps.pay),
+            *(steps.reconcile, steps.seal),
         ):
             times.append(time.perf_counter())
             step(interval_id)

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 from support import lent, p95, person, verdict, wait
 
-from market import settings
-from market.cli.rest import Rest
+from market.kit import settings
+from market.ops.cli.rest import Rest
 
 _KIB = 1024
 _SMALL = ("list of files", "first 64 KiB", "last 64 KiB")  # what the goal is for

@@ -30,8 +30,8 @@ sys.path[:0] = [str(ROOT / "plugins"), str(ROOT / "tests")]
 
 import servers  # noqa: E402
 
-from market import settings  # noqa: E402
-from market.stack import postgres  # noqa: E402
+from market.kit import settings  # noqa: E402
+from market.ops.database import postgres  # noqa: E402
 
 TARGET = 0.8
 NOISE = 0.2

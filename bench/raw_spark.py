@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from market import settings
-from market.cli.rest import Rest
-from market.stack import spark
-from market.stack.hadoop import POOL_LABEL
-from market.stack.services import base_environment
-from market.stack.supervisor import Supervisor
+from market.hadoop import spark
+from market.hadoop.site import POOL_LABEL
+from market.kit import settings
+from market.ops.cli.rest import Rest
+from market.ops.run.services import base_environment
+from market.ops.run.supervisor import Supervisor
 
 PROGRAM = """\
 from pyspark.sql import SparkSession

@@ -28,13 +28,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 import psycopg2
 from servers import database
 
-from market import clock
 from market.cluster.resourcemanager import ResourceManager
+from market.hadoop.site import admission_lists
+from market.kit import clock
+from market.kit.settings import load
 from market.machines import roster
 from market.machines.admission import HostLists
-from market.settings import load
-from market.stack import migrate, postgres
-from market.stack.hadoop import admission_lists
+from market.ops.database import migrate, postgres
 
 _CORES, _MIB = 4, 8192
 

@@ -32,9 +32,9 @@ import servers
 from ledger_world import World, make_template
 from support import verdict
 
-from market import settings
-from market.clock import now_ms
 from market.cluster.resourcemanager import ResourceManager
+from market.kit import settings
+from market.kit.clock import now_ms
 
 _DEADLINE_S = 300
 
@@ -66,7 +66,8 @@ def main() -> None:
 
 
 async def _measure(jobs: list[str], control: Connection, ending: int, seconds: float) -> None:
-    from market.jobs import trigger, watch
+    from market.airflow import trigger
+    from market.jobs.life import watch
 
     manager = ResourceManager(f"http://127.0.0.1:{control.recv()}", "market")
     watch.resource_manager = lambda: manager

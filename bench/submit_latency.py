@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 import support
 
-from market import settings
-from market.cli.rest import Rest
+from market.kit import settings
+from market.ops.cli.rest import Rest
 
 _DEADLINE_S = 120
 PROGRAM = "from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().range(1).count()\n"

@@ -24,13 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 
 from support import verdict
 
-from market import settings
 from market.cluster.clients import resource_manager
-from market.jobs import kill
-from market.jobs.submission import PYTHON_RUNNER, STAGING
-from market.jobs.submitter import client, process
-from market.stack import spark
-from market.stack.services import base_environment
+from market.hadoop import spark
+from market.jobs.life import kill
+from market.jobs.submission import warm_submitter
+from market.jobs.submission.spark_submit import PYTHON_RUNNER, STAGING
+from market.kit import settings
+from market.ops.run import submitter
+from market.ops.run.services import base_environment
 
 _GOAL, _GOAL_S = 0.35, 2.0
 
@@ -45,7 +46,10 @@ def main() -> None:
     # What the market starts Spark's own command with, when it has to.
     options = {"SPARK_SUBMIT_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m"}
     environment = base_environment(loaded) | spark.environment(loaded) | options
-    warm, fresh = process.PROGRAMS / "spark-submit", Path(environment["SPARK_HOME"]) / "bin" / "spark-submit"
+    warm, fresh = (
+        submitter.PROGRAMS / "spark-submit",
+        Path(environment["SPARK_HOME"]) / "bin" / "spark-submit",
+    )
     times: dict[Path, list[float]] = {warm: [], fresh: []}
     if chosen.pairs:
         for number in range(chosen.pairs):
@@ -106,15 +110,14 @@ def _many(
         print("\nsubmissions   resident MiB   what it says of itself")
     for number in range(chosen.many + 1 if chosen.many else 0):
         if number % max(1, chosen.many // 10) == 0:
-            print(
-                f"{number:11}   {_resident_mib(loaded):12.0f}   {client.status(str(process.socket(loaded)))}"
-            )
+            state = warm_submitter.status(str(submitter.socket(loaded)))
+            print(f"{number:11}   {_resident_mib(loaded):12.0f}   {state}")
         if number < chosen.many:
             _submit(loaded, warm, environment, chosen.type)
 
 
 def _resident_mib(loaded: settings.Settings) -> float:
-    mark = str(process.socket(loaded)).encode()
+    mark = str(submitter.socket(loaded)).encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from market import settings
-from market.cli.rest import Rest
+from market.kit import settings
+from market.ops.cli.rest import Rest
 
 _DEADLINE_S = 300
 

@@ -2,11 +2,11 @@
 
 from flask_appbuilder.const import AUTH_DB
 
-from market.accounts.security_manager import MarketSecurityManager
+from market.airflow.security_manager import MarketSecurityManager
 
 AUTH_TYPE = AUTH_DB
 SECURITY_MANAGER_CLASS = MarketSecurityManager
-# Its limit knows only the login form: the market limits every way to log in (market/api/login_limit.py).
+# Its limit knows only the login form: the market limits every way to log in (market/web/api/login_limit.py).
 AUTH_RATE_LIMITED = False
 RATELIMIT_ENABLED = False
 FAB_API_MAX_PAGE_SIZE = 100

@@ -1,8 +1,8 @@
 """Ask the ResourceManager what runs, where, and how much waits: without end."""
 # Airflow reads files only that name it.
 
-from market.looping import LoopTask, loop_dag
-from market.settings import load
+from market.airflow.loops import LoopTask, loop_dag
+from market.kit.settings import load
 
 with loop_dag(
     "cluster_meter",

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, task
 
-from market.settings import load
+from market.kit.settings import load
 
 with DAG(
     dag_id="credit_settlement",
@@ -22,39 +22,39 @@ with DAG(
 
     @task
     def freeze(data_interval_end: datetime | None = None) -> int:
-        from market.credits import tasks
+        from market.airflow import settlement
 
-        return tasks.freeze(data_interval_end)
+        return settlement.freeze(data_interval_end)
 
     @task
     def price(interval_id: int) -> None:
-        from market.credits import settlement
+        from market.credits.settlement import steps
 
-        settlement.price(interval_id)
+        steps.price(interval_id)
 
     @task
     def capture(interval_id: int) -> None:
-        from market.credits import settlement
+        from market.credits.settlement import steps
 
-        settlement.capture(interval_id)
+        steps.capture(interval_id)
 
     @task
     def pay(interval_id: int) -> None:
-        from market.credits import settlement
+        from market.credits.settlement import steps
 
-        settlement.pay(interval_id)
+        steps.pay(interval_id)
 
     @task
     def reconcile(interval_id: int) -> None:
-        from market.credits import tasks
+        from market.airflow import settlement
 
-        tasks.reconcile(interval_id)
+        settlement.reconcile(interval_id)
 
     @task
     def seal(interval_id: int) -> None:
-        from market.credits import settlement
+        from market.credits.settlement import steps
 
-        settlement.seal(interval_id)
+        steps.seal(interval_id)
 
     interval = freeze()
     (

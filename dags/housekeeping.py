@@ -1,15 +1,25 @@
 """What finished jobs leave is listed soon, and what nobody needs any more is put away."""
 # Airflow reads files only that name it.
 
-from market.looping import LoopTask, loop_dag
+from market.airflow.loops import LoopTask, loop_dag
 
 with loop_dag(
     "housekeeping",
     "Lists results and logs of ended jobs, deletes what is kept no longer",
 ) as dag:
-    LoopTask(task_id="collect", pass_path="market.jobs.leavings.collect", period_s=2, lock="collect leavings")
-    LoopTask(task_id="withdraw", pass_path="market.jobs.reconcile.withdraw", period_s=60, lock="housekeeping")
     LoopTask(
-        task_id="discard", pass_path="market.jobs.leavings.discard", period_s=60, lock="discard leavings"
+        task_id="collect",
+        pass_path="market.jobs.output.retention.collect",
+        period_s=2,
+        lock="collect leavings",
     )
-    LoopTask(task_id="tidy", pass_path="market.jobs.airflow_rows.tidy", period_s=300, lock="tidy Airflow")
+    LoopTask(
+        task_id="withdraw", pass_path="market.airflow.reconcile.withdraw", period_s=60, lock="housekeeping"
+    )
+    LoopTask(
+        task_id="discard",
+        pass_path="market.jobs.output.retention.discard",
+        period_s=60,
+        lock="discard leavings",
+    )
+    LoopTask(task_id="tidy", pass_path="market.airflow.retention.tidy", period_s=300, lock="tidy Airflow")

@@ -1,7 +1,7 @@
 """Bring jobs, their applications and their tasks together after any accident."""
 # Airflow reads files only that name it.
 
-from market.looping import LoopTask, loop_dag
+from market.airflow.loops import LoopTask, loop_dag
 
 with loop_dag(
     "job_reconciler",
@@ -9,7 +9,7 @@ with loop_dag(
 ) as dag:
     LoopTask(
         task_id="reconcile",
-        pass_path="market.jobs.reconcile.run_pass",
+        pass_path="market.airflow.reconcile.run_pass",
         period_s=15,
         lock="reconcile jobs",
     )

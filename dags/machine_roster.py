@@ -1,9 +1,9 @@
 """Compare what is registered with what the ResourceManager shows, and act: without end."""
 # Airflow reads files only that name it.
 
-from market.looping import LoopTask, loop_dag
+from market.airflow.loops import LoopTask, loop_dag
+from market.kit.settings import load
 from market.machines.roster import LOCK
-from market.settings import load
 
 with loop_dag(
     "machine_roster",

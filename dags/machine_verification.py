@@ -1,7 +1,7 @@
 """Measure what lent machines deliver: one at a time, where nothing runs, at random times."""
 # Airflow reads files only that name it.
 
-from market.looping import LoopTask, loop_dag
+from market.airflow.loops import LoopTask, loop_dag
 from market.machines.verification import LOCK
 
 with loop_dag(

@@ -20,41 +20,41 @@ class MarketPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The REST interface."""
-        from market.api.app import create_app
+        from market.web.api.app import create_app
 
         return [{"app": create_app(), "url_prefix": "/market", "name": "DistributedMarket"}]
 
     @cached_property
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The limit on Airflow's own ways to log in."""
-        from market.api.login_limit import LoginLimit
+        from market.web.api.login_limit import LoginLimit
 
         return [{"middleware": LoginLimit, "name": "Limit on logins"}]
 
     @cached_property
     def appbuilder_views(self) -> list[Any]:  # type: ignore[override]
         """The pages."""
-        from market.pages.views import APPBUILDER_VIEWS
+        from market.web.pages.views import APPBUILDER_VIEWS
 
         return APPBUILDER_VIEWS
 
     @cached_property
     def flask_blueprints(self) -> list[Any]:  # type: ignore[override]
         """Templates and static files of the pages."""
-        from market.pages.views import FLASK_BLUEPRINTS
+        from market.web.pages.views import FLASK_BLUEPRINTS
 
         return FLASK_BLUEPRINTS
 
     @cached_property
     def listeners(self) -> list[Any]:  # type: ignore[override]
         """What the scheduler tells of runs."""
-        from market.jobs import listener
+        from market.airflow import listener
 
         return [listener]
 
     @cached_property
     def external_views(self) -> list[Any]:  # type: ignore[override]
         """The pages' entries in Airflow's menu."""
-        from market.pages.menu import EXTERNAL_VIEWS
+        from market.airflow.menu import EXTERNAL_VIEWS
 
         return EXTERNAL_VIEWS

@@ -18,8 +18,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import requests
 import servers
 
-from market import settings
-from market.stack import airflow, keys
+from market.kit import settings
+from market.ops.run import airflow, secrets
 
 _DEADLINE_S = 180
 
@@ -48,7 +48,7 @@ def airflow_server(folder: Path) -> Iterator[Airflow]:
         environment = _environment(loaded, database)
         log = folder / "airflow.log"
         with log.open("wb") as out:
-            for step in (["airflow", "db", "migrate"], ["python", "-m", "market.accounts.bootstrap"]):
+            for step in (["airflow", "db", "migrate"], ["python", "-m", "market.airflow.bootstrap"]):
                 program = str(loaded.paths.airflow_env / "bin" / step[0])
                 done = subprocess.run([program, *step[1:]], env=environment, stdout=out, stderr=out)
                 if done.returncode:
@@ -73,9 +73,9 @@ def _settings(state: Path, database: servers.Database, ports: dict[str, int]) ->
     taken["resourcemanager_http"] = servers.free_port()
     (state / "run" / "ports.json").write_text(json.dumps(taken))
     for role, password in database.passwords.items():
-        keys.write(state / "secrets" / f"db_{role}", password)
+        secrets.write(state / "secrets" / f"db_{role}", password)
     loaded = settings.load(state)
-    keys.generate(loaded.paths)
+    secrets.generate(loaded.paths)
     return loaded
 
 

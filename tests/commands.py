@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 
-from market import settings
+from market.kit import settings
 
 
 def market(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run a command of `./market`; raise with its output if it fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "market.cli", *arguments],
+        [sys.executable, "-m", "market.ops.cli", *arguments],
         cwd=settings.ROOT,
         env={**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
         capture_output=True,

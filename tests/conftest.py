@@ -12,9 +12,9 @@ import pytest
 from airflow_server import Airflow, airflow_server
 from commands import market
 
-from market import settings
+from market.kit import settings
 
-pytest_plugins = ["ledger_fixtures"]
+pytest_plugins = ["ledger_fixtures", "fake_cluster", "airflow_accounts"]
 GROUPS = {"database", "cluster", "browser"}
 # Airflow makes its home when it is imported: not in the home of whoever runs the tests, and one for each run
 # of them, of which there may be two at once.

@@ -16,7 +16,7 @@ from typing import Any
 from agents import Agent
 from people import Person
 
-from market import settings
+from market.kit import settings
 
 _LARGE = 1 << 20
 

@@ -9,9 +9,9 @@ import psycopg2
 import servers
 from psycopg2.extras import NamedTupleCursor
 
-from market import clock, db
 from market.credits import ledger
-from market.stack import migrate, postgres
+from market.kit import clock, database
+from market.ops.database import migrate, postgres
 
 T0 = 1_700_000_100_000  # a boundary of the five-minute schedule
 MINUTE = 60_000
@@ -95,7 +95,7 @@ class World:
             "INSERT INTO member VALUES (%s, %s, %s, %s, %s)",
             *(user_id, self.names, f"user{self.names}", f"user{self.names}@example.org", at),
         )
-        with db.transaction() as cursor:
+        with database.transaction() as cursor:
             cursor.execute("SELECT open_account(%s, %s)", [user_id, at])
             if credits_ucr:
                 ledger.grant(cursor, user_id, credits_ucr, "welcome", f"signup:{user_id}", at)
@@ -118,7 +118,7 @@ class World:
         self.names += 1
         job_id = f"{self.names:032x}"
         self.job_row(job_id, user_id, at, rate)
-        with db.transaction() as cursor:
+        with database.transaction() as cursor:
             ledger.take_hold(cursor, job_id, user_id, hold_ucr, rate, at + 86_400_000, at)
         self.sql(
             "INSERT INTO application_usage (application_id, job_id, last_seen_ms) VALUES (%s, %s, %s)",
@@ -195,11 +195,11 @@ class World:
         )
 
     def balances(self, user_id: str) -> ledger.Balances:
-        with db.transaction() as cursor:
+        with database.transaction() as cursor:
             return ledger.balances(cursor, user_id)
 
     def hold(self, job_id: str) -> ledger.Hold:
-        with db.transaction() as cursor:
+        with database.transaction() as cursor:
             found = ledger.hold_of(cursor, job_id)
         assert found is not None
         return found

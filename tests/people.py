@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import requests
 
-from market import clock, db, settings
-from market.cli.rest import Rest
-from market.credits.settlement import settle
+from market.credits.settlement.steps import settle
+from market.kit import clock, database, settings
+from market.ops.cli.rest import Rest
 
 T = TypeVar("T")
 _everybody: dict[str, Person] = {}
@@ -107,7 +107,7 @@ def person(stack: settings.Settings, name: str) -> Person:
 
 def end_open_jobs() -> None:
     """Cancel what a failed test has left: it would hold the machines that the next tests wait for."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute("SELECT job_id, user_id FROM job WHERE ended_ms IS NULL")
         left = [(job_id, _everybody[user_id]) for job_id, user_id in cursor if user_id in _everybody]
     for job_id, owner in left:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psycopg2
 
-from market import settings
-from market.stack import migrate, postgres
+from market.kit import settings
+from market.ops.database import migrate, postgres
 
 
 def free_port(host: str = "127.0.0.1") -> int:

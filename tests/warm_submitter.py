@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from market import settings
-from market.jobs.submitter import client, process
-from market.stack.supervisor import Supervisor
+from market.jobs.submission import warm_submitter
+from market.kit import settings
+from market.ops.run import submitter
+from market.ops.run.supervisor import Supervisor
 
 
 def said(stack: settings.Settings) -> str:
     """Return what it says of itself; nothing while it does not answer."""
     try:
-        return client.status(str(process.socket(stack)))
+        return warm_submitter.status(str(submitter.socket(stack)))
     except OSError:
         return ""
 

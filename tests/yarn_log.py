@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from market import settings
+from market.kit import settings
 
 
 @dataclass(frozen=True)

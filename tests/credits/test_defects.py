@@ -14,10 +14,10 @@ import psycopg2
 import pytest
 from ledger_world import MINUTE, RATE, T0, World
 
-from market import db, settings
 from market.credits import ledger
-from market.credits.settlement import InvariantError, settle
-from market.errors import NotEnoughCreditError
+from market.credits.settlement.steps import InvariantError, settle
+from market.kit import database, settings
+from market.kit.errors import NotEnoughCreditError
 
 pytestmark = pytest.mark.database
 
@@ -211,16 +211,16 @@ def live(world: World) -> None:
             job, T0 + minute * MINUTE + 500, reason_code="pool_failure" if job == refunded else None
         )
     world.mark(T0 + 60 * MINUTE)
-    late = db.connect()
+    late = database.connect()
     with late.cursor() as early:
         ledger.grant(early, patient, 5, "drawn early, committed late", "late", T0)
-        with db.transaction() as cursor:
+        with database.transaction() as cursor:
             ledger.grant(cursor, other, 7, "between", "between", T0)
             ledger.take_hold(cursor, kept, buyer, 500_000, RATE, T0 + 86_400_000, T0)
             ledger.extend_hold(cursor, kept, 2_000_000, "extended", T0)
             ledger.release_hold(cursor, never, "never", T0)
         try:
-            with db.transaction() as cursor:
+            with database.transaction() as cursor:
                 greedy = "fe" * 16
                 world.job_row(greedy, buyer)
                 ledger.take_hold(cursor, greedy, buyer, 14_000_000, RATE, T0 + 86_400_000, T0)
@@ -230,10 +230,10 @@ def live(world: World) -> None:
         late.commit()
     late.close()
     settle(T0 + 15 * MINUTE)
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         ledger.refund(cursor, short, 100, "sorry", "given back", T0)
     try:
-        with db.transaction() as cursor:
+        with database.transaction() as cursor:
             ledger.refund(cursor, short, world.hold(short).captured_ucr, "all of it", "too much", T0)
     except ledger.RefundTooLargeError:
         pass
@@ -293,7 +293,7 @@ def test_holds_are_locked_before_accounts(world: World, mistake: bool) -> None:
             " SELECT * INTO h FROM hold",
         )
     waiting, having = (
-        db.connect(),
+        database.connect(),
         psycopg2.connect(world.server.url("postgres"), options="-c search_path=market -c lock_timeout=500ms"),
     )
     with waiting.cursor() as asked, having.cursor() as holder:

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from ledger_world import MINUTE, RATE, T0, World
 
-from market import db
-from market.clock import new_id
-from market.credits import ledger, settlement
-from market.credits.settlement import settle
-from market.errors import NotEnoughCreditError, NotFoundError
+from market.credits import ledger
+from market.credits.settlement import steps
+from market.credits.settlement.steps import settle
+from market.kit import database
+from market.kit.clock import new_id
+from market.kit.errors import NotEnoughCreditError, NotFoundError
 
 pytestmark = pytest.mark.database
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.database
 def _hold(world: World, user_id: str, ucr: int) -> str:
     """Write a job and its hold in one transaction, as a submission does."""
 
-    def work(cursor: db.Cursor) -> str:
+    def work(cursor: database.Cursor) -> str:
         job_id = new_id()
         cursor.execute(
             "INSERT INTO job (job_id, user_id, job_name, spec, machine_type, core_num, rate_micro,"
@@ -29,7 +30,7 @@ def _hold(world: World, user_id: str, ucr: int) -> str:
         ledger.take_hold(cursor, job_id, user_id, ucr, RATE, T0 + MINUTE)
         return job_id
 
-    return db.retried(work)
+    return database.retried(work)
 
 
 def test_parallel_submissions_never_overdraw_an_account(world: World) -> None:
@@ -54,7 +55,7 @@ def test_parallel_submissions_never_overdraw_an_account(world: World) -> None:
 def test_a_hold_that_is_taken_again_changes_nothing(world: World) -> None:
     user = world.member()
     job = world.job(user, hold_ucr=1_000)
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert not ledger.take_hold(cursor, job, user, 1_000, RATE, T0)
         with pytest.raises(ledger.KeyReusedError):
             ledger.take_hold(cursor, job, user, 2_000, RATE, T0)
@@ -64,7 +65,7 @@ def test_a_hold_that_is_taken_again_changes_nothing(world: World) -> None:
 def test_a_hold_can_be_raised_once_for_each_key_and_never_lowered(world: World) -> None:
     user = world.member()
     job = world.job(user, hold_ucr=1_000)
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert ledger.extend_hold(cursor, job, 3_000, "a")
         assert not ledger.extend_hold(cursor, job, 3_000, "a")
     for amount, key, error in (
@@ -72,9 +73,9 @@ def test_a_hold_can_be_raised_once_for_each_key_and_never_lowered(world: World) 
         (2_000, "b", ledger.HoldShrinksError),
         (99_000_000, "c", NotEnoughCreditError),
     ):
-        with pytest.raises(error), db.transaction() as cursor:
+        with pytest.raises(error), database.transaction() as cursor:
             ledger.extend_hold(cursor, job, amount, key)
-    with pytest.raises(NotFoundError), db.transaction() as cursor:
+    with pytest.raises(NotFoundError), database.transaction() as cursor:
         ledger.extend_hold(cursor, new_id(), 1, "d")
     assert world.hold(job).amount_ucr == world.balances(user).held_ucr == 3_000
     assert world.violations() == []
@@ -84,12 +85,12 @@ def test_what_never_ran_gets_all_back_and_what_ran_waits_for_the_settlement(worl
     user = world.member()
     never, ran = world.job(user), world.job(user)
     world.container(ran, world.machine(None), T0, T0 + MINUTE)
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert ledger.release_hold(cursor, never, "r1")
         assert ledger.release_hold(cursor, never, "r1")
         assert not ledger.release_hold(cursor, ran, "r2")
     assert world.balances(user).held_ucr == 5_000_000
-    with pytest.raises(ledger.HoldClosedError), db.transaction() as cursor:
+    with pytest.raises(ledger.HoldClosedError), database.transaction() as cursor:
         ledger.extend_hold(cursor, never, 6_000_000, "e")
     assert world.violations() == []
 
@@ -110,16 +111,16 @@ def test_what_a_job_paid_is_given_back_once_for_each_key_and_never_more(world: W
     paid = world.balances(user).using_ucr
     lender = world.one("SELECT machine.user_id FROM machine")
     earned = world.balances(lender).sharing_ucr
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert ledger.refund(cursor, job, 60_000, "sorry", "a")
         assert not ledger.refund(cursor, job, 60_000, "sorry", "a")
     for amount, reason, key in ((60_001, "sorry", "a"), (60_000, "so sorry", "a")):
-        with pytest.raises(ledger.KeyReusedError), db.transaction() as cursor:
+        with pytest.raises(ledger.KeyReusedError), database.transaction() as cursor:
             ledger.refund(cursor, job, amount, reason, key)
-    with pytest.raises(ledger.RefundTooLargeError) as refused, db.transaction() as cursor:
+    with pytest.raises(ledger.RefundTooLargeError) as refused, database.transaction() as cursor:
         ledger.refund(cursor, job, paid, "all of it", "b")
     assert refused.value.left_ucr == paid - 60_000
-    with pytest.raises(NotFoundError), db.transaction() as cursor:
+    with pytest.raises(NotFoundError), database.transaction() as cursor:
         ledger.refund(cursor, new_id(), 1, "x", "c")
     assert world.balances(user).using_ucr == paid - 60_000
     assert world.balances(lender).sharing_ucr == earned == paid, "lenders keep what they earned"
@@ -135,7 +136,7 @@ def test_side_by_side_no_more_is_given_back_than_was_paid(world: World) -> None:
 
     def refund(number: int) -> bool:
         try:
-            with db.transaction() as cursor:
+            with database.transaction() as cursor:
                 return ledger.refund(cursor, job, paid // 5, "sorry", f"key {number}")
         except ledger.RefundTooLargeError:
             return False
@@ -154,23 +155,23 @@ def test_what_may_still_be_refunded_by_its_settlement_has_to_wait_for_it(world: 
     world.mark(T0 + 60 * MINUTE)
 
     def refused(error: type[Exception]) -> None:
-        with pytest.raises(error), db.transaction() as cursor:
+        with pytest.raises(error), database.transaction() as cursor:
             ledger.refund(cursor, job, 1, "sorry", "a")
 
     refused(ledger.NotSettledError)
-    interval = settlement.freeze(T0 + 5 * MINUTE)
-    settlement.price(interval)
-    settlement.capture(interval)
+    interval = steps.freeze(T0 + 5 * MINUTE)
+    steps.price(interval)
+    steps.capture(interval)
     assert not world.hold(job).open
     refused(ledger.NotSettledError)
-    settlement.run_steps(interval)
+    steps.run_steps(interval)
     refused(ledger.RefundTooLargeError)
     assert world.balances(user).using_ucr == 0
     assert world.violations() == []
 
 
 def test_an_account_that_does_not_exist_gets_nothing(world: World) -> None:
-    with pytest.raises(NotFoundError), db.transaction() as cursor:
+    with pytest.raises(NotFoundError), database.transaction() as cursor:
         ledger.grant(cursor, "f" * 32, 1, "x", "k")
     assert world.one("SELECT count(*) FROM journal") == 0
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
-from credits.ledger_model import Account, Worker
+from ledger_model import Account, Worker
 from ledger_world import MINUTE, T0, World
 
-from market.credits.settlement import settle
+from market.credits.settlement.steps import settle
 
 pytestmark = pytest.mark.database
 

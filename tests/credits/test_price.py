@@ -5,10 +5,10 @@ import math
 import pytest
 from ledger_world import MINUTE, T0, World
 
-from market import db
 from market.credits import price
-from market.credits.settlement import settle
-from market.paging import Page
+from market.credits.settlement.steps import settle
+from market.kit import database
+from market.kit.paging import Page
 
 pytestmark = pytest.mark.database
 
@@ -95,5 +95,5 @@ def test_history_comes_in_pages_newest_first(world: World) -> None:
     assert found.total == 6
     assert [row["at"] for row in found.rows] == [T0 + 25 * MINUTE, T0 + 20 * MINUTE]
     assert price.history(Page(offset=99)).total == 6
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert price.current_rate_micro(cursor) == 1_000_000

@@ -5,19 +5,20 @@ from typing import Any
 import pytest
 from ledger_world import MINUTE, T0, World
 
-from market import db
 from market.credits import receipt as receipts
-from market.credits import refunds, settlement
-from market.credits.settlement import settle
+from market.credits import refunds
+from market.credits.settlement import steps
+from market.credits.settlement.steps import settle
 from market.credits.statement import statement
-from market.credits.units import format_credits, parse_credits
-from market.errors import BadInputError, NotFoundError
+from market.kit import database
+from market.kit.errors import BadInputError, NotFoundError
+from market.kit.money import format_credits, parse_credits
 
 pytestmark = pytest.mark.database
 
 
 def receipt(job_id: str) -> dict[str, Any]:
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         return receipts.receipt(cursor, job_id)
 
 
@@ -78,9 +79,9 @@ def test_while_an_interval_is_settled_the_receipt_is_that_of_the_one_before(worl
     world.mark(T0 + 60 * MINUTE)
     settle(T0 + 5 * MINUTE)
     before = receipt(job)
-    interval_id = settlement.freeze(T0 + 10 * MINUTE)
+    interval_id = steps.freeze(T0 + 10 * MINUTE)
     assert receipt(job) == before
-    settlement.run_steps(interval_id)
+    steps.run_steps(interval_id)
     (line,) = receipt(job)["containers"]
     assert (line["seconds"], line["not_charged_because"]) == (600, None)
     assert _adds_up(receipt(job))

@@ -8,10 +8,10 @@ from fastapi import Request
 from fastapi.testclient import TestClient
 from ledger_world import MINUTE, T0, World
 
-from market.accounts.member import Member
-from market.api import caller
-from market.api.app import create_app
-from market.credits.settlement import settle
+from market.credits.settlement.steps import settle
+from market.people.member import Member
+from market.web.api import caller
+from market.web.api.app import create_app
 
 pytestmark = pytest.mark.database
 

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from ledger_world import MINUTE, T0, World
 
-from market import db
-from market.credits import grants, store
-from market.credits.settlement import settle
+from market.credits import grants
+from market.credits.settlement import intervals
+from market.credits.settlement.steps import settle
 from market.credits.statement import as_beancount, as_csv, statement
 from market.credits.summary import summary
-from market.credits.units import parse_credits
-from market.errors import NotFoundError
-from market.paging import Page
+from market.kit import database
+from market.kit.errors import NotFoundError
+from market.kit.money import parse_credits
+from market.kit.paging import Page
 
 pytestmark = pytest.mark.database
 
@@ -67,7 +68,7 @@ def test_csv_has_the_same_lines(world: World, lender: str) -> None:
 
 
 def test_beancount_asserts_a_balance_for_each_day(world: World, lender: str, tmp_path: Path) -> None:
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute("SELECT grant_credit(%s, 5, 'for \"a\\b\"' || chr(10) || 'x', 'k', %s)", [lender, T0])
     text = as_beancount(statement(lender))
 
@@ -113,7 +114,7 @@ def test_a_grant_is_given_with_its_answer_or_not_at_all(world: World) -> None:
     assert grants.give(admin, member, "2.5", "thanks", lambda _, answer: kept.append(answer)) == kept[0]
     assert kept[0]["balance"] == "17.500000"
 
-    def die(cursor: db.Cursor, answer: Mapping[str, Any]) -> None:
+    def die(cursor: database.Cursor, answer: Mapping[str, Any]) -> None:
         raise SystemExit
 
     with pytest.raises(SystemExit):
@@ -126,21 +127,21 @@ def test_a_grant_is_given_with_its_answer_or_not_at_all(world: World) -> None:
 
 
 def test_settlements_are_listed_with_what_moved(world: World, lender: str) -> None:
-    listing = store.list_settlements(Page(limit=1))
+    listing = intervals.list_settlements(Page(limit=1))
     assert listing.total == 23
     newest = listing.rows[0]
     assert newest["until"] == NEXT_DAY + 5 * MINUTE
     assert parse_credits(newest["captured"]) == parse_credits(newest["paid"]) + parse_credits(newest["fee"])
     assert len(newest["seal"]) == 64
-    found = store.settlement(newest["interval_id"])
+    found = intervals.settlement(newest["interval_id"])
     assert found["steps"] == ["freeze", "price", "capture", "pay", "reconcile", "seal"]
     with pytest.raises(NotFoundError):
-        store.settlement(10_000)
+        intervals.settlement(10_000)
 
 
 def test_the_trial_balance_is_zero(world: World, lender: str) -> None:
-    with db.transaction() as cursor:
-        found = store.trial_balance(cursor)
+    with database.transaction() as cursor:
+        found = intervals.trial_balance(cursor)
     assert found["sum"] == "0.000000"
     assert [line["account"] for line in found["accounts"]][:3] == ["fee", "pool", "treasury"]
     assert {line["user_id"] for line in found["accounts"][3:]} >= {lender}

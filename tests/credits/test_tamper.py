@@ -8,9 +8,10 @@ import psycopg2
 import pytest
 from ledger_world import MINUTE, T0, World
 
-from market import db, settings
-from market.cli import ledger, settle
-from market.credits import invariants, settlement
+from market.credits import invariants
+from market.credits.settlement import steps
+from market.kit import database, settings
+from market.ops.cli import ledger, settle
 
 pytestmark = pytest.mark.database
 
@@ -24,7 +25,7 @@ def settled(world: World) -> World:
     world.container(job, machine, T0, T0 + 8 * MINUTE, role="driver")
     world.end_job(job, T0 + 8 * MINUTE)
     world.mark(T0 + 60 * MINUTE)
-    settlement.settle(T0 + 15 * MINUTE)
+    steps.settle(T0 + 15 * MINUTE)
     return world
 
 
@@ -37,7 +38,7 @@ def test_a_ledger_as_it_was_sealed_is_in_order(settled: World, capsys: pytest.Ca
     code, said = _verify(capsys)
     assert code == 0
     assert said.startswith("3 intervals with ")
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert (found := invariants.last_check(cursor)) is not None
     assert (found.wrong, found.row_count) == (0, settled.one("SELECT count(*) FROM sealed_row"))
 
@@ -98,7 +99,7 @@ def test_one_change_is_named(
 def test_the_application_can_change_no_posting(settled: World, table: str, damage: str) -> None:
     column = "leg" if table == "transfer" else "key" if table in ("journal", "hold_entry") else "interval_id"
     statement = damage.format(table, table, column=column)
-    with pytest.raises(psycopg2.errors.InsufficientPrivilege), db.transaction() as cursor:
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege), database.transaction() as cursor:
         cursor.execute(statement)
     with pytest.raises(psycopg2.Error, match="refused"):
         settled.sql(statement)
@@ -132,16 +133,16 @@ def test_no_row_is_without_what_it_belongs_to(settled: World, damage: str, said:
 def test_a_broken_invariant_fails_the_settlement_and_names_the_row(settled: World) -> None:
     settled.sql("UPDATE account SET granted_ucr = granted_ucr + 1 WHERE user_id = %s", f"{1:032x}")
 
-    with pytest.raises(settlement.InvariantError, match="zero_sum: all accounts: add up to 1 ucr"):
-        settlement.settle(T0 + 20 * MINUTE)
+    with pytest.raises(steps.InvariantError, match="zero_sum: all accounts: add up to 1 ucr"):
+        steps.settle(T0 + 20 * MINUTE)
 
     assert settled.one("SELECT count(*) FROM seal") == 3
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert len(invariants.check(cursor)) == 2
         # Nothing was posted to the account since: what is new is in order, and the sum over all is not.
         assert invariants.check(cursor, only_new=True) == ["zero_sum: all accounts: add up to 1 ucr"]
     settled.sql("UPDATE account SET granted_ucr = granted_ucr - 1 WHERE user_id = %s", f"{1:032x}")
-    assert len(settlement.settle(T0 + 20 * MINUTE)) == 1
+    assert len(steps.settle(T0 + 20 * MINUTE)) == 1
 
 
 @pytest.mark.parametrize(

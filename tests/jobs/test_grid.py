@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from market.accounts.schemas import loaded
-from market.errors import BadInputError
-from market.jobs import grid, metrics, submission
-from market.jobs.schemas import JobRequestSchema
+from market.jobs import grid
+from market.jobs.intake.schemas import JobRequestSchema
+from market.jobs.output import metrics
 from market.jobs.spec import JobSpec
+from market.jobs.submission import spark_submit
+from market.kit.errors import BadInputError
+from market.people.schemas import loaded
 
 BODY = {
     "root_path": "digits",
@@ -28,7 +30,7 @@ def spec(**changes: Any) -> JobSpec:
 
 
 def words(point: int) -> list[str]:
-    arguments = submission.arguments("ab" * 16, "alice", spec(), point)
+    arguments = spark_submit.arguments("ab" * 16, "alice", spec(), point)
     call = arguments["application_args"][0]
     return base64.urlsafe_b64decode(call + "=" * (-len(call) % 4)).decode().split("\0")[2:]
 
@@ -58,10 +60,10 @@ def test_values_stand_where_their_names_are_and_are_not_read_again() -> None:
 
 
 def test_each_run_has_a_tag_of_its_own_and_its_job_s() -> None:
-    arguments = submission.arguments("ab" * 16, "alice", spec(), 4)
+    arguments = spark_submit.arguments("ab" * 16, "alice", spec(), 4)
     assert arguments["conf"]["spark.yarn.tags"] == f"{'ab' * 16}-4,{'ab' * 16}"
     assert arguments["conf"]["spark.executorEnv.MARKET_POINT"] == "4"
-    assert submission.arguments("ab" * 16, "alice", spec(grid=None, app_params=[]))["conf"][
+    assert spark_submit.arguments("ab" * 16, "alice", spec(grid=None, app_params=[]))["conf"][
         "spark.yarn.tags"
     ] == ("ab" * 16)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from jobs.conftest import Runs, Yarn
+from fake_cluster import Runs, Yarn
 from ledger_world import MINUTE, T0, World
 
+from market.airflow import reconcile
 from market.credits.receipt import receipt
-from market.credits.settlement import settle
-from market.db import transaction
-from market.jobs import points, reconcile, status, store, watch
+from market.credits.settlement.steps import settle
+from market.jobs import points, store
+from market.jobs.life import status, watch
+from market.jobs.life.status import End
 from market.jobs.spec import JobSpec
-from market.jobs.status import End
+from market.kit.database import transaction
 
 pytestmark = pytest.mark.database
 
@@ -27,7 +29,7 @@ def sweep(world: World) -> str:
 
 def make(world: World, retries: int = 0, values: tuple[int, ...] = (1, 2, 3)) -> str:
     """Store a sweep as it is just after its submission."""
-    from market import clock
+    from market.kit import clock
 
     job_id = world.job(world.member(), at=clock.now_ms())
     world.sql("DELETE FROM application_usage")

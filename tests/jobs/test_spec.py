@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from market.accounts.schemas import loaded
-from market.jobs.schemas import JobRequestSchema
+from market.jobs.intake.schemas import JobRequestSchema
 from market.jobs.spec import JobSpec, container_mib
+from market.people.schemas import loaded
 
 
 def spec(**changes: object) -> JobSpec:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from ledger_world import World
 
-from market.accounts.member import Member
 from market.machines import registry
+from market.people.member import Member
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from market.hadoop.node_config import Ports
 from market.machines.agent import LEFT, Agent
-from market.machines.node_config import Ports
 
 
 class Market:

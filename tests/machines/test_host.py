@@ -7,12 +7,13 @@ import socket
 
 import pytest
 
-from market.cli.share import live_line, memory_mib
-from market.errors import OverLimitError
-from market.machines import addresses, host, node_config
+from market.hadoop import node_config
+from market.kit.errors import OverLimitError
+from market.kit.settings import load
+from market.machines import addresses, host
 from market.machines.agent import Glance, Offer, claim
-from market.settings import load
-from market.stack.shell import SetupError
+from market.ops.cli.share import live_line, memory_mib
+from market.ops.install.shell import SetupError
 
 SMALL = host.Host(cores=2, memory_mib=4096, disk_mib=10_000, java_home="/java", java=17)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from ledger_world import MINUTE, T0, World
 
-from market import db
-from market.credits.settlement import settle
+from market.credits.settlement.steps import settle
+from market.kit import database
 from market.metering import store
 
 pytestmark = pytest.mark.database
@@ -17,7 +17,7 @@ SECOND = 1_000
 def seen(machine_id: str, *at: int) -> None:
     """Let the meter see a machine online at these times."""
     for one in at:
-        with db.transaction() as cursor:
+        with database.transaction() as cursor:
             store.save_presence(cursor, [machine_id], one, gap_ms=15 * SECOND)
 
 

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from ledger_world import T0
 
-from market import clock, db
-from market.accounts.member import Member
-from market.errors import BadInputError, ConflictError, NotFoundError
+from market.kit import clock, database
+from market.kit.errors import BadInputError, ConflictError, NotFoundError
+from market.kit.paging import Page
 from market.machines import contributions, registry, store
-from market.paging import Page
+from market.people.member import Member
 
 pytestmark = pytest.mark.database
 
@@ -233,10 +233,10 @@ def test_a_machine_that_leaves_is_not_resized(lenders) -> None:
 
 def test_a_change_of_state_is_not_made_from_a_stale_view(lenders) -> None:
     machine_id = lenders.joined()
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         seen = store.find(cursor, machine_id)
     registry.leave(lenders.anna, machine_id)
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert seen is not None
         assert not store.update(cursor, seen, "joining", state="active")
     assert lenders.row(machine_id).state == "draining"

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from market import clock
 from market.cluster.errors import ClusterRefused
 from market.cluster.resourcemanager import Node
-from market.errors import ConflictError
+from market.kit import clock
+from market.kit.errors import ConflictError
+from market.kit.paging import Page
+from market.kit.settings import load
 from market.machines import alerts, registry, roster
 from market.machines.admission import HostLists
-from market.paging import Page
-from market.settings import load
 
 pytestmark = pytest.mark.database
 

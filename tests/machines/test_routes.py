@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from market import settings
-from market.accounts.member import Member
-from market.api import caller
-from market.api.app import create_app
-from market.api.routes import machines
+from market.kit import settings
+from market.people.member import Member
+from market.web.api import caller
+from market.web.api.app import create_app
+from market.web.api.routes import machines
 
 
 @pytest.fixture

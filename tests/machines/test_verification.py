@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from ledger_world import T0
 
-from market import clock, db
 from market.cluster.resourcemanager import App, Node
-from market.errors import OverLimitError
+from market.kit import clock, database
+from market.kit.errors import OverLimitError
+from market.kit.paging import Page
+from market.kit.settings import load
 from market.machines import alerts, canary, measurements, registry, store, verification
 from market.machines.canary import Found
 from market.machines.measurements import Speeds
-from market.paging import Page
-from market.settings import load
 
 pytestmark = pytest.mark.database
 
@@ -232,11 +232,11 @@ def test_an_owner_may_ask_for_a_measurement_now_and_then(bench: Bench) -> None:
 
 
 def test_one_canary_at_a_time(bench: Bench) -> None:
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert measurements.begin(cursor, bench.machine_id, 1, bench.at_ms) is not None
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert measurements.begin(cursor, bench.machine_id, 1, bench.at_ms) is None
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         assert measurements.open_one(cursor) is not None
 
 
@@ -244,7 +244,7 @@ def test_one_canary_at_a_time(bench: Bench) -> None:
     ("cores", "mib", "measured"), [(1, 1024, 1), (4, 8192, 4), (16, 1024, 3), (200, 65536, 64)]
 )
 def test_a_canary_fits_into_its_machine(bench: Bench, cores: int, mib: int, measured: int) -> None:
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         machine = store.find(cursor, bench.machine_id)
     assert machine is not None
     asked = canary.shape(replace(machine, core_count=cores, memory_mib=mib), 64)

@@ -8,7 +8,7 @@ from ledger_world import MINUTE, T0, World
 from metering.conftest import APP, FakeResourceManager
 
 from market.cluster.resourcemanager import Attempt
-from market.credits.settlement import settle
+from market.credits.settlement.steps import settle
 from market.jobs.spec import container_mib
 from market.metering.meter import poll
 

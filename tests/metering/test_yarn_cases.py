@@ -12,7 +12,7 @@ import pytest
 from ledger_world import MINUTE, T0, World
 from metering.conftest import APP, FakeResourceManager
 
-from market.credits.settlement import settle
+from market.credits.settlement.steps import settle
 from market.metering.meter import poll
 
 pytestmark = pytest.mark.database

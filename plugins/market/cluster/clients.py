@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from market import settings
 from market.cluster.hdfs import Hdfs
 from market.cluster.jobhistory import JobHistory
 from market.cluster.nodemanager import NodeManager
 from market.cluster.resourcemanager import ResourceManager
 from market.cluster.spark_ui import SparkUi
+from market.kit import settings
 
 
 def resource_manager() -> ResourceManager:

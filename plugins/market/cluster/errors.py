@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from market.errors import MarketError, UnavailableError
+from market.kit.errors import MarketError, UnavailableError
 
 
 class ClusterUnavailable(UnavailableError):  # noqa: N818

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 
-from market import settings
 from market.cluster.errors import ClusterRefused
+from market.kit import settings
 
 _DEADLINE_S = 60
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from market import db
-from market.clock import new_id
 from market.credits import ledger
-from market.credits.units import format_credits, parse_credits
+from market.kit import database
+from market.kit.clock import new_id
+from market.kit.money import format_credits, parse_credits
 
 
-@db.again
+@database.again
 def give(
-    giver_id: str, user_id: str, amount: str, reason: str, answering: db.Answering | None = None
+    giver_id: str, user_id: str, amount: str, reason: str, answering: database.Answering | None = None
 ) -> dict[str, str]:
     """Give `amount` credits (a decimal string) to a user; return the grant and the balance after it.
 
     Raises NotFoundError if the user has no account.
     """
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         key = f"grant:{giver_id}:{user_id}:{new_id()}"
         ledger.grant(cursor, user_id, parse_credits(amount), reason, key)
         answer = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from market.db import Cursor
+from market.kit.database import Cursor
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 import psycopg2
 
 from market.credits.tariff import Factors
-from market.db import Cursor
-from market.errors import ConflictError, NotEnoughCreditError, NotFoundError
+from market.kit.database import Cursor
+from market.kit.errors import ConflictError, NotEnoughCreditError, NotFoundError
 
 _NOT_ENOUGH, _KEY_REUSED, _NO_SUCH, _CLOSED = "LG001", "LG002", "LG003", "LG004"
 _NOT_THAT_MUCH, _NOT_SETTLED = "LG005", "LG006"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from market import db, settings
-from market.credits.units import UCR_PER_CREDIT, format_credits
-from market.db import Cursor
-from market.paging import Listing, Page
+from market.kit import database, settings
+from market.kit.database import Cursor
+from market.kit.money import UCR_PER_CREDIT, format_credits
+from market.kit.paging import Listing, Page
 
 ORDER_BY = ("at", "rate")
 _COLUMNS = {"": "until_ms", "at": "until_ms", "rate": "rate_micro"}
@@ -21,7 +21,7 @@ def current_rate_micro(cursor: Cursor) -> int:
 def current() -> dict[str, Any]:
     """Return `rate`, since when it holds (`at`, null: from the start), and by type what an hour costs."""
     credits, types = settings.load().credits, settings.load().types
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         rate, at_ms = _latest(cursor)
     gib_hour = format_credits(rate * credits.micro("gib_weight") // UCR_PER_CREDIT)
     return {
@@ -41,7 +41,7 @@ def current() -> dict[str, Any]:
 def history(page: Page) -> Listing[dict[str, Any]]:
     """Return a page of the rates that intervals set, newest first unless it says otherwise: `at`, `rate`."""
     direction = "DESC" if page.descending else "ASC"
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(
             "SELECT until_ms, rate_micro, count(*) OVER () AS total"  # noqa: S608
             " FROM rate_tick JOIN settlement USING (interval_id)"

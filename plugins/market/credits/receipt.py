@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from market.credits.tariff import price
-from market.credits.units import format_credits
-from market.db import Cursor
-from market.errors import NotFoundError
+from market.kit.database import Cursor
+from market.kit.errors import NotFoundError
+from market.kit.money import format_credits
 
 # The time that counts is the one that was captured last: while an interval is settled, its usage is frozen
 # before it is charged.

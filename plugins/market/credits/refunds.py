@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from market import db
-from market.clock import new_id
 from market.credits import ledger
-from market.credits.units import format_credits, parse_credits
-from market.errors import BadInputError
+from market.kit import database
+from market.kit.clock import new_id
+from market.kit.errors import BadInputError
+from market.kit.money import format_credits, parse_credits
 
 
-@db.again
+@database.again
 def give(
-    giver_id: str, job_id: str, amount: str, reason: str, answering: db.Answering | None = None
+    giver_id: str, job_id: str, amount: str, reason: str, answering: database.Answering | None = None
 ) -> dict[str, str]:
     """Give back `amount` credits (a decimal string) of what a settled job has paid; return the refund.
 
     `refunded` is all that was given back for the job by now. Raises BadInputError above what is left of what
     it has paid, ConflictError while it is not settled, NotFoundError.
     """
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         key = f"refund:{giver_id}:{job_id}:{new_id()}"
         try:
             ledger.refund(cursor, job_id, parse_credits(amount), reason, key)

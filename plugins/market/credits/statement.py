@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from market import db
-from market.credits.units import format_credits, parse_credits
+from market.kit import database
+from market.kit.money import format_credits, parse_credits
 
 # Postings of one moment stand in the order of their names: that of their numbers is another in each run.
 _POSTINGS = """
@@ -42,7 +42,7 @@ def statement(user_id: str) -> list[dict[str, Any]]:
 
     `amount` is negative where the member paid. `kind` is grant, capture, pay, stipend or refund.
     """
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(_POSTINGS, {"user": user_id})
         return [_line(row) for row in cursor.fetchall()]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from market import db
 from market.credits import ledger
 from market.credits.price import current_rate_micro
-from market.credits.units import format_credits
+from market.kit import database
+from market.kit.money import format_credits
 
 
 def summary(user_id: str) -> dict[str, str]:
@@ -13,7 +13,7 @@ def summary(user_id: str) -> dict[str, str]:
 
     Raises NotFoundError if there is no such account.
     """
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         found = ledger.balances(cursor, user_id)
         rate = current_rate_micro(cursor)
     return {

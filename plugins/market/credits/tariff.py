@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from market import settings
-from market.credits.units import UCR_PER_CREDIT, format_credits
-from market.errors import BadInputError
+from market.kit import settings
+from market.kit.errors import BadInputError
+from market.kit.money import UCR_PER_CREDIT, format_credits
 
 _MS_PER_HOUR = 3_600_000
 _MIB_PER_GIB = 1024

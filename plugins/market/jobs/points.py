@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2.extras import execute_values
 
-from market import db
-from market.clock import now_ms
-from market.db import Cursor
 from market.jobs import grid as grids
+from market.kit import database
+from market.kit.clock import now_ms
+from market.kit.database import Cursor
 
 if TYPE_CHECKING:
+    from market.jobs.life.status import End
     from market.jobs.spec import JobSpec
-    from market.jobs.status import End
 
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 _WAY = ("waiting", "queued", "accepted", "running")
@@ -78,7 +78,7 @@ def add(cursor: Cursor, job_id: str, spec: JobSpec, at_ms: int) -> None:
 
 def of_job(job_id: str) -> list[Point]:
     """Return the points of a job, by number."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(f"SELECT {_COLUMNS} FROM job_point WHERE job_id = %s ORDER BY point", [job_id])  # noqa: S608
         return [Point(*row) for row in cursor.fetchall()]
 
@@ -86,7 +86,7 @@ def of_job(job_id: str) -> list[Point]:
 def open_ones() -> dict[str, list[Point]]:
     """Return the points that have not ended, by their job."""
     found: dict[str, list[Point]] = {}
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(f"SELECT {_COLUMNS} FROM job_point WHERE ended_ms IS NULL ORDER BY job_id, point")  # noqa: S608
         for row in cursor.fetchall():
             found.setdefault(row.job_id, []).append(Point(*row))
@@ -95,14 +95,14 @@ def open_ones() -> dict[str, list[Point]]:
 
 def under_way() -> set[str]:
     """Return the tags of the points that have a run which has not ended."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute("SELECT job_id, point FROM job_point WHERE ended_ms IS NULL AND status <> 'waiting'")
         return {tag_of(row.job_id, row.point) for row in cursor.fetchall()}
 
 
 def idle_since() -> dict[str, int]:
     """Return since when nothing has moved in open sweeps of which nothing runs: epoch ms by job."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(
             "SELECT job_id, max(since_ms) AS since_ms FROM job_point"
             " WHERE job_id IN (SELECT job_id FROM job_point WHERE ended_ms IS NULL)"
@@ -114,7 +114,7 @@ def idle_since() -> dict[str, int]:
 def counts(job_ids: Iterable[str]) -> dict[str, dict[str, int]]:
     """Return how many points of each job have each status."""
     found: dict[str, dict[str, int]] = {}
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(
             "SELECT job_id, status, count(*) AS points FROM job_point WHERE job_id = ANY (%s)"
             " GROUP BY job_id, status ORDER BY job_id, status",
@@ -128,7 +128,7 @@ def counts(job_ids: Iterable[str]) -> dict[str, dict[str, int]]:
 def ended_applications(tag: str) -> set[str]:
     """Return the applications of a point's earlier runs: a new run is none of them."""
     job_id, point = parts(tag)
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(
             "SELECT application_id FROM point_run WHERE job_id = %s AND point = %s"
             " AND application_id IS NOT NULL",

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
-from market import settings
 from market.jobs import grid as grids
+from market.kit import settings
 
 # YARN rounds a container's memory up to a multiple of its smallest allocation.
 ALLOCATION_MIB = 64

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from market import db
-from market.accounts.member import Member
-from market.clock import now_ms
-from market.credits.units import format_credits
-from market.errors import NotFoundError
 from market.jobs import points
 from market.jobs.points import Point
 from market.jobs.spec import JobSpec
-from market.paging import Listing, Page
+from market.kit import database
+from market.kit.clock import now_ms
+from market.kit.errors import NotFoundError
+from market.kit.money import format_credits
+from market.kit.paging import Listing, Page
+from market.people.member import Member
 
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 
@@ -111,7 +111,7 @@ def dag_id_of(job_id: str) -> str:
 
 def find(job_id: str) -> Job | None:
     """Return a job, None if there is none."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(_SELECT + " WHERE j.job_id = %s", [job_id])
         row = cursor.fetchone()
     return _job(row) if row else None
@@ -130,7 +130,7 @@ def owned_job(member: Member, job_id: str) -> Job:
 
 def open_jobs() -> list[Job]:
     """Return all jobs that have not ended, oldest first."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(_SELECT + " WHERE j.ended_ms IS NULL ORDER BY j.added_ms")
         return [_job(row) for row in cursor.fetchall()]
 
@@ -141,7 +141,7 @@ def applications(job: Job) -> list[Job]:
         return [job] if job.application_id else []
     found = [job.run_of(point) for point in points.of_job(job.job_id) if point.application_id]
     shown = {run.application_id for run in found}
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(
             "SELECT point, status, reason_code, reason, application_id, started_ms, ended_ms FROM point_run"
             " WHERE job_id = %s AND application_id IS NOT NULL",
@@ -167,7 +167,7 @@ def list_jobs(
         values.append(search)
     column = _ORDERS[page.order_by or "added_time"]
     order = f"{column} {'DESC NULLS LAST' if page.descending else 'ASC NULLS FIRST'}, j.job_id"
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(f"SELECT count(*) FROM job j WHERE {where}", values)  # noqa: S608 - own words only
         total = cursor.fetchone()[0]
         cursor.execute(
@@ -178,7 +178,7 @@ def list_jobs(
 
 def history(job_id: str) -> list[dict[str, object]]:
     """Return the statuses that a job had, oldest first: `{status, at, reason}`."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute(
             "SELECT status, at_ms, reason FROM job_status WHERE job_id = %s ORDER BY seq", [job_id]
         )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 
-from market import db
-from market.errors import OverLimitError
+from market.kit import database
+from market.kit.errors import OverLimitError
+from market.kit.settings import load
 from market.machines import store
-from market.settings import load
 
 _CHOICE_LOCK = "market.machines.address"
 
 
-def choose(cursor: db.Cursor, client_address: str) -> str:
+def choose(cursor: database.Cursor, client_address: str) -> str:
     """Choose a host: the caller's address, or, for a caller on the market's own host, a free local one."""
     try:
         client = ipaddress.ip_address(client_address or "127.0.0.1")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from market.settings import Settings
-from market.stack.hadoop import NOBODY, admission_lists
+from market.hadoop.site import NOBODY, admission_lists
+from market.kit.settings import Settings
 
 Refresh = Callable[[int], None]
 

@@ -11,12 +11,13 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from market.machines import host, node_config
+from market.hadoop import node_config
+from market.hadoop.node_config import Ports
+from market.kit.settings import Settings
+from market.machines import host
 from market.machines.host import Host
-from market.machines.node_config import Ports
 from market.machines.nodemanager import NodeManager
-from market.settings import Settings
-from market.stack.shell import SetupError
+from market.ops.install.shell import SetupError
 
 LEFT, REJECTED, FAILED = 0, 3, 1  # exit codes; only a failure is a reason to start again
 

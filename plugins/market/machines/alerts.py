@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from market import clock, db
-from market.paging import Listing, Page
+from market.kit import clock, database
+from market.kit.paging import Listing, Page
 
 UNREGISTERED_NODE = "unregistered_node"
 WRONG_SIZE = "wrong_size"
 POOR_MACHINE = "poor_machine"
 
 
-def raise_alert(cursor: db.Cursor, kind: str, subject: str, detail: str) -> None:
+def raise_alert(cursor: database.Cursor, kind: str, subject: str, detail: str) -> None:
     """Note something; the same kind and subject again only brings time and detail up to date."""
     cursor.execute(
         "INSERT INTO alert (at_ms, kind, subject, detail) VALUES (%s, %s, %s, %s)"
@@ -23,7 +23,7 @@ def raise_alert(cursor: db.Cursor, kind: str, subject: str, detail: str) -> None
 
 def list_alerts(page: Page) -> Listing[dict[str, Any]]:
     """Return alerts, newest first."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         cursor.execute("SELECT count(*) AS total FROM alert")
         total = cursor.fetchone().total
         cursor.execute(

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from market import settings
 from market.cluster.clients import hdfs
 from market.cluster.errors import ClusterRefused
+from market.kit import settings
+from market.kit.settings import Settings
 from market.machines.measurements import Open, Speeds
 from market.machines.store import Machine
-from market.settings import Settings
 
 ACCOUNT = "spark"  # reserved: nobody can register it
 _FOLDER = "/market/canaries"
@@ -122,8 +122,8 @@ def _found(brought: Mapping[str, Any]) -> Found:
 def _conf(
     loaded: Settings, canary: Open, machine: Machine, asked: Shape, others: Iterable[str]
 ) -> dict[str, str]:
-    from market.stack.hadoop import POOL_LABEL
-    from market.stack.spark import SHUFFLE
+    from market.hadoop.site import POOL_LABEL
+    from market.hadoop.spark import SHUFFLE
 
     conf = {
         "spark.yarn.tags": canary.tag,

@@ -7,10 +7,10 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from market import db
-from market.accounts.member import Member
-from market.credits.units import format_credits, parse_credits
+from market.kit import database
+from market.kit.money import format_credits, parse_credits
 from market.machines.registry import visible
+from market.people.member import Member
 
 _SECONDS = ("online_s", "vcore_seconds", "memory_mib_seconds")
 _CREDITS = ("jobs_earned", "stipend", "earned")
@@ -18,7 +18,7 @@ _CREDITS = ("jobs_earned", "stipend", "earned")
 
 def of_machine(member: Member, machine_id: str) -> list[dict[str, Any]]:
     """Return a line for each settled interval, oldest first. Raises NotFoundError."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         visible(cursor, member, machine_id)
         return _lines(cursor, machine_id)
 
@@ -40,7 +40,7 @@ def as_csv(lines: Sequence[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
-def _lines(cursor: db.Cursor, machine_id: str) -> list[dict[str, Any]]:
+def _lines(cursor: database.Cursor, machine_id: str) -> list[dict[str, Any]]:
     """Return what a machine did and earned in each settled interval, oldest first.
 
     Usage lines hold a container's use from its start on, so an interval's part is the difference to the

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from market.machines.node_config import Ports
-from market.stack.shell import SetupError
+from market.hadoop.node_config import Ports
+from market.ops.install.shell import SetupError
 
 _JAVA = (17, 21)
 _MIN_DISK_MIB = 1024

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg2.errors
 
-from market import clock, db
+from market.kit import clock, database
 from market.machines.store import ACTIVE, COLUMNS, Machine
 
 GOOD, POOR, NONE = "good", "poor", "none"
@@ -39,7 +39,7 @@ class Speeds:
     memory_mib_s: int
 
 
-def open_one(cursor: db.Cursor) -> Open | None:
+def open_one(cursor: database.Cursor) -> Open | None:
     """Return the canary that is on its way, if one is."""
     cursor.execute(
         "SELECT verification_id, machine_id, core_count, started_ms FROM verification WHERE ended_ms IS NULL"
@@ -48,7 +48,7 @@ def open_one(cursor: db.Cursor) -> Open | None:
     return Open(*row) if row else None
 
 
-def begin(cursor: db.Cursor, machine_id: str, core_count: int, at_ms: int) -> Open | None:
+def begin(cursor: database.Cursor, machine_id: str, core_count: int, at_ms: int) -> Open | None:
     """Note that a canary starts; None if another one is on its way (the transaction is over then)."""
     made = Open(clock.new_id(), machine_id, core_count, at_ms)
     try:
@@ -62,7 +62,9 @@ def begin(cursor: db.Cursor, machine_id: str, core_count: int, at_ms: int) -> Op
     return made
 
 
-def end(cursor: db.Cursor, found: Open, outcome: str, detail: str, speeds: Speeds | None, at_ms: int) -> None:
+def end(
+    cursor: database.Cursor, found: Open, outcome: str, detail: str, speeds: Speeds | None, at_ms: int
+) -> None:
     """Write down what a canary found."""
     cursor.execute(
         "UPDATE verification SET ended_ms = %s, outcome = %s, detail = %s, one_core_speed = %s,"
@@ -75,7 +77,7 @@ def end(cursor: db.Cursor, found: Open, outcome: str, detail: str, speeds: Speed
     )
 
 
-def due(cursor: db.Cursor, at_ms: int, idle_ms: int) -> list[Machine]:
+def due(cursor: database.Cursor, at_ms: int, idle_ms: int) -> list[Machine]:
     """Return the active lent machines that are to be measured: those that were asked for first.
 
     A machine that nobody asked about must have been active, and without a container, for `idle_ms`.
@@ -93,7 +95,7 @@ def due(cursor: db.Cursor, at_ms: int, idle_ms: int) -> list[Machine]:
     return [Machine(*row) for row in cursor.fetchall()]
 
 
-def somebody_waits(cursor: db.Cursor, machine_type: str, since_ms: int) -> bool:
+def somebody_waits(cursor: database.Cursor, machine_type: str, since_ms: int) -> bool:
     """Tell whether a job that was submitted since then waits for machines of a type, or for its start."""
     cursor.execute(
         "SELECT EXISTS (SELECT FROM job WHERE ended_ms IS NULL AND machine_type = %s AND added_ms > %s"
@@ -103,7 +105,7 @@ def somebody_waits(cursor: db.Cursor, machine_type: str, since_ms: int) -> bool:
     return bool(cursor.fetchone().waits)
 
 
-def former_speed(cursor: db.Cursor, machine_id: str) -> int:
+def former_speed(cursor: database.Cursor, machine_id: str) -> int:
     """Return the median of the last ten good speeds of one core, 0 if there is none."""
     cursor.execute(
         "SELECT coalesce(percentile_disc(0.5) WITHIN GROUP (ORDER BY one_core_speed), 0) AS speed FROM ("
@@ -114,7 +116,7 @@ def former_speed(cursor: db.Cursor, machine_id: str) -> int:
     return int(cursor.fetchone().speed)
 
 
-def poor_ones(cursor: db.Cursor, machine_id: str) -> int:
+def poor_ones(cursor: database.Cursor, machine_id: str) -> int:
     """Return how many of a machine's last results, since the last good one, were poor."""
     cursor.execute(
         "SELECT count(*) AS n FROM verification WHERE machine_id = %(machine)s AND outcome = %(poor)s"
@@ -125,7 +127,7 @@ def poor_ones(cursor: db.Cursor, machine_id: str) -> int:
     return int(cursor.fetchone().n)
 
 
-def last_ms(cursor: db.Cursor, machine_id: str) -> int:
+def last_ms(cursor: database.Cursor, machine_id: str) -> int:
     """Return when the last canary started on a machine, 0 if none did."""
     cursor.execute(
         "SELECT coalesce(max(started_ms), 0) AS at_ms FROM verification WHERE machine_id = %s", [machine_id]
@@ -133,7 +135,7 @@ def last_ms(cursor: db.Cursor, machine_id: str) -> int:
     return int(cursor.fetchone().at_ms)
 
 
-def count_losses(cursor: db.Cursor, at_ms: int) -> int:
+def count_losses(cursor: database.Cursor, at_ms: int) -> int:
     """Take the trust from machines that lost a container since it was counted last; return how many."""
     cursor.execute(
         "UPDATE machine m SET trust = 0, trust_ms = lost.end_ms FROM ("
@@ -146,7 +148,7 @@ def count_losses(cursor: db.Cursor, at_ms: int) -> int:
     return int(cursor.rowcount)
 
 
-def records(cursor: db.Cursor, machine_id: str) -> list[dict[str, Any]]:
+def records(cursor: database.Cursor, machine_id: str) -> list[dict[str, Any]]:
     """Return a machine's results as the routes and the pages show them, newest first."""
     cursor.execute(
         "SELECT verification_id, core_count, started_ms, ended_ms, outcome, detail, one_core_speed,"

@@ -9,12 +9,13 @@ import subprocess
 import time
 from pathlib import Path
 
-from market.machines import cores, guard, marks, node_config
-from market.machines.node_config import Files, Ports
+from market.hadoop import node_config
+from market.hadoop.node_config import Files, Ports
+from market.kit.settings import Paths
+from market.machines import cores, guard, marks
 from market.machines.sandbox import Sandbox, sandbox
-from market.settings import Paths
-from market.stack import class_data
-from market.stack.java import HADOOP_SERVER
+from market.ops.install import class_data
+from market.ops.run.java import HADOOP_SERVER
 
 _MAIN = "org.apache.hadoop.yarn.server.nodemanager.NodeManager"
 _HEAP_MIB = 64
@@ -140,7 +141,7 @@ class NodeManager:
         return signal.SIGKILL if self.sandbox.words[0] in ("unshare", "bwrap") else signal.SIGTERM
 
     def _prepare(self, files: Files) -> None:
-        from market.stack.hadoop import xml
+        from market.hadoop.site import xml
 
         conf = self._folder / "conf"
         for name, properties in files.items():

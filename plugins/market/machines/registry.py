@@ -7,14 +7,15 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from market import clock, db
-from market.accounts.member import Member
-from market.errors import BadInputError, ConflictError, NotFoundError, OverLimitError
-from market.machines import addresses, measurements, node_config, store
+from market.hadoop import node_config
+from market.hadoop.site import POOL_LABEL
+from market.kit import clock, database
+from market.kit.errors import BadInputError, ConflictError, NotFoundError, OverLimitError
+from market.kit.paging import Listing, Page
+from market.kit.settings import load
+from market.machines import addresses, measurements, store
 from market.machines.store import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, RESTING, Machine
-from market.paging import Listing, Page
-from market.settings import load
-from market.stack.hadoop import POOL_LABEL
+from market.people.member import Member
 
 POOL_TYPE = POOL_LABEL
 DEFAULT_PORT = 8041
@@ -29,7 +30,7 @@ def register(member: Member, body: Mapping[str, Any], client_address: str = "") 
     Raises ConflictError if the host is lent already, OverLimitError if no local address is left.
     """
     machine_id, token = clock.new_id(), secrets.token_urlsafe(32)
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         address = body.get("ip_address") or addresses.choose(cursor, client_address)
         made = _machine(machine_id, member.user_id, body["machine_type"], address, body, token)
         store.insert(cursor, made)
@@ -45,7 +46,7 @@ def register_pool(address: str, port: int, cores: int, memory_mib: int) -> Machi
         "service_port": port,
         "name": POOL_TYPE,
     }
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         for found in store.live(cursor):
             if found.user_id is not None or found.ip_address != address:
                 continue
@@ -65,7 +66,7 @@ def resume(member: Member, machine_id: str) -> dict[str, Any]:
     Raises NotFoundError, and ConflictError if the machine drains or has left.
     """
     token = secrets.token_urlsafe(32)
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         found = visible(cursor, member, machine_id, lock=True)
         if found.state not in _RESUMABLE or found.lease_end_ms <= clock.now_ms():
             raise ConflictError("This machine's lease has ended or is ending. Lend it anew.")
@@ -86,7 +87,7 @@ def join(
     `host_cores` and `host_memory` (MiB) are what the host has: the machine may be resized up to them.
     Return the machine's record. Raises NotFoundError, and ConflictError for a token that is wrong or used.
     """
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         found = visible(cursor, member, machine_id, lock=True)
         known = found.token_sha256 or ""
         if not secrets.compare_digest(known, _digest(token)) or found.state not in _RESUMABLE:
@@ -105,7 +106,7 @@ def resize(
     Return the machine's record. The roster tells YARN within seconds. Raises NotFoundError, ConflictError for
     a machine that leaves or is the pool's, BadInputError for more than the host has.
     """
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         found = visible(cursor, member, machine_id, lock=True)
         if found.user_id is None:
             raise ConflictError(
@@ -143,20 +144,20 @@ def _refuse_more_than_the_host_has(machine: Machine, cores: int, memory_mib: int
 
 def get(member: Member, machine_id: str) -> dict[str, Any]:
     """Return a machine's record to its owner or an admin. Raises NotFoundError."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         visible(cursor, member, machine_id)
         return store.record(cursor, machine_id)
 
 
 def list_own(member: Member, page: Page) -> Listing[dict[str, Any]]:
     """Return a member's machines, all that he ever lent."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         return store.records(cursor, member.user_id, page)
 
 
 def list_market(page: Page) -> Listing[dict[str, Any]]:
     """Return the lent machines in the pool, without addresses and owners."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         return store.market_records(cursor, page)
 
 
@@ -165,7 +166,7 @@ def leave(member: Member, machine_id: str, now: bool = False) -> dict[str, str]:
 
     Again it changes nothing, except that `now` may still be said. Raises NotFoundError.
     """
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         found = visible(cursor, member, machine_id, lock=True)
         at, whose = clock.now_ms(), "its owner" if found.user_id == member.user_id else "an administrator"
         reason = f"removed by {whose}"
@@ -186,7 +187,7 @@ def leave(member: Member, machine_id: str, now: bool = False) -> dict[str, str]:
 
 def verifications(member: Member, machine_id: str) -> list[dict[str, Any]]:
     """Return what canaries found on a machine, newest first. Raises NotFoundError."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         visible(cursor, member, machine_id)
         return measurements.records(cursor, machine_id)
 
@@ -196,7 +197,7 @@ def verify(member: Member, machine_id: str) -> dict[str, Any]:
 
     Raises NotFoundError, ConflictError if it is not active, OverLimitError if it was measured a moment ago.
     """
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         found = visible(cursor, member, machine_id, lock=True)
         if found.state != ACTIVE or found.user_id is None:
             raise ConflictError("Only a lent machine that is active can be measured.")
@@ -214,11 +215,11 @@ def metadata() -> dict[str, Any]:
     """
     from market.cluster.clients import resource_manager
     from market.credits.price import current
-    from market.credits.units import format_credits, parse_credits
+    from market.kit.money import format_credits, parse_credits
 
     partitions = resource_manager().partitions()
     rate = str(current()["rate"])
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         active = store.active_by_type(cursor)
     info: dict[str, dict[str, Any]] = {}
     for name, line in load().types.items():
@@ -270,7 +271,7 @@ def _machine(
     )
 
 
-def _join(cursor: db.Cursor, machine: Machine, port: int) -> None:
+def _join(cursor: database.Cursor, machine: Machine, port: int) -> None:
     changes = {"state": JOINING, "reason": "", "service_port": port, "joined_ms": clock.now_ms()}
     store.update(cursor, machine, machine.state, token_sha256=None, **changes)
 
@@ -292,7 +293,7 @@ def _joining(machine: Machine, token: str) -> dict[str, Any]:
     }
 
 
-def visible(cursor: db.Cursor, member: Member, machine_id: str, lock: bool = False) -> Machine:
+def visible(cursor: database.Cursor, member: Member, machine_id: str, lock: bool = False) -> Machine:
     """Return a machine to its owner or an admin. Raises NotFoundError."""
     found = store.find(cursor, machine_id, lock)
     if found is None or not (found.user_id == member.user_id or member.is_admin):

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from market import clock, db
 from market.cluster.errors import ClusterRefused
 from market.cluster.resourcemanager import Node
+from market.kit import clock, database
+from market.kit.settings import Settings, load
 from market.machines import alerts, hours, store
 from market.machines.admission import HostLists
 from market.machines.store import (
@@ -30,7 +31,6 @@ from market.machines.store import (
     Machine,
     size_name,
 )
-from market.settings import Settings, load
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def watch(cluster: Cluster, lists: HostLists, settings: Settings, at_ms: int) ->
     nodes = {node.node_id: node for node in cluster.nodes()}
     started_ms = int(cluster.info().get("startedOn") or 0)
     settling = at_ms - started_ms < settings.machines.node_expiry_s * 1000
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         machines = store.live(cursor)
     verdicts = [(machine, judge(machine, nodes, settings, at_ms, settling)) for machine in machines]
 
@@ -102,7 +102,7 @@ def watch(cluster: Cluster, lists: HostLists, settings: Settings, at_ms: int) ->
     _keep(verdicts, at_ms)
     _empty(cluster, [node for node in nodes.values() if node.node_id not in registered])
 
-    with db.transaction() as cursor:  # read anew: an owner may have said something meanwhile
+    with database.transaction() as cursor:  # read anew: an owner may have said something meanwhile
         machines = store.live(cursor)
     include = {machine.ip_address for machine in machines if machine.state not in (OFFERED, RESTING)}
     leaving = {m.ip_address: drain_s(m, settings, at_ms) for m in machines if m.state == DRAINING}
@@ -217,7 +217,7 @@ def _resize(cluster: Cluster, machine: Machine) -> None:
 
 def _keep(verdicts: Iterable[tuple[Machine, Verdict]], at_ms: int) -> None:
     """Write down what has changed, except where somebody changed a machine's state since it was read."""
-    with db.transaction() as cursor:  # one for all: thousands of machines may change at once
+    with database.transaction() as cursor:  # one for all: thousands of machines may change at once
         for machine, verdict in verdicts:
             if verdict.state == machine.state and verdict.reason == machine.reason:
                 continue
@@ -237,7 +237,7 @@ def _empty(cluster: Cluster, strangers: Iterable[Node]) -> None:
         cluster.set_node_resource(node.node_id, 0, 0, timeout_ms=0)
         if node.labels:
             cluster.replace_labels({node.node_id: []})
-        with db.transaction() as cursor:
+        with database.transaction() as cursor:
             alerts.raise_alert(
                 cursor,
                 alerts.UNREGISTERED_NODE,
@@ -248,7 +248,7 @@ def _empty(cluster: Cluster, strangers: Iterable[Node]) -> None:
 
 
 def _make_labels(cluster: Cluster, settings: Settings) -> None:
-    from market.stack.hadoop import POOL_LABEL
+    from market.hadoop.site import POOL_LABEL
 
     missing = sorted({*settings.types, POOL_LABEL} - set(cluster.labels()))
     if missing:

@@ -6,9 +6,9 @@ import ipaddress
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from market.accounts.schemas import Input
+from market.kit.settings import load
 from market.machines import hours
-from market.settings import load
+from market.people.schemas import Input
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _MIN_PERIOD_S = 60

@@ -8,10 +8,10 @@ from typing import Any
 
 import psycopg2.errors
 
-from market import db
-from market.credits.units import format_credits
-from market.errors import ConflictError
-from market.paging import Listing, Page
+from market.kit import database
+from market.kit.errors import ConflictError
+from market.kit.money import format_credits
+from market.kit.paging import Listing, Page
 
 OFFERED, JOINING, ACTIVE, DRAINING = "offered", "joining", "active", "draining"
 LEFT, LOST, REJECTED, RESTING = "left", "lost", "rejected", "resting"
@@ -91,7 +91,7 @@ _EARNED = (
 )
 
 
-def insert(cursor: db.Cursor, machine: Machine) -> None:
+def insert(cursor: database.Cursor, machine: Machine) -> None:
     """Add a machine. Raises ConflictError if its host has a live registration (the transaction is over)."""
     names = list(Machine.__dataclass_fields__)
     marks = ", ".join(["%s"] * len(names))
@@ -107,26 +107,26 @@ def insert(cursor: db.Cursor, machine: Machine) -> None:
         ) from None
 
 
-def find(cursor: db.Cursor, machine_id: str, lock: bool = False) -> Machine | None:
+def find(cursor: database.Cursor, machine_id: str, lock: bool = False) -> Machine | None:
     """Return a machine, with `lock` so that nobody else changes it in the meantime."""
     tail = " FOR UPDATE" if lock else ""
     cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE machine_id = %s{tail}", [machine_id])  # noqa: S608
     return _machine(cursor.fetchone())
 
 
-def live(cursor: db.Cursor) -> list[Machine]:
+def live(cursor: database.Cursor) -> list[Machine]:
     """Return all live registrations."""
     cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE state = ANY(%s)", [list(LIVE)])  # noqa: S608
     return [Machine(*row) for row in cursor.fetchall()]
 
 
-def live_addresses(cursor: db.Cursor) -> set[str]:
+def live_addresses(cursor: database.Cursor) -> set[str]:
     """Return the hosts that are lent."""
     cursor.execute("SELECT ip_address FROM machine WHERE state = ANY(%s)", [list(LIVE)])
     return {row.ip_address for row in cursor.fetchall()}
 
 
-def update(cursor: db.Cursor, machine: Machine, expected: str, **changes: Any) -> bool:
+def update(cursor: database.Cursor, machine: Machine, expected: str, **changes: Any) -> bool:
     """Change columns of a machine if it is still in the expected state; tell whether it was."""
     sets = ", ".join(f"{name} = %s" for name in changes)
     cursor.execute(
@@ -136,13 +136,13 @@ def update(cursor: db.Cursor, machine: Machine, expected: str, **changes: Any) -
     return bool(cursor.rowcount)
 
 
-def record(cursor: db.Cursor, machine_id: str) -> dict[str, Any]:
+def record(cursor: database.Cursor, machine_id: str) -> dict[str, Any]:
     """Return a machine as the routes and the pages show it to its owner."""
     cursor.execute(f"SELECT {COLUMNS}, {_EARNED} FROM machine WHERE machine_id = %s", [machine_id])  # noqa: S608
     return _record(cursor.fetchone())
 
 
-def records(cursor: db.Cursor, user_id: str, page: Page) -> Listing[dict[str, Any]]:
+def records(cursor: database.Cursor, user_id: str, page: Page) -> Listing[dict[str, Any]]:
     """Return a member's machines, with what they earned."""
     cursor.execute("SELECT count(*) AS total FROM machine WHERE user_id = %s", [user_id])
     total = cursor.fetchone().total
@@ -154,7 +154,7 @@ def records(cursor: db.Cursor, user_id: str, page: Page) -> Listing[dict[str, An
     return Listing([_record(row) for row in cursor.fetchall()], total)
 
 
-def market_records(cursor: db.Cursor, page: Page) -> Listing[dict[str, Any]]:
+def market_records(cursor: database.Cursor, page: Page) -> Listing[dict[str, Any]]:
     """Return the lent machines that are in the pool, without addresses and owners."""
     where = "user_id IS NOT NULL AND state = ANY(%s)"
     cursor.execute(f"SELECT count(*) AS total FROM machine WHERE {where}", [list(_SHOWN)])  # noqa: S608
@@ -172,7 +172,7 @@ def market_records(cursor: db.Cursor, page: Page) -> Listing[dict[str, Any]]:
     return Listing(rows, total)
 
 
-def active_by_type(cursor: db.Cursor) -> dict[str, int]:
+def active_by_type(cursor: database.Cursor) -> dict[str, int]:
     """Return how many lent machines are active, by type."""
     cursor.execute("SELECT machine_type, count(*) AS n FROM machine WHERE state = %s GROUP BY 1", [ACTIVE])
     return {row.machine_type: row.n for row in cursor.fetchall()}
@@ -215,5 +215,5 @@ def _record(row: Any) -> dict[str, Any]:
 
 def is_offered(machine_type: str) -> bool:
     """Tell whether any machine of a type takes work now."""
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         return active_by_type(cursor).get(machine_type, 0) > 0

@@ -11,14 +11,14 @@ import random
 import statistics
 from typing import Any
 
-from market import clock, db
 from market.cluster.resourcemanager import Node, ResourceManager
-from market.errors import MarketError
+from market.kit import clock, database
+from market.kit.errors import MarketError
+from market.kit.settings import Settings, load
 from market.machines import alerts, canary, measurements, store
 from market.machines.canary import Found
 from market.machines.measurements import GOOD, MOST_TRUST, NONE, POOR, Open, Speeds
 from market.machines.store import ACTIVE, DRAINING, Machine
-from market.settings import Settings, load
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def run_pass() -> None:
     if not loaded.machines.verify:
         return
     at_ms = clock.now_ms()
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         measurements.count_losses(cursor, at_ms)
         running = measurements.open_one(cursor)
     if running is not None:
@@ -72,7 +72,7 @@ def judge(machine: Machine, cores: int, found: Found, former_speed: int, min_per
 
 
 def _start(yarn: ResourceManager, loaded: Settings, at_ms: int) -> None:
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         machines = [
             machine
             for machine in measurements.due(cursor, at_ms, loaded.machines.verify_after_s * 1000)
@@ -94,7 +94,7 @@ def _rivals(node: Node, machine: Machine) -> bool:
 
 def _submit(loaded: Settings, machine: Machine, rivals: list[Node], at_ms: int) -> None:
     asked = canary.shape(machine, loaded.jobs.max_cores)
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         begun = measurements.begin(cursor, machine.machine_id, asked.cores, at_ms)
     if begun is None:
         return
@@ -106,7 +106,7 @@ def _submit(loaded: Settings, machine: Machine, rivals: list[Node], at_ms: int) 
 
 def _follow(yarn: ResourceManager, loaded: Settings, running: Open, at_ms: int) -> None:
     age_ms = at_ms - running.started_ms
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         machine = store.find(cursor, running.machine_id)
         assert machine is not None
         waits = measurements.somebody_waits(cursor, machine.machine_type, at_ms - _WAITING_MS)
@@ -130,7 +130,7 @@ def _conclude(loaded: Settings, running: Open, machine: Machine) -> None:
     if found is None:
         _end(loaded, running, NONE, "it ended without a result", None)
         return
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         former = measurements.former_speed(cursor, machine.machine_id)
     percent = loaded.machines.verify_min_percent
     outcome, why = judge(machine, running.core_count, found, former, percent)
@@ -140,7 +140,7 @@ def _conclude(loaded: Settings, running: Open, machine: Machine) -> None:
 def _end(loaded: Settings, running: Open, outcome: str, why: str, speeds: Speeds | None) -> None:
     """Write an outcome down, with what follows for the machine."""
     at_ms, settings = clock.now_ms(), loaded.machines
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         machine = store.find(cursor, running.machine_id, lock=True)
         assert machine is not None
         measurements.end(cursor, running, outcome, why, speeds, at_ms)

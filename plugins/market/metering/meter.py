@@ -9,15 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from market import clock, db, settings
 from market.cluster.clients import hdfs, resource_manager
 from market.cluster.event_log import ExecutorLife, executor_lives
 from market.cluster.resourcemanager import App, Node, ResourceManager
-from market.db import Cursor
-from market.errors import MarketError
-from market.metering import asking, store, unseen
-from market.metering.asking import Claims
-from market.metering.seen import RECOVERY_MS, Before, Poll, Seen
+from market.kit import clock, database, settings
+from market.kit.database import Cursor
+from market.kit.errors import MarketError
+from market.metering import polling, store, unobserved
+from market.metering.observations import RECOVERY_MS, Before, Poll, Seen
+from market.metering.polling import Claims
 from market.metering.store import Mark
 from market.metering.usage import (
     Ending,
@@ -44,15 +44,15 @@ def poll(rm: ResourceManager, at_ms: int | None = None, claims_of: Claims = lamb
     `claims_of` returns the executors of an application's event log.
     """
     at = clock.now_ms() if at_ms is None else at_ms
-    with db.transaction() as cursor:
+    with database.transaction() as cursor:
         before = Before(
             store.mark(cursor),
             store.open_applications(cursor),
             store.machines(cursor, settings.load().machines.verify),
             store.last_sample_ms(cursor),
         )
-    found = asking.look(rm, before, at, claims_of)
-    with db.transaction() as cursor:
+    found = polling.look(rm, before, at, claims_of)
+    with database.transaction() as cursor:
         # The mark's row is the lock between two meters, and what they are ordered by.
         if not store.save_mark(cursor, Mark(at, found.epoch_ms)):
             return False
@@ -126,13 +126,13 @@ def _preempted(app: App, earlier: KnownApplication | None, found: Poll) -> int:
 
 
 def _write_final(cursor: Cursor, seen: Seen, app: App, found: Poll, before: Before) -> None:
-    missed = unseen.drivers(seen, app, before)
+    missed = unobserved.drivers(seen, app, before)
     store.save_containers(cursor, missed, seen.place)
     containers = store.containers(cursor, [app.application_id]).get(app.application_id, [])
     ends = {attempt.container_id: attempt.finished_ms for attempt in seen.attempts}
     endings = endings_of_ended(containers, app, found.epoch_ms, found.nodes, ends, found.at_ms)
     store.save_endings(cursor, endings)
-    unseen.fill_in(cursor, seen, app, containers, endings)
+    unobserved.fill_in(cursor, seen, app, containers, endings)
     store.save_final(cursor, [app.application_id], found.at_ms)
 
 

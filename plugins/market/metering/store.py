@@ -9,7 +9,7 @@ from typing import Any
 from psycopg2.extras import execute_batch, execute_values
 
 from market.cluster.resourcemanager import App, Node, Partition
-from market.db import Cursor
+from market.kit.database import Cursor
 from market.metering.usage import Ending, KnownApplication, KnownContainer, Machine
 
 _APPLICATION = (

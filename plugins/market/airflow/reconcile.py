@@ -1,0 +1,105 @@
+"""After any accident: what the watch, the tasks and the ResourceManager lost sight of comes to an end."""
+
+from __future__ import annotations
+
+from market.airflow.rest import AirflowRest
+from market.jobs.life import status, watch
+from market.jobs.store import dag_id_of
+from market.jobs.submission import submission_lock
+from market.kit import database, settings
+from market.kit.clock import now_ms
+
+# Longer than a task with all its tries may take to submit.
+_SUBMITTING_MS = 20 * 60_000
+_STOPPING_MS = 120_000
+# Longer than Airflow takes to begin with a job, as long as it is well and not busy with many others.
+_BEGINNING_MS = 300_000
+
+
+def run_pass() -> None:
+    """Move all jobs on, and close those that nobody can bring to an end any more.
+
+    Raises UnavailableError while YARN or Airflow does not answer.
+    """
+    watch.look()
+    _close_unsubmitted()
+    _close_unbegun()
+
+
+def _close_unsubmitted() -> None:
+    """End what a task took and never gave to YARN."""
+    now = now_ms()
+    with database.transaction() as cursor:
+        cursor.execute(
+            "SELECT job_id::text AS tag, j.status, max(s.at_ms) AS since_ms"
+            " FROM job j JOIN job_status s USING (job_id)"
+            " WHERE ended_ms IS NULL AND application_id IS NULL AND j.status IN ('queued', 'cancelling')"
+            " AND NOT EXISTS (SELECT FROM job_point p WHERE p.job_id = j.job_id) GROUP BY job_id"
+            " UNION ALL SELECT job_id || '-' || point, status, since_ms FROM job_point"
+            " WHERE ended_ms IS NULL AND application_id IS NULL AND status IN ('queued', 'cancelling')"
+        )
+        found = cursor.fetchall()
+    for row in found:
+        waited, most = now - row.since_ms, _STOPPING_MS if row.status == "cancelling" else _SUBMITTING_MS
+        if waited > most and not submission_lock.held(row.tag):
+            said = "The market could not submit this job. Nothing was charged; submit it again."
+            status.end(row.tag, status.End("failed", "pool_failure", said))
+
+
+def _close_unbegun() -> None:
+    """End what no task has taken and none will: Airflow's run of it is over. Of a sweep, when all rests."""
+    with database.transaction() as cursor:
+        cursor.execute(
+            "SELECT job_id, job_id::text AS tag FROM job j"
+            " WHERE status = 'submitted' AND added_ms < %(before)s"
+            " AND NOT EXISTS (SELECT FROM job_point p WHERE p.job_id = j.job_id)"
+            " UNION ALL"
+            " SELECT job_id, job_id || '-' || point FROM job_point p"
+            " WHERE status = 'waiting' AND since_ms < %(before)s AND NOT EXISTS (SELECT FROM job_point o"
+            " WHERE o.job_id = p.job_id AND o.ended_ms IS NULL AND o.status <> 'waiting')",
+            {"before": now_ms() - _BEGINNING_MS},
+        )
+        found = cursor.fetchall()
+    if not found:
+        return
+    with AirflowRest() as airflow:
+        over = airflow.ended(sorted({dag_id_of(row.job_id) for row in found}))
+    for row in found:
+        if dag_id_of(row.job_id) in over:
+            # A point may have run, and cost, before: only of this run nothing was charged.
+            said = "Airflow gave this run up before it was submitted to YARN. Submit it again."
+            status.stop(row.tag, "pool_failure", said)
+
+
+def withdraw() -> None:
+    """Take the DAG files of jobs that ended some time ago out of the bundle; their history stays in Airflow.
+
+    Airflow no longer looks at a run whose DAG is gone: a job keeps its file until its run has ended, or,
+    where Airflow never made one, as long as the rows of a run would be kept. Raises UnavailableError.
+    """
+    kept, now = settings.load().jobs, now_ms()
+    with database.transaction() as cursor:
+        cursor.execute(
+            "SELECT job_id, ended_ms FROM job WHERE NOT withdrawn AND ended_ms < %s",
+            [now - kept.withdraw_after_s * 1000],
+        )
+        ended = {dag_id_of(row.job_id): row for row in cursor.fetchall()}
+    if not ended:
+        return
+    with AirflowRest() as airflow:
+        over = airflow.ended(sorted(ended))
+    done = [
+        row.job_id
+        for dag_id, row in ended.items()
+        if dag_id in over or row.ended_ms < now - kept.dag_retention_s * 1000
+    ]
+    with database.transaction() as cursor:
+        cursor.execute(
+            "WITH done AS (UPDATE job SET withdrawn = true WHERE job_id = ANY (%s) RETURNING job_id)"
+            " SELECT job_id::text AS tag FROM done"
+            " UNION ALL SELECT job_id || '-' || point FROM done JOIN job_point USING (job_id)",
+            [done],
+        )
+        tags = [row.tag for row in cursor.fetchall()]
+    for tag in tags:
+        submission_lock.forget(tag)

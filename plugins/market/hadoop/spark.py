@@ -1,0 +1,119 @@
+"""Spark's defaults for every job, generated; what a job may change of them is in jobs/spec.py."""
+
+from __future__ import annotations
+
+from market.hadoop import paths
+from market.kit.settings import Settings
+
+# Small machines: the collector without threads starts fastest.
+_JVM = "-XX:+UseSerialGC -XX:-UsePerfData"
+# Java gives its optimising compiler what has run 5 000 times: 2 s of processor time at the start of two
+# executors, for code that runs at the start only. A twentieth as eagerly (and with the quick compiler a fifth
+# as eagerly) it costs nothing, and what trains still gets that code: k-means takes 0.6 of the time
+# (bench/java_options.py).
+_LATE = {
+    "Tier3InvocationThreshold": 1_000,
+    "Tier3MinInvocationThreshold": 500,
+    "Tier3CompileThreshold": 10_000,
+    "Tier3BackEdgeThreshold": 300_000,
+    "Tier4InvocationThreshold": 100_000,
+    "Tier4MinInvocationThreshold": 12_000,
+    "Tier4CompileThreshold": 300_000,
+    "Tier4BackEdgeThreshold": 800_000,
+}
+WORKING_JVM = " ".join([_JVM, *(f"-XX:{name}={value}" for name, value in _LATE.items())])
+# Without that compiler it starts a little faster still: for the driver of a Python program, which plans.
+_PLANNING_JVM = f"{_JVM} -XX:TieredStopAtLevel=1"
+PYSPARK_ARCHIVE = "/market/lib/pyspark.zip"
+SHUFFLE = "shuffle"
+_OWN_FOLDER = paths.job_folder("${env:MARKET_JOB_ID}")  # Spark puts in the variable, in driver and executors
+
+
+def write(settings: Settings) -> None:
+    """Write `conf/spark/spark-defaults.conf` and `conf/spark/log4j2.properties`."""
+    folder = settings.paths.conf / "spark"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"{name} {value}" for name, value in defaults(settings).items()]
+    (folder / "spark-defaults.conf").write_text("\n".join([*lines, ""]))
+    (folder / "log4j2.properties").write_text(_LOG4J2)
+
+
+def defaults(settings: Settings) -> dict[str, str]:
+    """Return the options of every job."""
+    runtime = settings.paths.runtime
+    return {
+        "spark.master": "yarn",
+        "spark.submit.deployMode": "cluster",
+        # Each machine has its own runtime folder; YARN puts that machine's in the place of ours.
+        "spark.yarn.jars": f"local:{runtime}/jars/*",
+        "spark.yarn.config.gatewayPath": str(runtime),
+        "spark.yarn.config.replacementPath": "{{MARKET_RUNTIME}}",
+        "spark.driver.extraClassPath": f"{runtime}/jars/*",
+        "spark.executor.extraClassPath": f"{runtime}/jars/*",
+        "spark.driver.extraJavaOptions": _PLANNING_JVM,
+        "spark.executor.extraJavaOptions": WORKING_JVM,
+        "spark.yarn.am.waitTime": "300s",
+        "spark.yarn.maxAppAttempts": "1",
+        "spark.yarn.scheduler.heartbeat.interval-ms": "500",
+        "spark.yarn.scheduler.initial-allocation.interval": "100ms",
+        # Work starts when the first executor registers, not when most have.
+        "spark.scheduler.minRegisteredResourcesRatio": "0",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": f"{settings.hdfs_uri}/spark-logs",
+        "spark.yarn.historyServer.address": settings.address("spark_history_http"),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.decommission.enabled": "true",
+        "spark.storage.decommission.enabled": "true",
+        "spark.storage.decommission.rddBlocks.enabled": "true",
+        "spark.storage.decommission.shuffleBlocks.enabled": "true",
+        "spark.storage.decommission.replicationReattemptInterval": "2s",
+        # Where no other executor can take what one has shuffled, it goes into the job's own folder: of its
+        # owner alone, within its quota, and put away with it if Spark could not.
+        "spark.storage.decommission.fallbackStorage.path": f"{settings.hdfs_uri}{_OWN_FOLDER}/{SHUFFLE}/",
+        "spark.storage.decommission.fallbackStorage.cleanUp": "true",
+        # An executor that drains waits for its tasks, and Spark asks for no other one before it has gone.
+        "spark.executor.decommission.forceKillTimeout": f"{task_drain_s(settings)}s",
+        "spark.stage.maxConsecutiveAttempts": "10",
+        "spark.authenticate": "true",
+    }
+
+
+def task_drain_s(settings: Settings) -> int:
+    """Return how long a task may go on where its machine drains, before it starts again elsewhere.
+
+    A quarter of what the machine has: a task as short as that loses nothing, and a longer one, which would
+    most likely be lost at the end all the same, does not keep its job waiting until then.
+    """
+    return max(1, settings.machines.drain_timeout_s // 4)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables of whoever submits: `spark-submit` of Airflow's tasks, and the warm submitter."""
+    runtime = settings.paths.runtime
+    return {
+        "SPARK_HOME": str(next(runtime.glob("lib/python3*/site-packages/pyspark"), runtime)),
+        "SPARK_CONF_DIR": str(settings.paths.conf / "spark"),
+        "HADOOP_CONF_DIR": str(settings.paths.hadoop_conf),
+        "HADOOP_USER_NAME": settings.service.account,
+        "SPARK_LOCAL_IP": settings.bind,
+        # Without this Spark uploads its own archive of sources for every job: see installs.py.
+        "PYSPARK_ARCHIVES_PATH": f"{settings.hdfs_uri}{PYSPARK_ARCHIVE}",
+    }
+
+
+# A third of a short job's log would be handlers of the driver's web pages, and lists of who may see them.
+_LOG4J2 = """\
+rootLogger.level = info
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
+logger.jetty.name = org.sparkproject.jetty
+logger.jetty.level = warn
+logger.pages.name = org.apache.spark.ui.ServerInfo
+logger.pages.level = warn
+logger.access.name = org.apache.spark.SecurityManager
+logger.access.level = warn
+"""

@@ -1,0 +1,174 @@
+"""What a job leaves: listed once it has ended, deleted when its time is over. The lists stay.
+
+All of it runs from the DAG `housekeeping`, after the job's end, so that no end waits for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import time
+
+from psycopg2.extras import execute_values
+
+from market.cluster.clients import hdfs, resource_manager
+from market.cluster.errors import HdfsDenied, HdfsNotFound
+from market.hadoop import paths
+from market.jobs import store
+from market.jobs.output import logs, metrics, results
+from market.jobs.store import Job
+from market.jobs.submission.spark_submit import STAGING
+from market.kit import database, settings
+from market.kit.clock import now_ms
+from market.kit.errors import MarketError, NotFoundError
+
+log = logging.getLogger(__name__)
+
+_BATCH = 50
+_SETTLE_MS = 2_000  # what still writes when YARN calls a program ended has stopped by then
+_COLLECTED = ("SUCCEEDED", "FAILED", "TIME_OUT", "DISABLED")
+_LOGS_LATE_MS = 15 * 60_000  # after this nothing more is collected
+_CHECKSUM_S = 20.0  # of each pass, so that new jobs are listed meanwhile
+_APPLICATION = re.compile(r"application_\d+_\d+")
+_STAGED_MS = 7 * 86_400_000
+
+
+def collect() -> None:
+    """List the results and logs of ended jobs, and compute checksums of results, for some time."""
+    with database.transaction() as cursor:
+        cursor.execute(
+            "SELECT job_id FROM job WHERE ended_ms < %s AND (results_ms IS NULL OR logs_ms IS NULL)"
+            " AND ended_ms IS NOT NULL ORDER BY ended_ms DESC LIMIT %s",
+            [now_ms() - _SETTLE_MS, _BATCH],
+        )
+        found = [row.job_id for row in cursor.fetchall()]
+    for job_id in found:
+        job = store.find(job_id)
+        try:
+            if job and job.results_ms is None:
+                _list_results(job)
+            if job and job.logs_ms is None:
+                _list_logs(job)
+        except MarketError as error:
+            log.warning("the leavings of job %s are not listed yet: %s", job_id, error.detail)
+    metrics.collect()
+    _checksums(time.monotonic() + _CHECKSUM_S)
+
+
+def discard() -> None:
+    """Delete the folders of jobs whose results are kept no longer, and what Spark left in staging."""
+    before_ms = now_ms() - settings.load().jobs.result_retention_s * 1000
+    with database.transaction() as cursor:
+        cursor.execute(
+            "SELECT job_id FROM job WHERE ended_ms < %s AND discarded_ms IS NULL AND ended_ms IS NOT NULL"
+            " AND results_ms IS NOT NULL ORDER BY ended_ms LIMIT %s",
+            [before_ms, _BATCH],
+        )
+        found = [row.job_id for row in cursor.fetchall()]
+    for job_id in found:
+        hdfs().delete(paths.job_folder(job_id), recursive=True)
+        with database.transaction() as cursor:
+            cursor.execute("UPDATE job SET discarded_ms = %s WHERE job_id = %s", [now_ms(), job_id])
+    _discard_staged()
+
+
+def _list_results(job: Job) -> None:
+    try:
+        found = results.walk(job)
+    except NotFoundError:
+        found = []
+    rows = [(job.job_id, path, one.size, one.modified_ms) for path, one in found]
+    with database.transaction() as cursor:
+        execute_values(
+            cursor,
+            "INSERT INTO result_file (job_id, path, size, modified_ms) VALUES %s ON CONFLICT DO NOTHING",
+            rows,
+        )
+        cursor.execute("UPDATE job SET results_ms = %s WHERE job_id = %s", [now_ms(), job.job_id])
+
+
+def _list_logs(job: Job) -> None:
+    """List a job's logs when the log server has them all, or will not get any more."""
+    late = job.ended_ms is not None and now_ms() - job.ended_ms > _LOGS_LATE_MS
+    runs = store.applications(job)
+    found: list[logs.JobLog] = []
+    if runs:
+        apps = [resource_manager().app(run.application_id or "") for run in runs]
+        if not late and any(app is not None and app.log_aggregation not in _COLLECTED for app in apps):
+            return
+        try:
+            found = logs.look(job)
+        except NotFoundError:
+            found = []
+        if not found and not late:
+            return
+    rows = [
+        (job.job_id, place, one.container_id, one.role, one.host, one.file, one.size, one.point)
+        for place, one in enumerate(found)
+    ]
+    with database.transaction() as cursor:
+        cursor.execute(
+            "UPDATE job SET logs_ms = %s WHERE job_id = %s AND logs_ms IS NULL", [now_ms(), job.job_id]
+        )
+        if cursor.rowcount:
+            execute_values(cursor, "INSERT INTO log_file VALUES %s", rows)
+
+
+def _checksums(until: float) -> None:
+    """Read result files and store their SHA-256, the smallest first: a large one keeps nobody waiting."""
+    while time.monotonic() < until:
+        with database.transaction() as cursor:
+            cursor.execute(
+                "SELECT job_id, path, username FROM result_file JOIN job USING (job_id)"
+                " JOIN member USING (user_id) WHERE sha256 IS NULL ORDER BY size LIMIT %s",
+                [_BATCH],
+            )
+            rows = cursor.fetchall()
+        if not rows:
+            return
+        for row in rows:
+            made = _sha256(row.username, f"{paths.output(row.job_id)}/{row.path}")
+            with database.transaction() as cursor:
+                cursor.execute(
+                    "UPDATE result_file SET sha256 = %s WHERE job_id = %s AND path = %s",
+                    [made, row.job_id, row.path],
+                )
+            if time.monotonic() > until:
+                return
+
+
+def _sha256(username: str, path: str) -> str:
+    """Return a file's checksum in hex, nothing if its owner cannot read it any more."""
+    made = hashlib.sha256()
+    files = hdfs().as_user(username)
+    try:
+        status = files.status(path)
+        if status is None:
+            return ""
+        for chunk in files.open(path) if status.size else ():
+            made.update(chunk)
+    except (HdfsNotFound, HdfsDenied):
+        return ""
+    return made.hexdigest()
+
+
+def _discard_staged() -> None:
+    """Delete the staging folders of applications that have ended: Spark leaves those of killed ones."""
+    files, folder = hdfs(), f"{STAGING}/.sparkStaging"
+    try:
+        staged = [one for one in files.list(folder) if _APPLICATION.fullmatch(one.name)]
+    except HdfsNotFound:
+        return
+    with database.transaction() as cursor:
+        cursor.execute(
+            "SELECT application_id FROM job WHERE ended_ms < %(until)s AND application_id = ANY (%(names)s)"
+            " AND NOT EXISTS (SELECT FROM job_point p WHERE p.job_id = job.job_id)"
+            " UNION SELECT application_id FROM point_run"
+            " WHERE ended_ms < %(until)s AND application_id = ANY (%(names)s)",
+            {"until": now_ms() - _SETTLE_MS, "names": [one.name for one in staged]},
+        )
+        ended = {row.application_id for row in cursor.fetchall()}
+    for one in staged:
+        if one.name in ended or one.modified_ms < now_ms() - _STAGED_MS:
+            files.delete(f"{folder}/{one.name}", recursive=True)

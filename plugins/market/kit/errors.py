@@ -1,0 +1,133 @@
+"""What can go wrong in a way that a caller can act on; one place turns each into an answer.
+
+The API makes an RFC 9457 problem document of a `MarketError`, the pages a message, the command line a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class MarketError(Exception):
+    """Base of all errors with a meaning to the caller.
+
+    `detail` says what happened and what to do, in words for the person who caused it.
+    """
+
+    status = 500
+    title = "Internal error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    @property
+    def members(self) -> Mapping[str, object]:
+        """Further members of the problem document."""
+        return {}
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that go with the answer."""
+        return {}
+
+
+class BadInputError(MarketError):
+    """Input that breaks a rule; `errors` maps each field to its messages."""
+
+    status = 422
+    title = "Invalid input"
+
+    def __init__(self, errors: Mapping[str, object], detail: str | None = None) -> None:
+        super().__init__(detail or "; ".join(f"{field}: {_words(said)}" for field, said in errors.items()))
+        self.errors = dict(errors)
+
+    @property
+    def members(self) -> Mapping[str, object]:
+        """The messages by field."""
+        return {"errors": self.errors}
+
+
+class NotLoggedInError(MarketError):
+    """No credentials, or none that are valid any more."""
+
+    status = 401
+    title = "Not logged in"
+
+
+class NotEnoughCreditError(MarketError):
+    """The available balance does not cover what is asked; both figures in micro-credits."""
+
+    status = 402
+    title = "Not enough credit"
+
+    def __init__(self, available_ucr: int, needed_ucr: int) -> None:
+        from market.kit.money import format_credits
+
+        self.available_ucr = available_ucr
+        self.needed_ucr = needed_ucr
+        self._members = {"available": format_credits(available_ucr), "needed": format_credits(needed_ucr)}
+        super().__init__(
+            f"This needs {self._members['needed']} credits and {self._members['available']} are available. "
+            "Lower max_credits, max_duration or core_num, wait for open jobs to end, or lend a machine."
+        )
+
+    @property
+    def members(self) -> Mapping[str, object]:
+        """`available` and `needed`, in credits."""
+        return self._members
+
+
+class RoleMissingError(MarketError):
+    """The caller is known, but lacks the role that this needs."""
+
+    status = 403
+    title = "Role missing"
+
+
+class NotFoundError(MarketError):
+    """Unknown, or another's: the two are not told apart."""
+
+    status = 404
+    title = "Not found"
+
+
+class ConflictError(MarketError):
+    """It clashes with what is there."""
+
+    status = 409
+    title = "Conflict"
+
+
+class TooLargeError(MarketError):
+    """Over a body limit or the home's quota."""
+
+    status = 413
+    title = "Too large"
+
+
+class OverLimitError(MarketError):
+    """Over a limit of rate, open jobs or cores."""
+
+    status = 429
+    title = "Over a limit"
+
+    def __init__(self, detail: str, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`Retry-After`, where waiting helps."""
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+
+
+class UnavailableError(MarketError):
+    """A part of the stack does not answer; trying again later helps."""
+
+    status = 503
+    title = "Unavailable"
+
+
+def _words(said: object) -> str:
+    return " ".join(str(item) for item in said) if isinstance(said, list | tuple) else str(said)

@@ -1,0 +1,46 @@
+"""`./market ledger verify`: recompute the seals and the invariants, and name every row that does not fit."""
+
+from __future__ import annotations
+
+import argparse
+
+import psycopg2
+
+from market.kit.errors import UnavailableError
+from market.kit.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take what to do with the ledger."""
+    parser.add_argument("action", choices=["verify"], help="look at every row of every closed interval")
+
+
+def run(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Print a line for each row that is not as it should be; return 0 only if there is none.
+
+    The page Operations says when this was last done, and what came out.
+    """
+    from market.credits import invariants
+    from market.kit import database
+    from market.kit.clock import now_ms
+
+    began_ms = now_ms()
+    try:
+        with database.transaction() as cursor:
+            # One snapshot for both, whatever is settled meanwhile.
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            bad = invariants.check_seals(cursor) + invariants.check(cursor)
+            cursor.execute("SELECT count(*) AS intervals, coalesce(sum(row_count), 0) AS n FROM seal")
+            sealed = cursor.fetchone()
+        with database.transaction() as cursor:
+            done = invariants.LedgerCheck(at_ms=began_ms, row_count=int(sealed.n), wrong=len(bad))
+            invariants.record(cursor, done)
+    except psycopg2.OperationalError:
+        raise UnavailableError("the market's database does not answer: start it with ./market up") from None
+    for line in bad:
+        print(line)
+    print(
+        f"{sealed.intervals} intervals with {sealed.n} sealed rows: "
+        + (f"{len(bad)} do not fit" if bad else "all as they were sealed, and the ledger adds up")
+    )
+    return 1 if bad else 0

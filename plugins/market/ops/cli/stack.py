@@ -1,0 +1,148 @@
+"""`./market up | down | status | restart | logs | reset`: the stack from the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+from market.kit.settings import Settings
+from market.ops.install.shell import SetupError
+from market.ops.run import lifecycle
+from market.ops.run.services import all_services
+from market.ops.run.supervisor import Supervisor
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[None]:
+    """Show a step while it runs: a moving line in a terminal, one line at its end elsewhere."""
+    started = time.monotonic()
+    if console.is_terminal:
+        with console.status(f"{title} ..."):
+            yield
+    else:
+        yield
+    console.print(f"  [green]ok[/] {title} [dim]{time.monotonic() - started:.1f} s[/]")
+
+
+def up(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Start the stack and say where it is."""
+    lifecycle.up(settings, progress, console.print)
+    where(settings)
+    return 0
+
+
+def where(settings: Settings) -> None:
+    """Print where to look."""
+    password = settings.paths.secrets / "admin_password"
+    console.print(
+        f"The market is at {settings.url('api')} (user {settings.service.admin}, password in {password})"
+    )
+
+
+def down(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Stop the stack; running jobs are named, and asked about unless --force is given."""
+    running = _running_jobs(settings)
+    if running and not chosen.force:
+        console.print(f"{len(running)} jobs have not ended: {', '.join(running[:10])}")
+        console.print("They are stopped with the machines; after ./market up they come to a true end.")
+        if not _sure("Stop the stack all the same?"):
+            return 1
+    lifecycle.down(settings, progress)
+    console.print("The stack is down; its data stays.")
+    return 0
+
+
+def _running_jobs(settings: Settings) -> list[str]:
+    if not Supervisor(settings).running():
+        return []
+    import psycopg2
+
+    from market.kit import database
+
+    try:
+        with database.transaction() as cursor:
+            cursor.execute("SELECT job_name, job_id FROM job WHERE ended_ms IS NULL ORDER BY added_ms")
+            return [f"{row.job_name} ({row.job_id})" for row in cursor.fetchall()]
+    except psycopg2.Error:
+        return []  # the database is not up: nothing can be asked
+
+
+def status(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Show each service; return 0 only when all is healthy."""
+    if chosen.json:
+        found = lifecycle.as_json(settings)
+        print(json.dumps(found, indent=1))
+        services = found["services"]
+        assert isinstance(services, list)
+        return 0 if all(one["healthy"] for one in services) else 1
+    healths = lifecycle.status(settings)
+    table = Table(box=None, pad_edge=False)
+    for title in ("service", "address", "", "detail"):
+        table.add_column(title)
+    for health in healths:
+        mark = "[green]healthy[/]" if health.healthy else "[red]not healthy[/]"
+        table.add_row(health.name, health.address, mark, health.detail)
+    Console(highlight=False).print(table)
+    return 0 if all(health.healthy for health in healths) else 1
+
+
+def restart(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Restart one service."""
+    name = _service(settings, chosen.service)
+    supervisor = Supervisor(settings)
+    if not supervisor.running():
+        raise SetupError("the stack is down: start it with ./market up")
+    with progress(f"{name} stopped"):
+        supervisor.stop(name)
+    supervisor.start(name)
+    lifecycle.up(settings, progress, console.print)
+    return 0
+
+
+def logs(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Show a service's log, with -f as it grows."""
+    name = _service(settings, chosen.service)
+    path = settings.paths.logs / f"{name}.log"
+    if not path.exists():
+        raise SetupError(f"{name} has written no log yet")
+    arguments = ["tail", "-n", "200", *(["-F"] if chosen.follow else []), str(path)]
+    try:
+        return subprocess.run(arguments).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def _service(settings: Settings, name: str) -> str:
+    names = [service.name for service in all_services(settings)] + Supervisor(settings).extras()
+    if name not in names:
+        raise SetupError(f"no service is called {name}; there are: {', '.join(names)}")
+    return name
+
+
+def reset(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Stop the stack and delete all its data: accounts, jobs, files, credits. Installs stay."""
+    console.print(f"This deletes all accounts, jobs, files and credits in {settings.paths.state}.")
+    if not chosen.yes and not _sure("Delete them?"):
+        return 1
+    lifecycle.down(settings, progress)
+    for name in ("airflow", "conf", "data", "logs", "machines", "run", "secrets"):
+        shutil.rmtree(settings.paths.state / name, ignore_errors=True)
+    console.print("Deleted; ./market up starts anew.")
+    return 0
+
+
+def _sure(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise SetupError("this asks before it goes on, and there is no terminal to ask: see its --help")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

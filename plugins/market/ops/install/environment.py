@@ -1,0 +1,19 @@
+"""From the launcher's Python, which has no packages, into the environment that setup has made."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from market.ops.install.shell import SetupError
+
+
+def enter(environment: Path) -> None:
+    """Go on with the same command in a Python environment; returns only when already there."""
+    python = environment / "bin" / "python"
+    if sys.prefix == str(environment):
+        return
+    if not python.exists():
+        raise SetupError("nothing is set up yet: run ./market setup (or ./market demo)")
+    os.execv(python, [str(python), "-m", "market.ops.cli", *sys.argv[1:]])  # noqa: S606

@@ -1,0 +1,124 @@
+"""Airflow's configuration, as environment variables, generated from the settings and the secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from market.hadoop import spark
+from market.kit.settings import Settings
+from market.ops.run.submitter import PROGRAMS
+
+YARN_CONNECTION = "market_yarn"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables of every Airflow process; the values hold secrets: never log them."""
+    paths = settings.paths
+    url = settings.url("api")
+    bundles = [
+        {
+            "name": "dags-folder",
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(paths.root / "dags"), "refresh_interval": 60},
+        },
+        {
+            "name": "market-jobs",
+            "classpath": "market.airflow.bundle.MarketJobsBundle",
+            "kwargs": {"refresh_interval": 1},
+        },
+    ]
+    connection = {
+        "conn_type": "spark",
+        "host": "yarn",
+        "extra": {
+            "deploy-mode": "cluster",
+            "yarn_resourcemanager_webapp_address": settings.url("resourcemanager_http"),
+        },
+    }
+    database = settings.database_url("airflow").replace("postgresql://", "postgresql+psycopg2://")
+    options = {
+        "core": {
+            "auth_manager": "market.airflow.auth_manager.MarketAuthManager",
+            "dags_folder": str(paths.root / "dags"),
+            "plugins_folder": str(paths.root / "plugins"),
+            "executor": "LocalExecutor",
+            "parallelism": "8",
+            "max_active_tasks_per_dag": "16",
+            "load_examples": "False",
+            "fernet_key": settings.secret("fernet_key"),
+            "execution_api_server_url": f"{url}/execution/",
+            "default_timezone": "utc",
+            "dagbag_import_timeout": "60",
+            # Every file of a bundle is a DAG: none is read to find out.
+            "dag_discovery_safe_mode": "False",
+        },
+        "database": {
+            "sql_alchemy_conn": database,
+            "sql_alchemy_pool_size": "5",
+            "load_default_connections": "False",
+        },
+        "api": {
+            "base_url": url,
+            "host": settings.bind,
+            "port": str(settings.port("api")),
+            "workers": "1",
+            "secret_key": settings.secret("api_secret_key"),
+            "expose_config": "False",
+        },
+        "api_auth": {
+            "jwt_secret": settings.secret("jwt_secret"),
+            "jwt_expiration_time": str(settings.accounts.token_lifetime_s),
+        },
+        "dag_processor": {
+            "dag_bundle_config_list": json.dumps(bundles),
+            # A job's file never changes, and the bundle itself says when there is a new one.
+            "dag_bundle_storage_path": str(paths.state / "airflow" / "bundles"),
+            "disable_bundle_versioning": "True",
+            "bundle_refresh_check_interval": "1",
+            "min_file_process_interval": "3600",
+            "parsing_processes": "2",
+            "stale_dag_threshold": "50",
+        },
+        "scheduler": {
+            # Found within 0.2 s instead of 1 s, at about a fifth of a core.
+            "scheduler_idle_sleep_time": "0.2",
+            "catchup_by_default": "False",
+            "task_instance_heartbeat_timeout": "60",
+            "task_instance_heartbeat_timeout_detection_interval": "10",
+            # A scheduler looks for silent tasks among its own only. Those of one that was killed (30 s of
+            # silence say so) are begun again at this interval.
+            "orphaned_tasks_check_interval": "15",
+        },
+        "triggerer": {
+            "default_capacity": "5000",
+            "capacity": "5000",
+            # What a killed triggerer had is taken up by the next one after this many seconds of silence.
+            "job_heartbeat_sec": "2",
+            "triggerer_health_check_threshold": "12",
+        },
+        "fab": {"config_file": str(paths.root / "config" / "webserver_config.py")},
+        "logging": {
+            "base_log_folder": str(paths.logs / "airflow"),
+        },
+        "usage_data_collection": {"enabled": "False"},
+    }
+    variables = {
+        f"AIRFLOW__{section.upper()}__{key.upper()}": value
+        for section, values in options.items()
+        for key, value in values.items()
+    }
+    path = [PROGRAMS, paths.airflow_env / "bin", paths.runtime / "bin", os.environ.get("PATH", os.defpath)]
+    return (
+        variables
+        | spark.environment(settings)
+        | {
+            "AIRFLOW_HOME": str(paths.state / "airflow"),
+            f"AIRFLOW_CONN_{YARN_CONNECTION.upper()}": json.dumps(connection),
+            "PATH": ":".join(map(str, path)),  # the first folder's `spark-submit` is the warm one
+            "PYTHONPATH": str(paths.root / "plugins"),
+            "PYTHONUNBUFFERED": "1",
+            "SPARK_SUBMIT_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx512m -XX:-UsePerfData "
+            f"-Djava.io.tmpdir={paths.run}",
+        }
+    )

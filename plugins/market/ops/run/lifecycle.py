@@ -1,0 +1,185 @@
+"""The stack as a whole: up, down, status."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from fcntl import LOCK_EX, flock
+from typing import Any
+
+from market.hadoop import site, spark
+from market.kit.settings import Settings
+from market.machines import cores
+from market.machines.sandbox import weakness
+from market.ops.install.shell import SetupError
+from market.ops.run import bootstrap, leftovers, ports
+from market.ops.run.services import Service, all_services
+from market.ops.run.supervisor import Supervisor
+
+_DEADLINE_S = 240
+_GIVEN_UP = ("FATAL", "EXITED")
+
+Progress = Callable[[str], AbstractContextManager[None]]  # shows a step while it runs
+
+
+@dataclass(frozen=True)
+class Health:
+    """One service, as `status` shows it."""
+
+    name: str
+    address: str
+    healthy: bool
+    detail: str
+
+
+def up(settings: Settings, progress: Progress, say: Callable[[str], None]) -> bool:
+    """Start what does not run and wait until all is healthy; tell whether anything had to start.
+
+    It may be interrupted and called again at any point. Raises SetupError, naming the service and its log.
+    """
+    bootstrap.before_start(settings)
+    with _exclusively(settings):
+        supervisor = Supervisor(settings)
+        services = all_services(settings)
+        if not supervisor.running():
+            _launch(settings, supervisor, services, say)
+        elif all(health.healthy for health in status(settings)):
+            return False
+        stages = {stage: [one for one in services if one.stage == stage] for stage in (1, 2, 3)}
+        with progress("databases and name space"):
+            bootstrap.prepare_stores(settings)
+        _start(settings, supervisor, stages[1], progress)
+        with progress("tables of the market"):
+            for name in bootstrap.migrate_market(settings):
+                say(f"applied sql/{name}")
+        with progress("folders of HDFS"):
+            bootstrap.fill_hdfs(settings)
+        with progress("tables of Airflow"):
+            bootstrap.migrate_airflow(settings, stages[3][0])
+        _start(settings, supervisor, stages[2], progress)
+        _start(settings, supervisor, stages[3], progress)
+        return True
+
+
+def _launch(
+    settings: Settings, supervisor: Supervisor, services: list[Service], say: Callable[[str], None]
+) -> None:
+    stopped = leftovers.stop(settings.paths.state)
+    if stopped:
+        say(f"ended {stopped} processes that had outlived their supervisor")
+    for name, (preferred, chosen) in ports.reserve(settings).items():
+        say(f"port {preferred} ({name}) is taken; using {chosen}")
+    site.write(settings)
+    spark.write(settings)
+    supervisor.forget_extras()
+    supervisor.launch(services)
+
+
+def _start(settings: Settings, supervisor: Supervisor, services: list[Service], progress: Progress) -> None:
+    for service in services:
+        supervisor.start(service.name)
+    for service in services:
+        with progress(service.name):
+            _wait(settings, supervisor, service)
+
+
+def _wait(settings: Settings, supervisor: Supervisor, service: Service) -> None:
+    until = time.monotonic() + _DEADLINE_S
+    while True:
+        wrong = problem(settings, service)
+        if not wrong:
+            return
+        state = supervisor.states()[service.name]["statename"]
+        if state in _GIVEN_UP or time.monotonic() > until:
+            log = settings.paths.logs / f"{service.name}.log"
+            raise SetupError(
+                f"{service.name} does not start ({wrong}); see ./market logs {service.name} ({log})"
+            )
+        time.sleep(0.2)
+
+
+def problem(settings: Settings, service: Service) -> str:
+    """Return what is wrong with a service, in words; empty when all is well."""
+    try:
+        return service.check(settings)
+    except Exception as error:  # whatever it is, the service does not answer as it should
+        return " ".join(str(error).split()) or type(error).__name__
+
+
+def status(settings: Settings) -> list[Health]:
+    """Return the health of every service and every supervised machine."""
+    supervisor = Supervisor(settings)
+    states = supervisor.states() if supervisor.running() else {}
+
+    def look(service: Service) -> Health:
+        address = settings.address(service.port) if service.port else settings.bind
+        if service.name == "pool":
+            address = settings.pool.ip_address
+        state = states.get(service.name, {}).get("statename", "not supervised")
+        if state not in ("RUNNING", "STARTING"):
+            return Health(service.name, address, False, f"{state.lower()}: start it with ./market up")
+        wrong = problem(settings, service)
+        return Health(service.name, address, not wrong, wrong or _detail(settings, service, states))
+
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        found = list(threads.map(look, all_services(settings)))
+    for name in supervisor.extras():
+        state = states.get(name, {}).get("statename", "not supervised")
+        left = state == "EXITED" and states[name]["exitstatus"] == 0
+        detail = "has left" if left else state.lower()
+        if state == "RUNNING" and (weak := weakness()):
+            detail = f"{detail}; {weak}"
+        found.append(Health(name, "", left or state == "RUNNING", detail))
+    return found
+
+
+def _detail(settings: Settings, service: Service, states: dict[str, dict[str, Any]]) -> str:
+    pid = f"pid {states[service.name]['pid']}"
+    try:
+        note = service.note(settings)
+    except OSError as error:  # it was well a moment ago
+        note = str(error)
+    parts = (pid, note, weakness() if service.name == "pool" else "")
+    return "; ".join(part for part in parts if part)
+
+
+def as_json(settings: Settings) -> dict[str, object]:
+    """Return what `./market status --json` prints."""
+    return {
+        "state_dir": str(settings.paths.state),
+        "url": settings.url("api"),
+        "services": [asdict(health) for health in status(settings)],
+        "admin": {
+            "username": settings.service.admin,
+            "password_file": str(settings.paths.secrets / "admin_password"),
+        },
+    }
+
+
+def down(settings: Settings, progress: Progress) -> None:
+    """Stop everything, machines first, so that what runs on them ends while the market can see it."""
+    if not settings.paths.run.exists():
+        return
+    with _exclusively(settings):
+        supervisor = Supervisor(settings)
+        if supervisor.running():
+            for name in supervisor.extras():
+                with progress(name):
+                    supervisor.stop_at_once(name)
+            with progress("services"):
+                supervisor.shutdown()
+        supervisor.forget_extras()
+        leftovers.stop(settings.paths.state)
+        for machine in (settings.paths.state / "machines").glob("*"):  # of agents that were killed
+            cores.forget(machine)
+
+
+@contextmanager
+def _exclusively(settings: Settings) -> Iterator[None]:
+    """One `up` or `down` at a time."""
+    with (settings.paths.run / "lifecycle.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield

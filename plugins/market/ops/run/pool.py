@@ -1,0 +1,54 @@
+"""`python -m market.ops.run.pool`: the market's own machine, which runs drivers and earns for nobody."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+from market.hadoop import node_config
+from market.kit import settings
+from market.machines import host, registry
+from market.machines.agent import claim
+from market.machines.nodemanager import NodeManager
+
+_TICK_S = 0.5
+_CHECK_TICKS = 20
+
+
+def main() -> int:
+    """Keep the pool's NodeManager running until a signal; return the exit code."""
+    from market.kit import database
+    from market.machines import store
+
+    loaded = settings.load()
+    ended = threading.Event()
+    for sent in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sent, lambda *_: ended.set())
+    folder, _, lock = claim(loaded, registry.POOL_TYPE, wished=True)
+    pool = loaded.pool
+    node = NodeManager(loaded.paths, folder, pool.ip_address, host.look(folder).java_home)
+    node.sweep()
+    ports = host.choose_ports(pool.ip_address, registry.DEFAULT_PORT)
+    machine = registry.register_pool(pool.ip_address, ports.service, pool.cores, pool.memory_mib)
+    shared = node_config.shared_files(loaded, pool.cores, pool.memory_mib)
+    print(f"machine {machine.machine_id} at {machine.node_id}, NodeManager {node.sandbox.said}", flush=True)
+    node.start(shared, ports)
+    ticks, live = 0, True
+    try:
+        while live and not ended.wait(_TICK_S):
+            if node.keep(shared, ports):
+                print(f"the NodeManager had ended and was started again: see {node.log}", flush=True)
+            ticks += 1
+            if ticks % _CHECK_TICKS == 0:
+                with database.transaction() as cursor:
+                    found = store.find(cursor, machine.machine_id)
+                live = found is not None and found.live
+    finally:
+        node.stop()
+        lock.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

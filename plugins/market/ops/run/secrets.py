@@ -1,0 +1,37 @@
+"""Secrets: generated at first start, one file each, mode 600, shipped nowhere."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+from market.kit.settings import Paths
+
+DATABASE_ROLES = ("postgres", "market_owner", "market_app", "airflow")
+_WORDS = ("admin_password", "jwt_secret", "api_secret_key", *(f"db_{role}" for role in DATABASE_ROLES))
+
+
+def generate(paths: Paths) -> None:
+    """Make the secrets that are missing."""
+    paths.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in _WORDS:
+        write(paths.secrets / name, secrets.token_hex(32))
+    write(paths.secrets / "fernet_key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+
+def generate_word(path: Path) -> None:
+    """Make a password in a file of its own, unless it is there."""
+    write(path, secrets.token_hex(16))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a secret unless there is one; it appears whole or not at all."""
+    if path.exists():
+        return
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+    fresh.rename(path)

@@ -1,0 +1,233 @@
+"""A member's own files in his HDFS home: listed, stored, read and deleted as himself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from market.cluster.clients import hdfs
+from market.cluster.errors import (
+    ClusterRefused,
+    ClusterUnavailable,
+    HdfsDenied,
+    HdfsNotFound,
+    HdfsOverQuota,
+)
+from market.cluster.hdfs import FileStatus, Hdfs
+from market.hadoop import paths
+from market.kit.clock import new_id, now_ms
+from market.kit.errors import BadInputError, ConflictError, NotFoundError, TooLargeError
+from market.kit.paging import Listing, Page
+from market.people import homes
+from market.people.member import Member
+
+ORDERS = ("path", "size", "modified_time")
+
+# Folders of the home that are not the member's business: uploads on their way, and Spark's own.
+_UPLOADS = ".market-uploads"
+_HIDDEN = frozenset({_UPLOADS, ".sparkStaging"})
+# An upload of which nothing is left but its file: its server died. No upload takes as long as this.
+_FORGOTTEN_MS = 48 * 3600 * 1000
+_LATE_S = 2.0
+# HDFS charges a whole block (dfs.blocksize) when it begins one.
+_BLOCK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder; `path` is relative to the home, or to a job's output."""
+
+    path: str
+    size: int
+    is_folder: bool
+    modified_ms: int
+
+
+def list_folder(member: Member, path: str, page: Page | None = None) -> Listing[Entry]:
+    """Return what a folder of the home holds, the newest first unless the page says otherwise.
+
+    Raises BadInputError for a path that breaks a rule or names a file, NotFoundError.
+    """
+    with _words(path):
+        found = _as(member).list(_absolute(member, path))
+    if len(found) == 1 and not found[0].name:
+        raise BadInputError({"path": ["is a file; its bytes are at GET /files/PATH"]})
+    base = "" if path == "." else f"{path}/"
+    entries = [_entry(base + one.name, one) for one in found if base or one.name not in _HIDDEN]
+    return _page(entries, page or Page())
+
+
+def get(member: Member, path: str) -> tuple[FileStatus, Iterator[bytes]]:
+    """Return a file's status and its bytes in chunks. Raises BadInputError, NotFoundError."""
+    files, absolute = _as(member), _absolute(member, path)
+    with _words(path):
+        status = files.status(absolute)
+        if status is None:
+            raise _missing(path)
+        if status.is_folder:
+            raise BadInputError({"path": ["is a folder; list it with GET /files?path=PATH"]})
+        return status, files.open(absolute, length=status.size) if status.size else iter(())
+
+
+def put(member: Member, path: str, chunks: Iterable[bytes], length: int | None) -> Entry:
+    """Store a file from chunks with constant memory: whole, or not at all; an old one is replaced.
+
+    `length` is the announced number of bytes. Raises BadInputError; ConflictError if a folder has this name
+    or a file the name of a parent; TooLargeError if it does not fit in the home's quota.
+    """
+    files, absolute = _as(member), _absolute(member, path)
+    if path == ".":
+        raise BadInputError({"path": ["must name a file"]})
+    with _words(path, writing=True):
+        _check_place(files, absolute, path)
+        _check_quota(files, member, length)
+        _sweep(files, member)
+        return _store(files, member, path, chunks, length)
+
+
+def delete(member: Member, path: str) -> None:
+    """Delete a file, or a folder with all that is in it. Raises BadInputError, NotFoundError."""
+    absolute = _absolute(member, path)
+    if path == ".":
+        raise BadInputError({"path": ["the home itself cannot be deleted"]})
+    with _words(path):
+        if not _as(member).delete(absolute, recursive=True):
+            raise _missing(path)
+
+
+def _as(member: Member) -> Hdfs:
+    return hdfs().as_user(member.username)
+
+
+def _absolute(member: Member, path: str) -> str:
+    if paths.relative(path, "path").split("/", 1)[0] in _HIDDEN:
+        raise BadInputError({"path": ["is a folder that the market keeps for itself; take another name"]})
+    return paths.below(homes.path(member.username), path)
+
+
+def _entry(path: str, status: FileStatus) -> Entry:
+    return Entry(path, status.size, status.is_folder, status.modified_ms)
+
+
+def _page(entries: list[Entry], page: Page) -> Listing[Entry]:
+    orders = {
+        "path": lambda entry: entry.path,
+        "size": lambda entry: entry.size,
+        "modified_time": lambda entry: entry.modified_ms,
+    }
+    entries.sort(key=lambda entry: entry.path)
+    entries.sort(key=orders[page.order_by or "modified_time"], reverse=page.descending)
+    return Listing(entries[page.offset : page.offset + page.limit], len(entries))
+
+
+def _check_place(files: Hdfs, absolute: str, path: str) -> None:
+    found = files.status(absolute)
+    if found and found.is_folder:
+        raise ConflictError(f"{path} is a folder. Give the file another name, or delete the folder first.")
+
+
+def _check_quota(files: Hdfs, member: Member, length: int | None) -> None:
+    found = files.content_summary(homes.path(member.username))
+    left = found.space_quota_bytes - found.space_bytes
+    # A new file and the folder that uploads lie in take a name each; HDFS counts the rest itself.
+    if 0 <= found.names_quota < found.files + found.folders + 2:
+        raise TooLargeError(
+            f"Your home may hold {found.names_quota} files and folders. Delete some, and send this again."
+        )
+    if found.space_quota_bytes >= 0 and (length or 0) > left:
+        raise _full(found.space_quota_bytes, left)
+
+
+def _full(quota: int, left: int) -> TooLargeError:
+    return TooLargeError(
+        f"Your home may hold {quota} bytes and has room for {max(0, left)}. The last {_BLOCK_BYTES >> 20} MiB"
+        " cannot be filled, and a file that is replaced counts until the new one is whole. Delete some files."
+    )
+
+
+def _store(files: Hdfs, member: Member, path: str, chunks: Iterable[bytes], length: int | None) -> Entry:
+    home = homes.path(member.username)
+    absolute, partial = paths.below(home, path), f"{home}/{_UPLOADS}/{new_id()}"
+    counter = _Counter(chunks)
+    try:
+        files.create(partial, counter)
+        if length is not None and counter.seen != length:
+            raise BadInputError({"Content-Length": [f"says {length} bytes, and {counter.seen} came"]})
+        if "/" in path:
+            files.mkdirs(absolute.rsplit("/", 1)[0], permission="700")
+        files.replace(partial, absolute)
+        stored = files.status(absolute)
+    except BaseException as error:
+        _remove(files, partial, began=counter.seen > 0)
+        if isinstance(error, ClusterUnavailable | HdfsOverQuota):
+            # HDFS may close the connection in the middle of a body instead of saying that the quota is full.
+            _explain(files, member, counter.seen, isinstance(error, HdfsOverQuota))
+        if type(error) is ClusterRefused:
+            _check_place(files, absolute, path)
+        raise
+    if stored is None:
+        raise ConflictError(f"{path} was deleted or moved while it was stored.")
+    return _entry(path, stored)
+
+
+def _remove(files: Hdfs, partial: str, began: bool) -> None:
+    """Delete what an upload that failed has left; if it had begun, HDFS may be about to make it only now."""
+    until = time.monotonic() + (_LATE_S if began else 0)
+    with suppress(ClusterRefused, ClusterUnavailable):
+        while not files.delete(partial) and time.monotonic() < until:
+            time.sleep(0.05)
+
+
+class _Counter:
+    """Chunks that are counted on their way."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.seen = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.seen += len(chunk)
+            yield chunk
+
+
+def _explain(files: Hdfs, member: Member, seen: int, certain: bool) -> None:
+    """Raise TooLargeError if the home's quota is why a file could not be written."""
+    found = files.content_summary(homes.path(member.username))
+    left = found.space_quota_bytes - found.space_bytes
+    if found.space_quota_bytes >= 0 and (certain or left < seen + _BLOCK_BYTES):
+        raise _full(found.space_quota_bytes, left) from None
+
+
+def _sweep(files: Hdfs, member: Member) -> None:
+    """Remove what uploads left behind whose server died."""
+    folder = f"{homes.path(member.username)}/{_UPLOADS}"
+    with suppress(HdfsNotFound):
+        for one in files.list(folder):
+            if one.modified_ms < now_ms() - _FORGOTTEN_MS:
+                files.delete(f"{folder}/{one.name}")
+
+
+@contextmanager
+def _words(path: str, writing: bool = False) -> Iterator[None]:
+    """Say what HDFS refused in words for the owner of the home."""
+    try:
+        yield
+    except HdfsOverQuota:
+        raise TooLargeError(
+            "Your home has no room for this: its quota of bytes, or of files and folders, is used up."
+        ) from None
+    except ClusterRefused as error:
+        if writing and "is not a directory" in error.detail:
+            raise ConflictError(f"A part of {path} is a file, so nothing can lie below it.") from None
+        if isinstance(error, HdfsNotFound | HdfsDenied):
+            raise _missing(path) from None
+        raise
+
+
+def _missing(path: str) -> NotFoundError:
+    return NotFoundError(
+        "You have no home folder yet." if path == "." else f"There is no {path} in your home."
+    )

@@ -1,0 +1,32 @@
+"""Routes for machines: whether the market works, and how its interface looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+
+from market.kit.errors import UnavailableError
+from market.web.api import health as parts
+from market.web.api import openapi, routing
+from market.web.schemas.common import HealthSchema
+
+router = routing.router()
+
+
+@router.get("/health", tags=["market"], openapi_extra=routing.described(gives=HealthSchema, public=True))
+def health() -> dict[str, Any]:
+    """Tell whether the market works."""
+    found = parts.look()
+    if found["database"] != "healthy":
+        raise UnavailableError("The database does not answer.")
+    status = "healthy" if set(found.values()) == {"healthy"} else "degraded"
+    return routing.dumped(HealthSchema, {"status": status, "parts": found})
+
+
+@router.get(
+    "/openapi.json", tags=["market"], openapi_extra=routing.described(gives="application/json", public=True)
+)
+def openapi_document(request: Request) -> dict[str, Any]:
+    """Return this document."""
+    return openapi.document(request.app)

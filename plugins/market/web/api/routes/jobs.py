@@ -1,0 +1,263 @@
+"""Routes on jobs: submit, look, cancel, and what a job leaves."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Annotated, Any
+
+import anyio
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from market.jobs import store
+from market.jobs.intake.schemas import ExtensionSchema, JobRequestSchema, JobSchema, RetrySchema
+from market.kit.errors import BadInputError
+from market.kit.paging import Page
+from market.people.member import Member
+from market.web.api import routing, streams
+from market.web.api.caller import Caller
+from market.web.api.routing import FilePath, JobId, Json
+from market.web.schemas import jobs as schemas
+
+router = routing.router()
+
+_BYTES = "application/octet-stream"
+_MAX_OFFSET = 1 << 62
+_MAX_WAIT_S = 30
+_LOOK_AGAIN_S = 0.5
+
+
+@router.post(
+    "/jobs",
+    status_code=201,
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        takes=JobRequestSchema,
+        gives=schemas.SubmittedSchema,
+        refuses=(402, 413, 422, 429),
+        query={"dry_run": "true: answers 200 with the quote only, and nothing is written"},
+    ),
+)
+def submit_job(request: Request, member: Caller, body: Json) -> Any:
+    """Submit a job: hold what it may cost, and run it as soon as there is room."""
+    from market.jobs.intake import service
+
+    dry = routing.flag(request, "dry_run")
+    if dry:
+        quoted = routing.dumped(schemas.QuotedSchema, service.quote(member, body))
+        return JSONResponse(quoted, status_code=200)
+    answer = service.submit(member, body, routing.answering(request, schemas.SubmittedSchema, 201))
+    return routing.dumped(schemas.SubmittedSchema, answer)
+
+
+@router.get("/jobs", tags=["jobs"], openapi_extra=routing.described(gives=JobSchema, plural="jobs"))
+def list_jobs(
+    member: Caller,
+    page: Annotated[Page, routing.page(*store.ORDER_BY)],
+) -> dict[str, Any]:
+    """List one's own jobs."""
+    found = store.list_jobs(member, page)
+    shown = [routing.dumped(JobSchema, job) for job in store.all_to_wire(found.rows)]
+    return {"jobs": shown, "total": found.total}
+
+
+@router.get("/jobs/{job_id}", tags=["jobs"], openapi_extra=routing.described(gives=JobSchema, refuses=(404,)))
+def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """Return a job."""
+    return _shown(_owned(member, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    status_code=202,
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.JobStatusSchema, refuses=(404,)),
+)
+def cancel_job(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """Stop a job in any status; of an ended one nothing changes."""
+    from market.jobs.intake import service
+
+    return routing.dumped(schemas.JobStatusSchema, service.cancel(member, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/extend",
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        takes=ExtensionSchema, gives=JobSchema, refuses=(402, 404, 409, 413, 422)
+    ),
+)
+def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
+    """Let an open job cost more or run longer, at its locked rate."""
+    from market.jobs.intake import service
+
+    return routing.dumped(JobSchema, service.extend(member, job_id, body))
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    status_code=201,
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        takes=RetrySchema, gives=schemas.SubmittedSchema, refuses=(402, 404, 409, 413, 422, 429)
+    ),
+)
+def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
+    """Submit an ended job once more as a new one; of a sweep the points that did not succeed."""
+    from market.jobs.intake import service
+
+    answer = service.retry(member, job_id, body, routing.answering(request, schemas.SubmittedSchema, 201))
+    return routing.dumped(schemas.SubmittedSchema, answer)
+
+
+@router.get(
+    "/jobs/{job_id}/points",
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        gives=schemas.PointsSchema,
+        refuses=(404, 422),
+        query={"format": "json (default) or csv"},
+        whole=True,
+    ),
+)
+def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
+    """Return the points of a sweep with their parameters and what they reported; of other jobs none."""
+    from market.jobs import points
+
+    found = points.of_job(_owned(member, job_id).job_id)
+    if routing.choice(request, "format", ("json", "csv")) == "csv":
+        return Response(points.as_csv(found), media_type="text/csv; charset=utf-8")
+    shown = routing.part(request, "points", [points.to_wire(point) for point in found])
+    return routing.dumped(schemas.PointsSchema, shown)
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    status_code=204,
+    tags=["jobs"],
+    openapi_extra=routing.described(refuses=(404, 409)),
+)
+def hide_job(member: Caller, job_id: JobId) -> Response:
+    """Take an ended job off one's list; its receipt stays."""
+    from market.jobs.intake import service
+
+    service.hide(member, job_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/jobs/{job_id}/receipt",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.ReceiptSchema, refuses=(404,)),
+)
+def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """Return what a job cost so far, by container."""
+    from market.credits import receipt as receipts
+    from market.kit import database
+
+    _owned(member, job_id)
+    with database.transaction() as cursor:
+        return routing.dumped(schemas.ReceiptSchema, receipts.receipt(cursor, job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/progress",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.ProgressSchema, refuses=(404,)),
+)
+def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """Return how far a running job is."""
+    from market.jobs.output import progress as progresses
+
+    return routing.dumped(schemas.ProgressSchema, progresses.progress(_owned(member, job_id)))
+
+
+@router.get(
+    "/jobs/{job_id}/results",
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        gives=schemas.ResultsSchema,
+        refuses=(404, 422),
+        query={"format": "json, or zip for all files in one"},
+        whole=True,
+    ),
+)
+def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
+    """List a job's result files; before its end, what is there by now."""
+    from market.jobs.output import results
+
+    found = _owned(member, job_id)
+    if routing.choice(request, "format", ("json", "zip")) == "zip":
+        return streams.download(results.zip(found), f"{found.job_name}.zip")
+    return routing.dumped(schemas.ResultsSchema, routing.part(request, "files", results.list_files(found)))
+
+
+@router.get(
+    "/jobs/{job_id}/results/{path:path}",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=_BYTES, refuses=(404, 422)),
+)
+def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
+    """Return a result file's bytes."""
+    from market.jobs.output import results
+
+    status, chunks = results.open_file(_owned(member, job_id), path)
+    return streams.download(chunks, path, status.size)
+
+
+@router.get(
+    "/jobs/{job_id}/logs",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.LogFilesSchema, refuses=(404, 422), whole=True),
+)
+def list_logs(request: Request, member: Caller, job_id: JobId) -> dict[str, Any]:
+    """List a job's log files."""
+    from market.jobs.output import logs
+
+    found = logs.list_files(_owned(member, job_id))
+    return routing.dumped(schemas.LogFilesSchema, routing.part(request, "files", found))
+
+
+@router.get(
+    "/jobs/{job_id}/logs/{container_id}/{file}",
+    tags=["jobs"],
+    openapi_extra=routing.described(
+        gives="text/plain",
+        refuses=(404, 422),
+        query={
+            "offset": "bytes to skip",
+            "length": "bytes to return",
+            "tail": "instead of both: the last bytes, this many; the header Market-Offset says from where",
+            "wait": "seconds, at most 30, to wait for something behind the offset while the job runs",
+        },
+    ),
+)
+async def get_log(request: Request, member: Caller, job_id: JobId, container_id: str, file: str) -> Response:
+    """Return a log file's bytes from an offset, or its last ones; past its end, nothing."""
+    from market.jobs.output import logs
+
+    offset = routing.number(request, "offset", 0, 0, _MAX_OFFSET) or 0
+    length = routing.number(request, "length", None, 0, _MAX_OFFSET)
+    tail = routing.number(request, "tail", None, 0, _MAX_OFFSET)
+    until = anyio.current_time() + (routing.number(request, "wait", 0, 0, _MAX_WAIT_S) or 0)
+    if tail is not None and {"offset", "length"} & set(request.query_params):
+        raise BadInputError({"tail": ["stands alone: without offset and length"]})
+    while True:
+        job = await run_in_threadpool(_owned, member, job_id)
+        if tail is not None:
+            offset, chunks = await run_in_threadpool(logs.tail, job, container_id, file, tail)
+            return streams.text(chunks, offset)
+        chunks = await run_in_threadpool(logs.read, job, container_id, file, offset, length)
+        first = await run_in_threadpool(next, chunks, b"")
+        if first or job.ended or anyio.current_time() >= until:
+            return streams.text(chain((first,), chunks), offset)
+        await anyio.sleep(_LOOK_AGAIN_S)
+
+
+def _owned(member: Member, job_id: str) -> Any:
+    return store.owned_job(member, job_id)
+
+
+def _shown(job: Any) -> dict[str, Any]:
+    return routing.dumped(JobSchema, store.to_wire(job))

@@ -1,0 +1,207 @@
+"""Routes on machines: lend, look, take back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Request, Response
+
+from market.kit.paging import Page
+from market.kit.settings import load
+from market.machines.schemas import JoinRequestSchema, MachineRequestSchema, ResizeRequestSchema
+from market.web.api import routing, streams
+from market.web.api.caller import Caller
+from market.web.api.routing import MachineId
+from market.web.schemas import machines as schemas
+from market.web.schemas.money import MetadataSchema
+
+router = routing.router()
+
+_ORDER = (
+    "created_time",
+    "lease_end",
+    "display_name",
+    "machine_type",
+    "core_count",
+    "memory_size",
+    "availability",
+)
+
+
+@router.post(
+    "/machines",
+    status_code=201,
+    tags=["machines"],
+    openapi_extra=routing.described(
+        MachineRequestSchema, schemas.RegisteredSchema, refuses=(409, 413, 422, 429)
+    ),
+)
+def register(
+    request: Request, member: Caller, body: Annotated[dict[str, Any], routing.body(MachineRequestSchema)]
+) -> dict[str, Any]:
+    """Lend a machine: the answer holds what its agent starts the NodeManager with."""
+    from market.machines import registry
+
+    address = request.client.host if request.client else ""
+    return routing.dumped(schemas.RegisteredSchema, registry.register(member, body, address))
+
+
+@router.post(
+    "/machines/{machine_id}/join",
+    tags=["machines"],
+    openapi_extra=routing.described(JoinRequestSchema, schemas.MachineSchema, refuses=(404, 409, 413, 422)),
+)
+def join(
+    member: Caller,
+    machine_id: MachineId,
+    body: Annotated[dict[str, Any], routing.body(JoinRequestSchema)],
+) -> dict[str, Any]:
+    """Use the one-time token: from now on the machine's NodeManager is expected and admitted."""
+    from market.machines import registry
+
+    return routing.dumped(schemas.MachineSchema, registry.join(member, machine_id, **body))
+
+
+@router.post(
+    "/machines/{machine_id}/resize",
+    tags=["machines"],
+    openapi_extra=routing.described(ResizeRequestSchema, schemas.MachineSchema, refuses=(404, 409, 413, 422)),
+)
+def resize(
+    member: Caller,
+    machine_id: MachineId,
+    body: Annotated[dict[str, Any], routing.body(ResizeRequestSchema)],
+) -> dict[str, Any]:
+    """Change what a machine lends while it runs; what runs there may end first."""
+    from market.machines import registry
+
+    return routing.dumped(schemas.MachineSchema, registry.resize(member, machine_id, **body))
+
+
+@router.post(
+    "/machines/{machine_id}/verify",
+    status_code=202,
+    tags=["machines"],
+    openapi_extra=routing.described(gives=schemas.MachineSchema, refuses=(404, 409, 429)),
+)
+def verify(member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Have a machine measured as soon as nothing runs on it."""
+    from market.machines import registry
+
+    return routing.dumped(schemas.MachineSchema, registry.verify(member, machine_id))
+
+
+@router.get(
+    "/machines/{machine_id}/verifications",
+    tags=["machines"],
+    openapi_extra=routing.described(gives=schemas.VerificationsSchema, refuses=(404,)),
+)
+def verifications(member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Return what was measured on a machine, newest first."""
+    from market.machines import registry
+
+    found = registry.verifications(member, machine_id)
+    return routing.dumped(schemas.VerificationsSchema, {"verifications": found, "total": len(found)})
+
+
+@router.post(
+    "/machines/{machine_id}/resume",
+    tags=["machines"],
+    openapi_extra=routing.described(gives=schemas.RegisteredSchema, refuses=(404, 409)),
+)
+def resume(member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Give the agent of a lent machine a new token, after it had to start again."""
+    from market.machines import registry
+
+    return routing.dumped(schemas.RegisteredSchema, registry.resume(member, machine_id))
+
+
+@router.get(
+    "/machines",
+    tags=["machines"],
+    openapi_extra=routing.described(
+        gives=schemas.MachineSchema,
+        plural="machines",
+        query={"scope": "own, or market: the pool, without addresses and owners"},
+        refuses=(422,),
+    ),
+)
+def list_machines(
+    request: Request, member: Caller, page: Annotated[Page, routing.page(*_ORDER)]
+) -> dict[str, Any]:
+    """List one's own machines, or those of the market."""
+    from market.machines import registry
+
+    if routing.choice(request, "scope", ("own", "market")) == "market":
+        return routing.listed("machines", schemas.MarketMachineSchema, registry.list_market(page))
+    return routing.listed("machines", schemas.MachineSchema, registry.list_own(member, page))
+
+
+@router.get("/machines/hadoop", tags=["machines"], openapi_extra=routing.described(gives="application/zip"))
+def hadoop(member: Caller) -> Response:
+    """Return Hadoop's jars, from which an agent starts its machine's NodeManager."""
+    return streams.own_file(load().paths.hadoop_archive, "application/zip")
+
+
+@router.get(
+    "/machines/{machine_id}",
+    tags=["machines"],
+    openapi_extra=routing.described(gives=schemas.MachineSchema, refuses=(404,)),
+)
+def machine(member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Return a machine."""
+    from market.machines import registry
+
+    return routing.dumped(schemas.MachineSchema, registry.get(member, machine_id))
+
+
+@router.delete(
+    "/machines/{machine_id}",
+    status_code=202,
+    tags=["machines"],
+    openapi_extra=routing.described(
+        gives=schemas.MachineStatusSchema,
+        refuses=(404, 422),
+        query={"now": "true: at once, without waiting for what runs there"},
+    ),
+)
+def leave(request: Request, member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Drain a machine and take it out of the pool; again it changes nothing."""
+    from market.machines import registry
+
+    now = routing.flag(request, "now")
+    return routing.dumped(schemas.MachineStatusSchema, registry.leave(member, machine_id, now=now))
+
+
+@router.get(
+    "/machines/{machine_id}/contributions",
+    tags=["machines"],
+    openapi_extra=routing.described(
+        gives=schemas.ContributionsSchema,
+        refuses=(404, 422),
+        query={"format": "json (default) or csv"},
+        whole=True,
+    ),
+)
+def contributions(request: Request, member: Caller, machine_id: MachineId) -> Any:
+    """Return what a machine did and earned, by settled interval."""
+    from market.machines import contributions as lines
+
+    form = routing.choice(request, "format", ("json", "csv"))
+    found = lines.of_machine(member, machine_id)
+    if form == "csv":
+        return Response(lines.as_csv(found), media_type="text/csv; charset=utf-8")
+    return routing.dumped(
+        schemas.ContributionsSchema,
+        routing.part(request, "contributions", found) | {"totals": lines.totals(found)},
+    )
+
+
+@router.get(
+    "/metadata", tags=["market"], openapi_extra=routing.described(gives=MetadataSchema, refuses=(502,))
+)
+def metadata(member: Caller) -> dict[str, Any]:
+    """Return capacity, use, waiting demand and price for each machine type."""
+    from market.machines import registry
+
+    return routing.dumped(MetadataSchema, registry.metadata())

@@ -1,0 +1,53 @@
+"""Routes on people: registration, login, oneself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Request
+
+from market.people import limits, profile, registration
+from market.people import login as password_login
+from market.people.schemas import LoginSchema, RegistrationSchema, TokenSchema, UserSchema
+from market.web.api import routing
+from market.web.api.caller import Caller
+
+router = routing.router()
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+@router.post(
+    "/users",
+    status_code=201,
+    tags=["users"],
+    openapi_extra=routing.described(
+        RegistrationSchema, UserSchema, refuses=(409, 413, 422, 429), public=True
+    ),
+)
+def register_user(
+    request: Request, body: Annotated[dict[str, Any], routing.body(RegistrationSchema)]
+) -> dict[str, Any]:
+    """Make a user, with a home in HDFS and the first credits."""
+    limits.registration(_address(request))
+    return routing.dumped(UserSchema, registration.register(**body))
+
+
+@router.post(
+    "/login",
+    status_code=201,
+    tags=["users"],
+    openapi_extra=routing.described(LoginSchema, TokenSchema, refuses=(401, 413, 422, 429), public=True),
+)
+def login(request: Request, body: Annotated[dict[str, Any], routing.body(LoginSchema)]) -> dict[str, Any]:
+    """Return a token for a username and a password."""
+    found = password_login.login(body["username"], body["password"], _address(request))
+    return routing.dumped(TokenSchema, found)
+
+
+@router.get("/users/me", tags=["users"], openapi_extra=routing.described(gives=UserSchema))
+def me(member: Caller) -> dict[str, Any]:
+    """Return who asks."""
+    return routing.dumped(UserSchema, profile.profile(member))

@@ -1,0 +1,136 @@
+"""The form that submits a job: what a browser sends, as the body of `POST /jobs`, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from market.kit.errors import BadInputError
+from market.kit.settings import Settings
+
+_NUMBERS = {  # field of the form -> field of the body, factor to the body's unit
+    "core_num": ("core_num", 1),
+    "executor_cores": ("executor_cores", 1),
+    "driver_memory": ("driver_memory", 1),
+    "executor_memory": ("executor_memory", 1),
+    "minutes": ("max_duration", 60),
+    "max_parallel": ("max_parallel", 1),
+    "point_retries": ("point_retries", 1),
+}
+_TEXTS = (
+    "root_path",
+    "entry_file",
+    "main_class",
+    "python_env",
+    "machine_type",
+    "job_name",
+    "max_credits",
+    "auto_extend_to",
+)
+_LISTS = ("libs", "archives")
+
+
+def empty(settings: Settings, folder: str) -> dict[str, Any]:
+    """Return what a new form holds."""
+    return {
+        "root_path": folder,
+        "machine_type": next(iter(settings.types)),
+        "core_num": "2",
+        "executor_cores": "1",
+        "driver_memory": str(settings.jobs.driver_memory_mib),
+        "executor_memory": str(settings.jobs.executor_memory_mib),
+        "minutes": str(settings.jobs.max_duration_s // 60),
+        "max_parallel": "2",
+        "point_retries": "0",
+        "libs": [],
+        "archives": [],
+    }
+
+
+def given(form: MultiDict[str, str]) -> dict[str, Any]:
+    """Return what was sent, for showing it again."""
+    kept: dict[str, Any] = {
+        name: form.get(name, "") for name in (*_TEXTS, *_NUMBERS, "app_params", "spark_conf", "grid")
+    }
+    return kept | {name: form.getlist(name) for name in _LISTS}
+
+
+def body(form: MultiDict[str, str]) -> dict[str, Any]:
+    """Return the body of `POST /jobs`; what was left empty is left out, so that the defaults apply.
+
+    Raises BadInputError for what is no number, and for a line of `spark_conf` without `=`.
+    """
+    errors: dict[str, object] = {}
+    made: dict[str, Any] = {name: text for name in _TEXTS if (text := form.get(name, "").strip())}
+    made |= {name: chosen for name in _LISTS if (chosen := [item for item in form.getlist(name) if item])}
+    made |= _numbers(form, errors)
+    # A parameter that holds a line end itself cannot be told from two: the API takes such ones.
+    if params := [line for line in form.get("app_params", "").replace("\r\n", "\n").split("\n") if line]:
+        made["app_params"] = params
+    if conf := _spark_conf(form.get("spark_conf", ""), errors):
+        made["spark_conf"] = conf
+    if grid := grid_of(form.get("grid", ""), errors):
+        made["grid"] = grid
+    else:
+        # The page shows these two with an answer in them, whether there is a grid or not.
+        made = {name: value for name, value in made.items() if name not in ("max_parallel", "point_retries")}
+    if errors:
+        raise BadInputError(errors)
+    return made
+
+
+def _numbers(form: MultiDict[str, str], errors: dict[str, object]) -> dict[str, int]:
+    found = {}
+    for name, (field, factor) in _NUMBERS.items():
+        text = form.get(name, "").strip()
+        if text.isascii() and text.isdigit() and len(text) < 10:
+            found[field] = int(text) * factor
+        elif text:
+            errors[name] = "must be a whole number"
+    return found
+
+
+def grid_of(text: str, errors: dict[str, object]) -> dict[str, list[Any]]:
+    """Return the names and values of lines `name = value, value`; a value that is JSON is what JSON says.
+
+    What has another form is named in `errors`.
+    """
+    found: dict[str, list[Any]] = {}
+    for line in filter(str.strip, text.splitlines()):
+        name, equals, values = line.partition("=")
+        if not equals:
+            errors["grid"] = f"“{line.strip()}” is not of the form name = value, value"
+        found[name.strip()] = [_value(value.strip()) for value in values.split(",") if value.strip()]
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, str | int | float | bool) else text
+
+
+def _spark_conf(text: str, errors: dict[str, object]) -> dict[str, str]:
+    found = {}
+    for line in filter(str.strip, text.splitlines()):
+        key, equals, value = line.partition("=")
+        if not equals:
+            errors["spark_conf"] = f"“{line.strip()}” is not of the form key=value"
+        found[key.strip()] = value.strip()
+    return found
+
+
+def messages(error: BadInputError) -> dict[str, str]:
+    """Return the words to show at each field of the form."""
+    names = {field: name for name, (field, _) in _NUMBERS.items()}
+    return {names.get(field, field): _flat(said) for field, said in error.errors.items()}
+
+
+def _flat(said: object) -> str:
+    if isinstance(said, dict):
+        return " ".join(f"{key}: {_flat(words)}" for key, words in said.items())
+    return " ".join(_flat(one) for one in said) if isinstance(said, list | tuple) else str(said)

@@ -1,0 +1,168 @@
+"""The page My machines: how to lend one, what is lent, and what each has earned."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from flask import Response, request
+from flask_appbuilder import expose
+
+from market.airflow import menu
+from market.kit import clock, settings
+from market.kit.paging import Page
+from market.people.member import Member
+from market.web.pages import charts
+from market.web.pages.base import MarketPage, offset, page
+from market.web.pages.text import credits_text
+
+_ROWS = 25
+_INTERVALS = 100
+_MEASUREMENTS = 10
+LIVE = ("offered", "joining", "active", "draining", "resting", "lost")
+RESIZABLE = ("offered", "joining", "active", "resting", "lost")
+
+
+class MachinesView(MarketPage):
+    """A member's machines."""
+
+    route_base = "/market/machines"
+    class_permission_name = menu.MACHINES
+    default_view = "machines"
+    entry = "My machines"
+
+    @expose("/")
+    @page("read")
+    def machines(self, member: Member) -> Response:
+        """List the member's machines and show the command that lends one."""
+        from market.credits.price import current
+        from market.machines.registry import list_own
+
+        rate = current()["rate"]
+        first = offset(_ROWS)
+        listing = list_own(member, Page(limit=_ROWS, offset=first))
+        return self.show(
+            "machines.html",
+            member,
+            machines=listing.rows,
+            total=listing.total,
+            number=first // _ROWS + 1,
+            pages=max(1, math.ceil(listing.total / _ROWS)),
+            live=LIVE,
+            rate=rate,
+            offer=offer(member, float(rate)),
+            types=settings.load().types,
+            now_ms=clock.now_ms(),
+        )
+
+    @expose("/<string:machine_id>")
+    @page("read")
+    def machine(self, member: Member, machine_id: str) -> Response:
+        """Show one machine and what it has earned."""
+        from market.machines.contributions import of_machine
+        from market.machines.registry import get, verifications
+        from market.machines.verification import summary
+
+        found = get(member, machine_id)
+        earned = of_machine(member, machine_id)
+        measured = verifications(member, machine_id)
+        return self.show(
+            "machine.html",
+            member,
+            machine=found,
+            contributions=list(reversed(earned))[:_INTERVALS],
+            count=len(earned),
+            total=credits_text(sum_of(earned)),
+            chart=_earnings_chart(earned),
+            live=LIVE,
+            resizable=RESIZABLE,
+            measured=measured[:_MEASUREMENTS],
+            speeds=summary(measured),
+        )
+
+    @expose("/<string:machine_id>/resize", methods=["POST"])
+    @page("edit")
+    def resize(self, member: Member, machine_id: str) -> Response:
+        """Change what a machine lends."""
+        from market.machines.registry import resize
+        from market.machines.schemas import ResizeRequestSchema
+        from market.people.schemas import loaded
+
+        form = {name: _number(request.form.get(name, "")) for name in ("core_count", "memory_size")}
+        resize(member, machine_id, **loaded(ResizeRequestSchema(), form))
+        return self.go(
+            "MachinesView.machine",
+            "The new size is in force within seconds. What runs beyond it may end first.",
+            machine_id=machine_id,
+        )
+
+    @expose("/<string:machine_id>/remove", methods=["POST"])
+    @page("delete")
+    def remove(self, member: Member, machine_id: str) -> Response:
+        """Drain a machine and take it out of the pool."""
+        from market.machines.registry import leave
+
+        leave(member, machine_id, now=request.form.get("now") == "yes")
+        return self.go(
+            "MachinesView.machines",
+            "The machine takes no more work. It leaves when the jobs on it have moved off.",
+        )
+
+
+def offer(member: Member, rate: float) -> dict[str, Any]:
+    """Return what stands in the form, the command that it makes, and what the machine may earn an hour."""
+    loaded = settings.load()
+    types = loaded.types
+    asked = request.args
+
+    def number(field: str, default: int) -> int:
+        text = asked.get(field, "")
+        return int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 1_000_000 else default
+
+    chosen = asked.get("type", "")
+    found: dict[str, Any] = {
+        "cores": number("cores", 2),
+        "memory": number("memory", 4),
+        "hours": number("hours", 8),
+        "type": chosen if chosen in types else next(iter(types)),
+    }
+    template = (
+        "./market share --cores {cores} --memory {memory}g --type {type} --hours {hours} "
+        f"--username {member.username} --server {request.host_url.rstrip('/')}"
+    )
+    kept = 1 - float(loaded.credits.fee)
+    paid = types[found["type"]].weight_micro / 1e6 * found["cores"]
+    paid += float(loaded.credits.gib_weight) * found["memory"]
+    return found | {
+        "template": template,
+        "command": template.format(**found),
+        "gib_weight": loaded.credits.gib_weight,
+        "kept": kept,
+        "earns": round(rate * paid * kept, 4),
+    }
+
+
+def _number(text: str) -> object:
+    """Return what a field of a form holds as a number, or as it is, for the schema to refuse."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+
+
+def sum_of(earned: list[dict[str, Any]]) -> str:
+    """Return what the intervals add up to, in credits."""
+    from market.kit.money import format_credits, parse_credits
+
+    return format_credits(sum(parse_credits(line["earned"]) for line in earned))
+
+
+def _earnings_chart(earned: list[dict[str, Any]]) -> charts.Chart | None:
+    total, samples = 0.0, []
+    for line in earned:
+        total += float(line["earned"])
+        samples.append((int(line["until"]), total))
+    return charts.steps(
+        "Earned by this machine",
+        samples,
+        clock.now_ms(),
+        lambda figure: credits_text(round(figure, 6)),
+        (0.0,),
+    )

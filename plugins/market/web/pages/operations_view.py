@@ -1,0 +1,49 @@
+"""The page Operations, for administrators: settlements, alerts and the state of the ledger."""
+
+from __future__ import annotations
+
+import math
+
+from flask import Response
+from flask_appbuilder import expose
+
+from market.airflow import menu
+from market.kit import database
+from market.kit.paging import Page
+from market.people.member import Member
+from market.web.pages.base import MarketPage, offset, page
+
+_ROWS = 25
+
+
+class OperationsView(MarketPage):
+    """What an operator looks at."""
+
+    route_base = "/market/operations"
+    class_permission_name = menu.OPERATIONS
+    default_view = "operations"
+    entry = "Market"
+
+    @expose("/")
+    @page("read")
+    def operations(self, member: Member) -> Response:
+        """Show alerts, the ledger's checks and the settled intervals."""
+        from market.credits.invariants import check, last_check
+        from market.credits.settlement.intervals import list_settlements
+        from market.machines.alerts import list_alerts
+
+        first = offset(_ROWS)
+        settlements = list_settlements(Page(limit=_ROWS, offset=first))
+        with database.transaction() as cursor:
+            violations, whole = check(cursor, only_new=True), last_check(cursor)
+        return self.show(
+            "operations.html",
+            member,
+            alerts=list_alerts(Page(limit=50)).rows,
+            violations=violations,
+            whole=whole,
+            settlements=settlements.rows,
+            total=settlements.total,
+            number=first // _ROWS + 1,
+            pages=max(1, math.ceil(settlements.total / _ROWS)),
+        )

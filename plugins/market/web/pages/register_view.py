@@ -1,0 +1,56 @@
+"""The page on which somebody without an account makes one; the only page that needs no login."""
+
+from __future__ import annotations
+
+from airflow.api_fastapi.app import get_auth_manager
+from flask import Response, request
+from flask_appbuilder import expose
+
+from market.airflow import menu
+from market.kit import settings
+from market.kit.errors import BadInputError, MarketError
+from market.web.pages.base import MarketPage, answer
+from market.web.pages.job_form import messages
+
+_FIELDS = ("username", "email", "password")
+
+
+class RegisterView(MarketPage):
+    """Registration."""
+
+    route_base = "/market/register"
+    class_permission_name = menu.REGISTRATION
+    default_view = "form"
+
+    @expose("/")
+    def form(self) -> Response:
+        """Show the form."""
+        return self._form({}, "", 200)
+
+    @expose("/", methods=["POST"])
+    def register(self) -> Response:
+        """Make the account, or show the form again with what is wrong."""
+        from market.people.registration import register
+
+        try:
+            made = register(*(request.form.get(name, "") for name in ("username", "password", "email")))
+        except BadInputError as error:
+            return self._form(messages(error), "", error.status)
+        except MarketError as error:
+            return self._form({}, error.detail, error.status)
+        return answer(201, "market/registered.html", username=made["username"], login=_login())
+
+    def _form(self, errors: dict[str, str], said: str, status: int) -> Response:
+        return answer(
+            status,
+            "market/register.html",
+            values={name: request.form.get(name, "") for name in _FIELDS[:2]},
+            errors=errors,
+            said=said,
+            grant=settings.load().credits.signup_grant,
+            login=_login(),
+        )
+
+
+def _login() -> str:
+    return str(get_auth_manager().get_url_login())

@@ -1,0 +1,264 @@
+// What all pages share: times in the chosen time zone, copy buttons, questions before actions, charts, quotes.
+(function () {
+  "use strict";
+  const market = (window.market = {});
+  market.web.api = document.body.dataset.api;
+  const minus = "\u2212";
+
+  // Credits without the zeros that say nothing; text arithmetic, so that no figure passes through a float.
+  market.credits = function (text) {
+    const [whole, part = ""] = String(text).split(".");
+    return `${whole}.${(part + "00").slice(0, Math.max(2, part.replace(/0+$/, "").length))}`.replace("-", minus);
+  };
+
+  // Write an amount into a cell of a column whose figures have data-places places.
+  market.money = function (cell, text) {
+    const shown = market.credits(text);
+    const missing = Number(cell.dataset.places || 2) - shown.split(".")[1].length;
+    const element = cell.querySelector(".money");
+    element.textContent = shown;
+    element.title = text;
+    if (missing > 0) {
+      const pad = document.createElement("span");
+      pad.className = "pad";
+      pad.setAttribute("aria-hidden", "true");
+      pad.textContent = "0".repeat(missing);
+      element.append(pad);
+    }
+  };
+
+  market.duration = function (milliseconds) {
+    const seconds = Math.max(0, Math.round(milliseconds / 1000));
+    const sizes = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
+    for (const [size, unit, below, small] of sizes) {
+      if (seconds >= size) {
+        const rest = Math.floor((seconds % size) / below);
+        return `${Math.floor(seconds / size)} ${unit}${rest ? ` ${rest} ${small}` : ""}`;
+      }
+    }
+    return `${seconds} s`;
+  };
+
+  market.size = function (bytes) {
+    let value = bytes;
+    for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+      if (value < 1024) return `${unit === "B" ? value : value.toFixed(1).replace(/\.0$/, "")} ${unit}`;
+      value /= 1024;
+    }
+    return `${value.toFixed(1)} TiB`;
+  };
+
+  function timeZone() {
+    try {
+      return JSON.parse(window.localStorage.getItem("timezone")) || undefined;
+    } catch (error) {
+      return undefined;
+    }
+  }
+  function formatter(options) {
+    try {
+      return new Intl.DateTimeFormat(undefined, { timeZone: timeZone(), ...options });
+    } catch (error) {
+      return new Intl.DateTimeFormat(undefined, options);
+    }
+  }
+  const exact = formatter({ dateStyle: "full", timeStyle: "long" });
+  const plain = formatter({ day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const short = formatter({ day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  market.moment = (ms) => short.format(new Date(ms));
+
+  market.times = function (within) {
+    for (const element of within.querySelectorAll("time[data-ms]")) {
+      const at = new Date(Number(element.dataset.ms));
+      const thisYear = at.getFullYear() === new Date().getFullYear();
+      element.textContent = (thisYear ? short : plain).format(at);
+      element.title = exact.format(at);
+    }
+  };
+
+  // Fetch JSON from the REST routes; an error carries the words of the problem document.
+  market.get = async function (path) {
+    const answer = await fetch(market.web.api + path, { credentials: "same-origin", headers: { Accept: "application/json" } });
+    if (answer.ok) return answer.json();
+    const problem = await answer.json().catch(() => ({}));
+    const error = new Error(problem.detail || `The market answered ${answer.status}.`);
+    error.status = answer.status;
+    throw error;
+  };
+
+  // Run `work` every `everyMs` while it returns true; slower while it fails or nobody looks.
+  market.poll = function (work, everyMs) {
+    let failures = 0;
+    async function turn() {
+      let again = true;
+      if (!document.hidden) {
+        try {
+          again = await work();
+          failures = 0;
+        } catch (error) {
+          failures += 1;
+          again = error.status === undefined || error.status >= 500 || error.status === 429;
+        }
+      }
+      if (again) setTimeout(turn, everyMs * Math.min(8, 2 ** failures));
+    }
+    turn();
+  };
+
+  async function copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch (error) {
+      const area = document.createElement("textarea"); // without https there is no clipboard to write to
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+  }
+
+  document.addEventListener("click", async (event) => {
+    const copier = event.target.closest("[data-copy]");
+    if (copier) {
+      await copy(document.querySelector(copier.dataset.copy).textContent);
+      const words = copier.dataset.words || (copier.dataset.words = copier.textContent);
+      copier.textContent = "Copied";
+      setTimeout(() => (copier.textContent = words), 2000);
+    }
+    if (event.target.closest("[data-close]")) event.target.closest("details").open = false;
+    if (event.target.closest("[data-back]")) window.history.back();
+    for (const open of document.querySelectorAll("details.sure[open]")) {
+      if (!open.contains(event.target)) open.open = false;
+    }
+    const outside = event.target.closest("a[data-outside]");
+    if (outside && window.parent !== window && !event.ctrlKey && !event.metaKey) {
+      // Airflow frames this page and forbids it to load another in its place; its own router may go there.
+      event.preventDefault();
+      window.parent.history.pushState({}, "", outside.href);
+      window.parent.dispatchEvent(new window.parent.PopStateEvent("popstate", { state: {} }));
+    }
+  });
+  // In a table, which scrolls, a question would be cut off at the edge: there it gets its place in the window.
+  function place(question) {
+    if (!question.open || !question.closest(".scroll")) return;
+    const popover = question.querySelector(".popover");
+    const [button, width, height] = [question.getBoundingClientRect(), popover.offsetWidth, popover.offsetHeight];
+    const above = button.top - 6 - height;
+    const fits = button.bottom + 6 + height <= window.innerHeight;
+    popover.style.position = "fixed";
+    popover.style.right = "auto";
+    popover.style.left = `${Math.max(8, Math.min(button.right, window.innerWidth - 8) - width)}px`;
+    popover.style.top = `${fits || above < 0 ? button.bottom + 6 : above}px`;
+  }
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches("details.sure")) place(event.target);
+  }, true);
+  for (const moved of ["scroll", "resize"]) {
+    window.addEventListener(moved, () => document.querySelectorAll("details.sure[open]").forEach(place), true);
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const open of document.querySelectorAll("details.sure[open]")) {
+      open.open = false;
+      open.querySelector("summary").focus();
+    }
+  });
+  // A second click must not send the form twice.
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post") return;
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+    for (const button of event.target.querySelectorAll("button:not([type=button])")) button.setAttribute("aria-disabled", "true");
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) {
+      delete form.dataset.sent;
+      for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+    }
+  });
+
+  function readout(svg) {
+    const points = JSON.parse(svg.dataset.points);
+    const cursor = svg.querySelector(".cursor");
+    const words = svg.closest("figure").querySelector(".readout");
+    svg.addEventListener("pointermove", (event) => {
+      const box = svg.getBoundingClientRect();
+      const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+      const before = points.filter((point) => point[0] <= x).pop() || points[0];
+      const at = Math.max(before[0], Math.min(x, svg.viewBox.baseVal.width - 12));
+      cursor.querySelector("line").setAttribute("x1", at);
+      cursor.querySelector("line").setAttribute("x2", at);
+      cursor.querySelector("circle").setAttribute("cx", at);
+      cursor.querySelector("circle").setAttribute("cy", before[1]);
+      cursor.removeAttribute("hidden");
+      words.textContent = `since ${market.moment(before[2])}: ${before[3]} ${svg.dataset.unit}`;
+    });
+    svg.addEventListener("pointerleave", () => {
+      cursor.setAttribute("hidden", "");
+      words.textContent = "";
+    });
+  }
+
+  // Forms with data-quote show what the job would cost; the market computes it, not the page.
+  function quotes(form) {
+    const names = { machine_type: "type", core_num: "cores" };
+    const fields = ["type", "cores", "executor_cores", "driver_memory", "executor_memory", "minutes", "grid", "max_parallel"];
+    const out = (name) => form.querySelector(`[data-out="${name}"]`);
+    let timer = 0;
+    let latest = 0;
+    async function ask() {
+      const query = new URLSearchParams();
+      for (const [name, value] of new FormData(form)) {
+        if (fields.includes(names[name] || name) && value) query.set(names[name] || name, value);
+      }
+      const mine = ++latest;
+      const answer = await fetch(`${form.dataset.quote}?${query}`, { credentials: "same-origin" });
+      const found = await answer.json().catch(() => ({ detail: "The quote cannot be made now." }));
+      if (mine !== latest) return;
+      const error = out("error");
+      error.hidden = answer.ok;
+      error.textContent = answer.ok ? "" : found.detail.replaceAll("_", " ");
+      const limit = form.elements.max_credits ? Number(form.elements.max_credits.value.replace(",", ".")) : 0;
+      if (answer.ok && limit > 0 && limit < Number(found.hold)) found.hold = limit.toFixed(6);
+      for (const name of ["rate", "containers"]) if (out(name)) out(name).textContent = answer.ok ? found[name] : "–";
+      for (const name of ["credits_per_hour", "hold"]) out(name).textContent = answer.ok ? market.credits(found[name]) : "–";
+      const panel = form.querySelector("[data-available]");
+      if (panel) out("short").hidden = !answer.ok || Number(found.hold) <= Number(panel.dataset.available);
+    }
+    form.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(ask, 250);
+    });
+    ask();
+  }
+
+  function command(form) {
+    form.addEventListener("input", () => {
+      const values = Object.fromEntries(new FormData(form));
+      const text = form.dataset.command.replace(/\{(\w+)\}/g, (_, name) => values[name] || "?");
+      form.querySelector("#command").textContent = text;
+      const weight = Number(form.elements.type.selectedOptions[0].dataset.weight);
+      const earned = Number(form.dataset.rate) * (weight * values.cores + Number(form.dataset.gib) * values.memory);
+      form.querySelector('[data-out="earns"]').textContent = market.credits((earned * Number(form.dataset.kept)).toFixed(4));
+    });
+  }
+
+  // The axis of time: days where the steps are days or at midnight, else hours.
+  function ticks(svg) {
+    const day = formatter({ day: "2-digit", month: "short" });
+    const hour = formatter({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    for (const label of svg.querySelectorAll("text[data-ms]")) {
+      const at = new Date(Number(label.dataset.ms));
+      const written = hour.format(at);
+      label.textContent = label.dataset.day === "1" || written === "00:00" ? day.format(at) : written;
+    }
+  }
+
+  market.times(document);
+  document.querySelectorAll("svg[data-points]").forEach(ticks);
+  document.querySelectorAll("svg[data-points]").forEach(readout);
+  document.querySelectorAll("form[data-quote]").forEach(quotes);
+  document.querySelectorAll("form[data-command]").forEach(command);
+  document.querySelectorAll("[data-back]").forEach((button) => (button.hidden = window.history.length < 2));
+})();

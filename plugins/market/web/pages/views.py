@@ -1,0 +1,21 @@
+"""What the plugin registers with Airflow: views, templates and static files, menu entries."""
+
+from __future__ import annotations
+
+from market.airflow.menu import EXTERNAL_VIEWS, PERMISSIONS
+from market.web.pages.base import blueprint
+from market.web.pages.credits_view import CreditsView
+from market.web.pages.jobs_view import JobsView
+from market.web.pages.machines_view import MachinesView
+from market.web.pages.market_view import MarketView
+from market.web.pages.operations_view import OperationsView
+from market.web.pages.register_view import RegisterView
+
+# Without names: a name would add "Legacy FAB views" to Airflow's menu, beside the entries of EXTERNAL_VIEWS.
+APPBUILDER_VIEWS: list[dict[str, object]] = [
+    {"view": view()}
+    for view in (MarketView, JobsView, MachinesView, CreditsView, OperationsView, RegisterView)
+]
+FLASK_BLUEPRINTS = [blueprint]
+
+__all__ = ["APPBUILDER_VIEWS", "EXTERNAL_VIEWS", "FLASK_BLUEPRINTS", "PERMISSIONS"]

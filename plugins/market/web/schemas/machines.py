@@ -1,0 +1,128 @@
+"""Machines as the routes show them."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from market.web.schemas.common import credit, identity, text, time_ms
+
+
+def mib() -> fields.Integer:
+    """Return a field for an amount of memory."""
+    return fields.Integer(metadata={"description": "MiB"})
+
+
+class MarketMachineSchema(Schema):
+    """A machine in the pool, without its address and its owner."""
+
+    machine_id = identity()
+    display_name = text()
+    machine_type = text()
+    core_count = fields.Integer()
+    memory_size = mib()
+    time_period = fields.Integer(metadata={"description": "seconds"})
+    availability = fields.String(
+        metadata={"enum": ["offered", "joining", "active", "draining", "resting", "left", "lost", "rejected"]}
+    )
+    created_time = time_ms()
+    active_time = time_ms()
+    drain_time = time_ms()
+    left_time = time_ms()
+    lease_end = time_ms()
+    hours = text("of the day for which it is lent, as 22:00-06:00; empty: all")
+    time_zone = text("that the hours are meant in")
+    trust = fields.Integer(metadata={"description": "good measurements in a row, up to 10"})
+    verified_time = time_ms()
+
+
+class MachineSchema(MarketMachineSchema):
+    """A machine, as its owner sees it."""
+
+    ip_address = text()
+    service_port = fields.Integer()
+    user_id = identity(allow_none=True)
+    reason = text("why it is in this state")
+    earned = credit("over all settled intervals")
+
+
+class JoinSchema(Schema):
+    """What an agent starts the NodeManager with: properties by file, and a token that works once."""
+
+    token = text()
+    ip_address = text()
+    service_port = fields.Integer()
+    core_count = fields.Integer()
+    memory_size = mib()
+    lease_end = time_ms()
+    drain_timeout = fields.Integer(metadata={"description": "seconds"})
+    files = fields.Dict(
+        keys=fields.String(), values=fields.Dict(keys=fields.String(), values=fields.String())
+    )
+
+
+class RegisteredSchema(Schema):
+    """The answer to a registration."""
+
+    status = text()
+    machine_id = identity()
+    join = fields.Nested(JoinSchema)
+
+
+class MachineStatusSchema(Schema):
+    """A machine's state after a command."""
+
+    status = text()
+    machine_id = identity()
+
+
+class ContributionSchema(Schema):
+    """What a machine did and earned in a settled interval."""
+
+    since = time_ms()
+    until = time_ms()
+    online_s = fields.Integer(metadata={"description": "seconds for which the stipend counts"})
+    vcore_seconds = fields.Integer()
+    memory_mib_seconds = fields.Integer()
+    jobs_earned = credit("from jobs, less the fee")
+    stipend = credit()
+    earned = credit()
+
+
+class TotalsSchema(Schema):
+    """What all settled intervals of a machine add up to."""
+
+    online_s = fields.Integer()
+    vcore_seconds = fields.Integer()
+    memory_mib_seconds = fields.Integer()
+    jobs_earned = credit("from jobs, less the fee")
+    stipend = credit()
+    earned = credit()
+
+
+class ContributionsSchema(Schema):
+    """All settled intervals of a machine, oldest first."""
+
+    contributions = fields.List(fields.Nested(ContributionSchema))
+    total = fields.Integer()
+    totals = fields.Nested(TotalsSchema)
+
+
+class VerificationSchema(Schema):
+    """What a canary found on a machine. Speeds are thousands of steps a second."""
+
+    verification_id = identity()
+    core_count = fields.Integer(metadata={"description": "cores that were measured"})
+    start_time = time_ms()
+    end_time = time_ms()
+    outcome = fields.String(metadata={"enum": ["running", "good", "poor", "none"]})
+    detail = text("why it is not good, or measured nothing")
+    core_speed = fields.Integer(allow_none=True, metadata={"description": "of one core alone"})
+    speed = fields.Integer(allow_none=True, metadata={"description": "of all cores at once"})
+    memory_speed = fields.Integer(allow_none=True, metadata={"description": "MiB a second"})
+
+
+class VerificationsSchema(Schema):
+    """A machine's measurements, newest first."""
+
+    verifications = fields.List(fields.Nested(VerificationSchema))
+    total = fields.Integer()

@@ -1,0 +1,66 @@
+"""What PostgreSQL asks to be done again is done again, and nobody is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ledger_world import World
+from psycopg2 import errors
+
+from market.credits import ledger
+from market.jobs.intake import program, service
+from market.jobs.life import status
+from market.people.member import Member
+
+pytestmark = pytest.mark.database
+
+BODY = {"root_path": "digits", "core_num": 1, "machine_type": "cpu", "max_duration": 60}
+
+
+@pytest.fixture
+def clashes(monkeypatch: pytest.MonkeyPatch) -> list[type[Exception]]:
+    """What the next calls of the ledger come to, after they have worked."""
+    left: list[type[Exception]] = []
+
+    def clashing(name: str) -> None:
+        work = getattr(ledger, name)
+
+        def run(*args: Any, **options: Any) -> Any:
+            answer = work(*args, **options)
+            if left:
+                raise left.pop()("asked to be tried again")
+            return answer
+
+        monkeypatch.setattr(ledger, name, run)
+
+    for name in ("take_hold", "extend_hold", "release_hold"):
+        clashing(name)
+    return left
+
+
+def test_a_job_s_changes_survive_deadlocks(
+    world: World, clashes: list[type[Exception]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
+    member = Member(world.member(), "ann", "")
+    clashes += [errors.DeadlockDetected, errors.SerializationFailure]
+    job_id = service.submit(member, BODY)["job_id"]
+    assert world.sql("SELECT job_id::text FROM job") == [(job_id,)]
+    clashes.append(errors.DeadlockDetected)
+    assert service.extend(member, job_id, {"max_duration": 120})["max_duration"] == 120
+    clashes.append(errors.DeadlockDetected)
+    assert status.stop(job_id, "cancelled", "cancelled by ann") == "cancelled"
+    assert clashes == []
+    assert world.balances(member.user_id).held_ucr == 0
+    assert world.violations() == []
+
+
+def test_one_that_clashes_for_ever_is_told(
+    world: World, clashes: list[type[Exception]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
+    clashes += [errors.DeadlockDetected] * 20
+    with pytest.raises(errors.DeadlockDetected):
+        service.submit(Member(world.member(), "ann", ""), BODY)
+    assert world.sql("SELECT FROM job") == []

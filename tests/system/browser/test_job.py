@@ -1,0 +1,145 @@
+"""A job from the form to its end, as a person does it in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+from system.browser.conftest import Page, Person
+
+pytestmark = pytest.mark.browser
+
+PROGRAM = """
+import os, time
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+print("counted", spark.range(1000).count())
+time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def job_id(page: Page, person: Person, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Upload a program through the page and submit it."""
+    program = Path(tmp_path_factory.mktemp("program")) / "main.py"
+    program.write_text(PROGRAM)
+    page.entry("My jobs")
+    page.click("Submit a job")
+    page.find("#folder-name").send_keys("browser")
+    page.click("Open")
+    page.shows("made by the first upload")
+    page.find("#upload").send_keys(str(program))
+    page.shows("main.py is uploaded")
+    page.until(lambda: page.find('input[name="entry_file"]').is_selected(), "main.py chosen")
+    page.find("#app_params").send_keys('--quotes\n"it\'s" $HOME {{ x }} <b>')
+    page.find("#job_name").send_keys("from the browser")
+    page.until(lambda: page.find('.quote [data-out="hold"]').text[:1].isdigit(), "a quote")
+    page.shoot("submit")
+    page.click("Submit the job")
+    page.shows("The job is submitted.")
+    jobs = person.rest.get("/jobs")["jobs"]
+    assert [job["job_name"] for job in jobs] == ["from the browser"]
+    return str(jobs[0]["job_id"])
+
+
+def test_the_job_s_page_moves_on_by_itself(page: Page, person: Person, job_id: str) -> None:
+    assert person.rest.get(f"/jobs/{job_id}")["app_params"] == ["--quotes", '"it\'s" $HOME {{ x }} <b>']
+    page.driver.switch_to.default_content()
+    page.driver.get(f"{page.url}/plugin/market-jobs/pluginsv2/market/jobs/{job_id}")
+    page.frame("My jobs")
+    for heading in ("Results", "Logs", "Receipt", "Details", "from the browser"):
+        page.shows(heading)
+    page.until(
+        lambda: page.find("#badge .badge").text in ("Queued", "Accepted", "Running"), "the job's next step"
+    )
+    page.shoot("job")
+
+
+def test_the_list_shows_it_and_filters(page: Page, job_id: str) -> None:
+    page.entry("My jobs")
+    page.shows("from the browser")
+    page.click("Failed")
+    page.shows("No job matches")
+    page.click("Show all jobs")
+    page.find("#q").send_keys("browser\n")
+    page.shows("from the browser")
+    page.shoot("jobs")
+
+
+def test_cancelling_asks_first_and_then_cancels(page: Page, person: Person, job_id: str) -> None:
+    page.entry("My jobs")
+    page.click("from the browser")
+    page.click("Cancel job")
+    page.shows("Stop this job?")
+    page.click("Let it run")
+    assert person.rest.get(f"/jobs/{job_id}")["status"] not in ("cancelling", "cancelled")
+    page.click("Cancel job")
+    page.click("Cancel the job")
+    page.until(lambda: page.find("#badge .badge").text == "Cancelled", "the end")
+    page.shoot("cancelled")
+    assert person.rest.get(f"/jobs/{job_id}")["status"] == "cancelled"
+
+
+def test_what_is_wrong_is_told_and_nothing_typed_is_lost(page: Page, person: Person, job_id: str) -> None:
+    page.entry("My jobs")
+    page.click("Submit a job")
+    credits = page.find("#max_credits")
+    credits.send_keys("many")
+    page.click("Submit the job")
+    page.shows("Nothing was submitted")
+    assert page.find("#max_credits").get_attribute("value") == "many"
+    assert page.driver.find_element(By.ID, "max_credits").get_attribute("aria-invalid") == "true"
+    assert person.rest.get("/jobs")["total"] == 1
+
+
+def test_a_sweep_is_quoted_for_all_its_points_and_shows_each(page: Page, person: Person, job_id: str) -> None:
+    page.driver.switch_to.default_content()
+    page.driver.get(f"{page.url}/pluginsv2/market/jobs/new?folder=browser")
+    page.until(lambda: page.find('input[name="entry_file"]').is_selected(), "main.py chosen")
+    containers = page.find('.quote [data-out="containers"]')
+    page.until(lambda: containers.text == "3", "a quote for one run")
+    page.click("More settings")
+    page.find("#grid").send_keys("size = 2.5, 4, 7")
+    page.until(lambda: containers.text == "6", "a quote for two points at once")
+    page.click("Submit the job")
+    page.shows("size: is used nowhere: write {size} into app_params")
+    assert page.find("#grid").get_attribute("value") == "size = 2.5, 4, 7"
+    page.find("#app_params").send_keys("{size}")
+    page.find("#job_name").send_keys("three sizes")
+    page.click("Submit the job")
+    page.shows("The job is submitted.")
+    page.until(
+        lambda: (
+            [
+                row.text.split()[:2]
+                for row in page.driver.find_elements(By.CSS_SELECTOR, "table.points tbody tr")
+            ]
+            == [["0", "2.5"], ["1", "4"], ["2", "7"]]
+        ),
+        "the three points",
+    )
+    page.shoot("sweep")
+    sweep = next(job for job in person.rest.get("/jobs")["jobs"] if job["job_name"] == "three sizes")
+    person.rest.post(f"/jobs/{sweep['job_id']}/cancel")
+    page.until(lambda: page.find("#badge .badge").text == "Cancelled", "the end")
+    page.until(
+        lambda: page.find("table.points tbody").text.count("Cancelled") == 3, "each point to be cancelled"
+    )
+
+
+def test_an_unknown_job_is_not_found(page: Page) -> None:
+    page.driver.switch_to.default_content()
+    page.driver.get(f"{page.url}/pluginsv2/market/jobs/{'0' * 32}")
+    page.shows("Not found")
+
+
+def test_a_form_without_its_token_changes_nothing(page: Page, job_id: str) -> None:
+    page.driver.switch_to.default_content()
+    page.driver.get(f"{page.url}/pluginsv2/market/jobs/")
+    status = page.driver.execute_async_script(
+        "const done = arguments[1]; fetch(arguments[0], {method: 'POST'}).then(a => done(a.status))",
+        f"/pluginsv2/market/jobs/{job_id}/hide",
+    )
+    assert status == 400

@@ -1,0 +1,154 @@
+"""What a person of the market sees when he opens each entry in Airflow's menu."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from selenium.webdriver.common.by import By
+from system.browser.conftest import MENU, Page, Person, chromium
+
+from market.kit import settings
+
+pytestmark = pytest.mark.browser
+
+HEADINGS = {
+    "Market": ["Capacity by machine type", "The rate", "What would a job cost?", "Machines in the pool"],
+    "My jobs": ["Spark programs that you run on the pool."],
+    "My machines": ["You lend no machine yet", "Lend a machine"],
+    "My credits": ["Balance", "Statement"],
+}
+
+
+@pytest.mark.parametrize("name", MENU)
+def test_an_entry_opens_its_page_in_the_frame(page: Page, name: str) -> None:
+    page.entry(name)
+    for heading in HEADINGS[name]:
+        page.shows(heading)
+    assert page.driver.find_element(By.TAG_NAME, "h1").text == name
+    assert not page.driver.find_element(By.CSS_SELECTOR, "nav.site").is_displayed()
+    assert "deprecated" not in page.text()
+    page.shoot(name.lower().replace(" ", "-"))
+
+
+def test_there_is_no_entry_for_the_views_without_a_frame_of_their_own(page: Page) -> None:
+    page.driver.switch_to.default_content()
+    page.driver.get(page.url)
+    page.until(lambda: page._menu("My jobs"), "the menu")
+    assert "Legacy FAB" not in page.text()
+
+
+def test_the_address_leads_back_to_the_page(page: Page) -> None:
+    page.entry("My jobs")
+    page.click("Submit a job")
+    page.shows("1. Program")
+    page.driver.switch_to.default_content()
+    page.until(lambda: page.driver.current_url.endswith("/market/jobs/new"), "the address of the form")
+    page.driver.refresh()
+    page.frame("My jobs")
+    page.shows("1. Program")
+
+
+def test_the_calculator_follows_what_is_typed(page: Page) -> None:
+    page.entry("Market")
+    hold = page.find('[data-out="hold"]')
+    page.until(lambda: hold.text[:1].isdigit(), "a quote")
+    before = float(hold.text)
+    cores = page.find("#cores")
+    cores.clear()
+    cores.send_keys("8")
+    page.until(lambda: float(hold.text) > before, "a larger quote")
+    cores.clear()
+    cores.send_keys("0")
+    page.shows("must be a whole number")
+
+
+def test_the_command_to_lend_is_exact(page: Page, person: Person) -> None:
+    page.entry("My machines")
+    memory = page.find("#memory")
+    memory.clear()
+    memory.send_keys("6")
+    command = page.find("#command")
+    page.until(lambda: "--memory 6g" in command.text, "the command")
+    assert command.text == (
+        f"./market share --cores 2 --memory 6g --type cpu --hours 8 --username {person.username} "
+        f"--server {page.url}"
+    )
+
+
+def test_the_statement_downloads(page: Page) -> None:
+    page.entry("My credits")
+    link = page.driver.find_element(By.LINK_TEXT, "CSV").get_attribute("href")
+    lines = page.driver.execute_async_script(
+        "const done = arguments[1]; fetch(arguments[0]).then(a => a.text()).then(done)", link
+    )
+    assert "15.000000" in lines
+
+
+def test_a_stranger_is_asked_to_log_in(page: Page, stack: settings.Settings) -> None:
+    driver = chromium()
+    try:
+        driver.get(f"{stack.url('api')}/pluginsv2/market/credits/")
+        assert "You are not logged in" in driver.find_element(By.TAG_NAME, "body").text
+        assert "/auth/login" in str(driver.find_element(By.LINK_TEXT, "Log in").get_attribute("href"))
+    finally:
+        driver.quit()
+
+
+def test_operations_are_for_administrators(page: Page, stack: settings.Settings, shots: Path) -> None:
+    page.driver.switch_to.default_content()
+    page.driver.get(f"{page.url}/pluginsv2/market/operations/")
+    page.shows("not for your role")
+    driver = chromium()
+    try:
+        admin = Page(driver, stack.url("api"), shots)
+        admin.login(stack.service.admin, stack.secret("admin_password"))
+        admin.entry("Market")
+        admin.click("Operations")
+        admin.shows("The ledger adds up")
+        admin.shows("Settlements")
+        admin.shoot("operations")
+    finally:
+        driver.quit()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_pages_follow_airflow_s_colour_scheme(page: Page, scheme: str) -> None:
+    page.driver.switch_to.default_content()
+    page.driver.get(page.url)
+    page.driver.execute_script("window.localStorage.setItem('theme', arguments[0])", scheme)
+    page.driver.refresh()
+    page.entry("Market")
+    ground = page.driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+    bright = sum(int(part) for part in ground.removeprefix("rgb(").rstrip(")").split(", ")) > 384
+    assert bright is (scheme == "light")
+    page.shoot(f"market-{scheme}")
+
+
+def test_every_field_has_a_label(page: Page) -> None:
+    for name in MENU:
+        page.entry(name)
+        unnamed = page.driver.execute_script(
+            "return [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]"
+            ".filter(f => !f.labels.length && !f.ariaLabel).map(f => f.outerHTML)"
+        )
+        assert unnamed == []
+
+
+def test_nothing_comes_from_elsewhere_and_no_script_fails(page: Page) -> None:
+    for line in page.driver.get_log("browser"):
+        refused = "status of 4" in line["message"]  # the calculator was given a wrong figure, for instance
+        assert "/pluginsv2/market" not in line["message"] or line["level"] != "SEVERE" or refused
+    host = urlsplit(page.url).netloc
+    for name in MENU:
+        page.entry(name)
+    for line in page.driver.get_log("performance"):
+        message = json.loads(line["message"])["message"]
+        if (
+            message["method"] == "Network.requestWillBeSent"
+            and "/pluginsv2/" in message["params"]["documentURL"]
+        ):
+            url = urlsplit(message["params"]["request"]["url"])
+            assert url.scheme == "data" or url.netloc == host, url

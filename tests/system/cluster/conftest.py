@@ -1,0 +1,112 @@
+"""A running market with two lent machines, a lender and a buyer; shared by all tests of the cluster."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import fresh_host as fresh_hosts
+import pytest
+import requests
+from agents import Agent
+from people import Person, end_open_jobs, person
+
+from market.kit import settings
+from market.ops.cli import demo
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(stack: settings.Settings) -> Iterator[None]:
+    """Leave the machines free to the next file, whatever failed in this one."""
+    yield
+    end_open_jobs()
+
+
+@pytest.fixture(scope="session")
+def lender(stack: settings.Settings) -> Person:
+    return person(stack, "lender")
+
+
+@pytest.fixture(scope="session")
+def buyer(stack: settings.Settings) -> Person:
+    return person(stack, "buyer")
+
+
+@pytest.fixture(scope="session")
+def stranger(stack: settings.Settings) -> Person:
+    return person(stack, "stranger")
+
+
+@pytest.fixture(scope="session")
+def machines(stack: settings.Settings, lender: Person) -> Iterator[list[dict[str, Any]]]:
+    """Lend two machines of different sizes through the agent, as the demo does."""
+    file = stack.paths.secrets / "test_lender"
+    file.write_text(lender.password)
+    file.chmod(0o600)
+    demo.lend(stack, lender.rest, lender.username, file)
+    return lender.rest.get("/machines", limit=200)["machines"]
+
+
+@pytest.fixture(scope="module")
+def owner(stack: settings.Settings) -> Person:
+    return person(stack, "owner")
+
+
+@pytest.fixture(scope="module")
+def lenders(
+    stack: settings.Settings, owner: Person, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Agent]]:
+    """Return a function that starts an agent of a size that no other file uses."""
+    agents: list[Agent] = []
+    folder = tmp_path_factory.mktemp("agents")
+    password = folder / "password"
+    password.write_text(owner.password)
+
+    def start(
+        name: str, hours: str = "1", *more: str, kind: str = "cpu", cores: int = 1, gib: int | None = None
+    ) -> Agent:
+        words = ["share", "--cores", str(cores), "--memory", f"{gib or cores}g", "--type", kind]
+        words += ["--hours", hours]
+        words += ["--password-file", str(password), "--server", stack.url("api"), *more]
+        agent = Agent.start(
+            [sys.executable, "-m", "market.ops.cli", *words],
+            name,
+            owner,
+            folder / f"{name}.log",
+            {**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
+            cwd=settings.ROOT,
+        )
+        agents.append(agent)  # threads of one file lend side by side: the last one may be another's
+        return agent
+
+    yield start
+    for agent in agents:
+        agent.interrupt()
+    for agent in agents:
+        agent.end()
+
+
+@pytest.fixture(scope="session")
+def fresh_host(stack: settings.Settings) -> Iterator[fresh_hosts.FreshHost]:
+    """A host with Python and Java alone that is about to lend itself: it has all to install."""
+    with fresh_hosts.lent(stack, person(stack, "newcomer")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def admin(stack: settings.Settings) -> requests.Session:
+    """Speak to Airflow's own API as the administrator."""
+    session = requests.Session()
+    login = {"username": stack.service.admin, "password": stack.secret("admin_password")}
+    answer = session.post(f"{stack.url('api')}/auth/token", json=login, timeout=30)
+    session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    return session
+
+
+@pytest.fixture
+def program() -> Callable[[str], str]:
+    """Return a text without the indentation that it has in a test."""
+    return lambda text: textwrap.dedent(text).lstrip()
