@@ -69,7 +69,7 @@ class Database:
         return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
 
     def migrate(self) -> list[str]:
-        """Apply all of `sql/`."""
+        """Apply all of `sql/`; return the names of the files that were new or had changed."""
         return migrate.apply(self.url(migrate.OWNER), migrate.read(settings.ROOT / "sql"))
 
 

@@ -14,7 +14,7 @@ from market.cluster.event_log import ExecutorLife
 from market.cluster.resourcemanager import App
 from market.metering.usage import UNREGISTERED, Ending, KnownContainer, Machine, attempt_of, is_first
 
-# Longer than two polls are apart, unless a gap was noted: see sql/0003_metering.sql.
+# Longer than two polls are apart, unless a gap was noted: see `meter_gap` in sql/schema/0005_metering.sql.
 UNSEEN_MS = 10_000
 _CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_\d+")
 

@@ -1,6 +1,6 @@
 """Settlement: closes one interval of time after the other and moves the credits that are due.
 
-The work is done by the functions of `sql/0005_settle.sql` to `0008` and `0019`. Here is the order: which
+The work is done by the functions of `sql/functions/`, a file for each step. Here is the order: which
 intervals, and for each the steps freeze, price, capture, pay, reconcile and seal, every call in a
 transaction of its own. The command line and the DAG `credit_settlement` both come through here. A run that
 died anywhere is finished by the next.
@@ -208,7 +208,7 @@ def _next_end(until_ms: int) -> int | None:
 
 
 def _wait_for_meter(until_ms: int, lost_after_ms: int, patience_s: float) -> None:
-    """Wait until the meter's polls cover the interval: see `mark_needed` in sql/0005_settle.sql."""
+    """Wait until the meter's polls cover the interval: see `mark_needed` in sql/functions/04_steps.sql."""
     started = time.monotonic()
     while True:
         with database.transaction() as cursor:

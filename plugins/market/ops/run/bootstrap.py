@@ -51,7 +51,7 @@ def prepare_stores(settings: Settings) -> None:
 
 
 def migrate_market(settings: Settings) -> list[str]:
-    """Make roles and database, and apply `sql/`; return the names of the files that were applied."""
+    """Make roles and database, and apply `sql/`; return the names of the files that were new or changed."""
     superuser = settings.database_url(postgres.SUPERUSER, "postgres")
     roles = (migrate.OWNER, migrate.APPLICATION, migrate.AIRFLOW)
     migrate.prepare(superuser, {role: settings.secret(f"db_{role}") for role in roles})

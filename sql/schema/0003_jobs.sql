@@ -1,43 +1,4 @@
--- People, machines and jobs: what the market knows beside money.
--- Times are epoch milliseconds (bigint); ids are 32 hex digits.
-
-CREATE DOMAIN hex_id AS text CHECK (VALUE ~ '^[0-9a-f]{32}$');
-
-CREATE TABLE member (
-    user_id      hex_id PRIMARY KEY,
-    fab_user_id  integer NOT NULL UNIQUE,       -- ab_user.id: the login, the password hash and the roles are FAB's
-    username     text NOT NULL UNIQUE CHECK (username ~ '^[a-z][a-z0-9_-]{1,31}$'),
-    email        text NOT NULL,
-    created_ms   bigint NOT NULL
-);
-
-CREATE TABLE machine (
-    machine_id    hex_id PRIMARY KEY,
-    user_id       hex_id REFERENCES member,      -- NULL: the pool's own
-    machine_type  text NOT NULL,                 -- of the tariff, or 'pool'
-    display_name  text NOT NULL,                 -- what others see instead of an address
-    ip_address    text NOT NULL,
-    service_port  integer NOT NULL CHECK (service_port BETWEEN 1 AND 65535),
-    core_count    integer NOT NULL CHECK (core_count > 0),
-    memory_mib    integer NOT NULL CHECK (memory_mib > 0),
-    time_period_s bigint NOT NULL CHECK (time_period_s > 0),
-    state         text NOT NULL CHECK (state IN
-        ('offered', 'joining', 'active', 'draining', 'left', 'lost', 'rejected')),
-    reason        text NOT NULL DEFAULT '',
-    token_sha256  text,                          -- of the one-time join token; NULL once used
-    created_ms    bigint NOT NULL,
-    active_ms     bigint,
-    drain_ms      bigint,                        -- when the drain began
-    drain_now     boolean NOT NULL DEFAULT false,
-    left_ms       bigint,
-    lease_end_ms  bigint NOT NULL,
-    CHECK ((user_id IS NULL) = (machine_type = 'pool'))
-);
-
--- One live registration for a host: the second one gets a conflict, also when both arrive at once.
-CREATE UNIQUE INDEX machine_live_host ON machine (ip_address)
-    WHERE state IN ('offered', 'joining', 'active', 'draining', 'lost');
-CREATE INDEX machine_by_owner ON machine (user_id, created_ms DESC);
+-- Jobs, the points of sweeps, and the files that they leave behind.
 
 CREATE TABLE job (
     job_id              hex_id PRIMARY KEY,
@@ -60,11 +21,24 @@ CREATE TABLE job (
     cancelled_by        text,
     hidden              boolean NOT NULL DEFAULT false,
     withdrawn           boolean NOT NULL DEFAULT false,  -- its DAG file is no longer offered
+    -- When its owner was told that nearly all of its hold is used; NULL: not told, or told and extended since.
+    warned_ms           bigint,
+    -- What it leaves behind is listed once after its end and deleted later; the lists themselves stay.
+    results_ms          bigint,                  -- when its result files were listed in result_file
+    logs_ms             bigint,                  -- when its log files were listed in log_file
+    discarded_ms        bigint,                  -- when its folder in HDFS was deleted because of its age
+    dag_deleted_ms      bigint,                  -- when its rows in Airflow were deleted because of their age
     CHECK ((status IN ('succeeded', 'failed', 'cancelled', 'lost')) = (ended_ms IS NOT NULL))
 );
+
 CREATE INDEX job_by_owner ON job (user_id, added_ms DESC);
 CREATE INDEX job_open ON job (status) WHERE ended_ms IS NULL;
 CREATE INDEX job_offered ON job (job_id) WHERE NOT withdrawn;
+-- Housekeeping asks every few seconds what there is to do: each index holds only what is left.
+CREATE INDEX job_to_list ON job (ended_ms)
+    WHERE ended_ms IS NOT NULL AND (results_ms IS NULL OR logs_ms IS NULL);
+CREATE INDEX job_to_discard ON job (ended_ms) WHERE ended_ms IS NOT NULL AND discarded_ms IS NULL;
+CREATE INDEX job_to_forget ON job (ended_ms) WHERE withdrawn AND dag_deleted_ms IS NULL;
 
 -- Every status that a job had, with the time and the reason in words.
 CREATE TABLE job_status (
@@ -112,31 +86,27 @@ CREATE TABLE point_run (
 );
 CREATE INDEX point_run_by_application ON point_run (application_id);
 
--- First answers to requests that carry an Idempotency-Key, kept for a day.
-CREATE TABLE idempotency (
-    user_id      hex_id NOT NULL REFERENCES member,
-    method       text NOT NULL,
-    target       text NOT NULL,                  -- path and query
-    key          text NOT NULL,
-    body_sha256  text NOT NULL,
-    status       integer,                        -- NULL while the first request runs
-    headers      jsonb,
-    body         bytea,
-    created_ms   bigint NOT NULL,
-    PRIMARY KEY (user_id, method, target, key)
+CREATE TABLE result_file (
+    job_id       hex_id NOT NULL REFERENCES job,
+    path         text NOT NULL,              -- relative to the job's output folder
+    size         bigint NOT NULL CHECK (size >= 0),
+    modified_ms  bigint NOT NULL,
+    sha256       text,                       -- NULL: not computed yet; empty: the file could not be read
+    PRIMARY KEY (job_id, path)
 );
-CREATE INDEX idempotency_age ON idempotency (created_ms);
+CREATE INDEX result_file_unread ON result_file (size) WHERE sha256 IS NULL;
 
--- What an operator should look at: an application without a job, a node that nobody registered, ...
-CREATE TABLE alert (
-    alert_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at_ms      bigint NOT NULL,
-    kind       text NOT NULL,
-    subject    text NOT NULL,
-    detail     text NOT NULL,
-    UNIQUE (kind, subject)
+CREATE TABLE log_file (
+    job_id        hex_id NOT NULL REFERENCES job,
+    place         integer NOT NULL,          -- in the list: the driver's files first
+    container_id  text NOT NULL,
+    role          text NOT NULL,
+    host          text NOT NULL,             -- the machine's display name, never an address
+    file          text NOT NULL,
+    size          bigint NOT NULL CHECK (size >= 0),
+    point         integer,                   -- of a sweep
+    PRIMARY KEY (job_id, place)
 );
 
-GRANT SELECT, INSERT, UPDATE ON member, machine, job, job_point, alert TO market_app;
-GRANT SELECT, INSERT ON job_status, point_run TO market_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency TO market_app;
+GRANT SELECT, INSERT, UPDATE ON job, job_point, result_file TO market_app;
+GRANT SELECT, INSERT ON job_status, point_run, log_file TO market_app;

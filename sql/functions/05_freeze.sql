@@ -1,29 +1,4 @@
--- The steps of a settlement. Each is one function, does nothing when it was done before, and refuses to run
--- out of order; every call is one transaction, so a settlement that died anywhere goes on where it was. An
--- interval is only begun when the one before is sealed: what is written depends on no one's timing.
---   LG010  out of order
-
-CREATE FUNCTION step_number(step text) RETURNS integer
-LANGUAGE sql IMMUTABLE AS
-$$ SELECT array_position(ARRAY['freeze', 'price', 'capture', 'pay', 'reconcile', 'seal'], step) $$;
-
--- One settlement at a time. Called as a statement of its own, before the step reads anything: a lock that is
--- taken inside a statement does not refresh what that statement sees.
-CREATE FUNCTION lock_settlement() RETURNS void
-LANGUAGE sql AS $$ SELECT pg_advisory_xact_lock(x'6D61726B6574'::bigint) $$;
-
--- Tell whether a step is still to be done. Raises LG010 if the step before it is missing.
-CREATE FUNCTION step_is_due(iv bigint, this_step text) RETURNS boolean
-LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF EXISTS (SELECT FROM settlement_step WHERE interval_id = iv AND step = this_step) THEN
-        RETURN false;
-    ELSIF NOT EXISTS (SELECT FROM settlement_step WHERE interval_id = iv
-                      AND step_number(step) = step_number(this_step) - 1) THEN
-        RAISE EXCEPTION 'interval % is not ready for the step %', iv, this_step USING ERRCODE = 'LG010';
-    END IF;
-    RETURN true;
-END $$;
+-- The step freeze: what was used in an interval, written down.
 
 -- The price of a container's time, rounded down once: see market/credits/tariff.py.
 CREATE FUNCTION cost_ucr(h hold, vcores integer, memory_mib integer, ms bigint) RETURNS bigint
@@ -31,22 +6,6 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT div(h.rate_micro::numeric * (h.weight_micro::numeric * vcores * 1024
                                         + h.gib_weight_micro::numeric * memory_mib) * ms,
                1024 * 1000000 * 3600000::numeric)::bigint
-$$;
-
--- The time of the meter's poll that must have passed before an interval can be closed at `until`; NULL: none.
--- A container that runs may turn out to have been on a dead node; a job that ended gets half a minute to
--- become final; a container that started just before may not have been seen.
-CREATE FUNCTION mark_needed(until bigint, lost_after bigint) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
-    SELECT max(CASE
-        WHEN EXISTS (SELECT FROM container_usage c
-                     WHERE c.job_id = h.job_id AND c.end_ms IS NULL AND c.start_ms < until) THEN until + lost_after
-        WHEN j.ended_ms <= until AND NOT coalesce(a.final, false)
-            AND (a.application_id IS NOT NULL OR j.application_id IS NOT NULL) THEN until + 30000
-        WHEN j.ended_ms <= until THEN NULL
-        ELSE until + 10000 END)
-    FROM hold h JOIN job j USING (job_id) LEFT JOIN application_usage a USING (job_id)
-    WHERE h.closed_ms IS NULL AND h.taken_ms < until
 $$;
 
 -- Close the open interval at `until` and write down what was used in it. Answers its number, also when it was
@@ -165,71 +124,4 @@ LANGUAGE sql AS $$
         WHERE ms > 0
 $$;
 
--- EIP-4844's factor * e^(numerator / denominator), in integers.
-CREATE FUNCTION integer_exponential(factor numeric, numerator numeric, denominator numeric) RETURNS numeric
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    term numeric := factor * denominator;
-    total numeric := 0;
-    i integer := 1;
-BEGIN
-    WHILE term > 0 LOOP
-        total := total + term;
-        term := div(term * numerator, denominator * i);
-        i := i + 1;
-    END LOOP;
-    RETURN div(total, denominator);
-END $$;
-
--- initial * e^(x / 8), within the bounds.
-CREATE FUNCTION rate_of(x_micro bigint, initial bigint, lowest bigint, highest bigint) RETURNS bigint
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT least(highest, greatest(lowest, CASE WHEN x_micro >= 0
-        THEN integer_exponential(initial, x_micro, 8000000)
-        ELSE div(initial * 1000000000000::numeric, integer_exponential(1000000000000, -x_micro, 8000000))
-        END))::bigint
-$$;
-
--- The tick that follows from an interval's frozen demand and the tick before: also the invariant `tick`.
--- The error is scaled by the interval's length where that is under five minutes, so that many short
--- intervals move the rate no further than one long one. At a bound the sum of errors stops as well: the way
--- back begins at once.
-CREATE FUNCTION next_tick(s settlement, d demand_line, before rate_tick) RETURNS rate_tick
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    tick rate_tick;
-    x_before bigint := coalesce(before.x_micro, 0);
-    rate_before bigint := rate_of(x_before, s.initial_rate_micro, s.rate_min_micro, s.rate_max_micro);
-BEGIN
-    tick.interval_id := s.interval_id;
-    tick.utilisation_micro := greatest(
-        CASE WHEN d.total_mib_ms > 0 THEN div(d.wanted_mib_ms * 1000000, d.total_mib_ms) ELSE 0 END,
-        CASE WHEN d.total_vcore_ms > 0 THEN div(d.wanted_vcore_ms * 1000000, d.total_vcore_ms) ELSE 0 END);
-    tick.error_micro := CASE WHEN d.total_mib_ms = 0 AND d.total_vcore_ms = 0 THEN 0 ELSE
-        div(greatest(-1000000, least(1000000,
-                div((tick.utilisation_micro - s.target_micro) * 1000000::numeric, s.target_micro)))
-            * least(s.until_ms - s.from_ms, 300000), 300000) END;
-    tick.x_micro := x_before + CASE
-        WHEN tick.error_micro > 0 AND rate_before >= s.rate_max_micro THEN 0
-        WHEN tick.error_micro < 0 AND rate_before <= s.rate_min_micro THEN 0
-        ELSE tick.error_micro END;
-    tick.rate_micro := rate_of(tick.x_micro, s.initial_rate_micro, s.rate_min_micro, s.rate_max_micro);
-    RETURN tick;
-END $$;
-
-CREATE FUNCTION settle_price(iv bigint) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
-DECLARE
-    before rate_tick;
-BEGIN
-    PERFORM lock_settlement();
-    IF NOT step_is_due(iv, 'price') THEN
-        RETURN false;
-    END IF;
-    SELECT * INTO before FROM rate_tick WHERE interval_id = iv - 1;
-    INSERT INTO rate_tick
-        SELECT (next_tick(s, d, before)).* FROM settlement s JOIN demand_line d USING (interval_id)
-        WHERE s.interval_id = iv;
-    INSERT INTO settlement_step VALUES (iv, 'price', now_ms());
-    RETURN true;
-END $$;
+GRANT EXECUTE ON FUNCTION cost_ucr, settle_freeze TO market_app;

@@ -1,7 +1,10 @@
--- As in 0007, and more of what a seal stands for: a closed interval has its seal whatever became of the row
--- that says so, the seal counts its rows, and none of the six steps is missing: the checks of an interval's
--- payments and of its tick go by them.
-CREATE OR REPLACE FUNCTION verify_ledger()
+-- Whether the ledger is as it was sealed, and whether it adds up: `violations` is made of `sql/invariants/`.
+--   LG020  an invariant does not hold
+
+-- What in closed intervals is not as it was sealed: no row if all is well. A closed interval has its seal
+-- whatever became of the row that says so, the seal counts its rows, and none of the six steps is missing: the
+-- checks of an interval's payments and of its tick go by them.
+CREATE FUNCTION verify_ledger()
 RETURNS TABLE (interval_id bigint, kind text, key text, problem text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
     SELECT coalesce(r.interval_id, s.interval_id), coalesce(r.kind, s.kind), coalesce(r.key, s.key),
@@ -32,3 +35,24 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
     WHERE NOT EXISTS (SELECT FROM settlement x WHERE x.interval_id = n.number)
     ORDER BY 1, 2, 3
 $$;
+
+-- The step that looks: it records that all is well, or fails and repairs nothing.
+CREATE FUNCTION settle_reconcile(iv bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
+DECLARE
+    found text;
+BEGIN
+    PERFORM lock_settlement();
+    IF NOT step_is_due(iv, 'reconcile') THEN
+        RETURN false;
+    END IF;
+    SELECT string_agg(format('%s: %s: %s', invariant, subject, detail), E'\n') INTO found
+        FROM (SELECT * FROM violations(true) LIMIT 100) v;
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'the ledger does not add up' USING ERRCODE = 'LG020', DETAIL = found;
+    END IF;
+    INSERT INTO settlement_step VALUES (iv, 'reconcile', now_ms());
+    RETURN true;
+END $$;
+
+GRANT EXECUTE ON FUNCTION verify_ledger, settle_reconcile TO market_app;

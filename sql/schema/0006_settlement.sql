@@ -1,5 +1,5 @@
 -- What a settlement writes. It closes one interval of time after the other; each interval goes through the
--- steps freeze, price, capture, pay, reconcile and seal (0005, 0007). All rows are only ever added.
+-- steps freeze, price, capture, pay, reconcile and seal. All rows are only ever added.
 
 CREATE TABLE settlement (
     interval_id         bigint PRIMARY KEY CHECK (interval_id > 0),
@@ -95,15 +95,6 @@ CREATE TABLE charge (
 );
 CREATE INDEX charge_by_interval ON charge (interval_id, container_id);
 
--- Usage lines that were charged, with the amounts. `OFFSET 0` has each charge fetched by its key: to a planner
--- that has not counted a new interval's rows yet, reading all of them for each line looks as good.
-CREATE VIEW charged_line AS
-    SELECT u.container_id, u.interval_id, u.job_id, u.attempt, u.machine_id, c.charged_ucr
-    FROM usage_line u
-    CROSS JOIN LATERAL (
-        SELECT amount_ucr AS charged_ucr FROM charge
-        WHERE charge.container_id = u.container_id AND charge.interval_id = u.interval_id OFFSET 0) c;
-
 -- What each machine brought in: captures less the fee, and the stipend. `payee` is its owner, or 'treasury'
 -- for the pool's own machines and for nodes that nobody registered.
 CREATE TABLE payout (
@@ -127,74 +118,5 @@ CREATE TABLE refund (
 );
 CREATE INDEX refund_by_interval ON refund (interval_id, job_id);
 
--- The digests of all rows that belong to a closed interval, many to a page, and the chain over them: 0007.
-CREATE TABLE seal_page (
-    interval_id  bigint NOT NULL REFERENCES settlement,
-    kind         text NOT NULL,                    -- the table
-    page         integer NOT NULL,
-    keys         text[] STORAGE EXTERNAL NOT NULL,
-    digests      bytea[] STORAGE EXTERNAL NOT NULL,  -- SHA-256, in the order of the keys
-    PRIMARY KEY (interval_id, kind, page),
-    CHECK (cardinality(keys) = cardinality(digests))
-);
-
-CREATE VIEW sealed_row AS
-    SELECT kind, key, interval_id, sha256
-    FROM seal_page CROSS JOIN LATERAL unnest(keys, digests) row (key, sha256);
-
-CREATE TABLE seal (
-    interval_id  bigint PRIMARY KEY REFERENCES settlement,
-    row_count    bigint NOT NULL,
-    sha256       bytea NOT NULL
-);
-
--- Balances of the market's own accounts over all sealed postings, so that nobody has to add them all up.
-CREATE TABLE system_balance (
-    interval_id  bigint NOT NULL REFERENCES settlement,
-    account      text NOT NULL CHECK (account IN ('treasury', 'pool', 'fee')),
-    balance_ucr  bigint NOT NULL,
-    PRIMARY KEY (interval_id, account)
-);
-
--- The same of members, for each interval in which something was posted to them.
-CREATE TABLE account_balance (
-    user_id      hex_id NOT NULL,
-    interval_id  bigint NOT NULL,
-    granted_ucr  bigint NOT NULL,
-    shared_ucr   bigint NOT NULL,
-    used_ucr     bigint NOT NULL,
-    PRIMARY KEY (user_id, interval_id)
-);
-CREATE INDEX account_balance_by_interval ON account_balance (interval_id, user_id);
-
-CREATE FUNCTION require_settlement() RETURNS trigger LANGUAGE plpgsql
-SET search_path = market, pg_temp AS $$
-BEGIN
-    IF EXISTS (SELECT FROM added a WHERE NOT EXISTS (
-               SELECT FROM settlement s WHERE s.interval_id = a.interval_id)) THEN
-        RAISE EXCEPTION 'a row of % belongs to no interval', TG_TABLE_NAME
-            USING ERRCODE = 'foreign_key_violation';
-    END IF;
-    RETURN NULL;
-END $$;
-
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['settlement', 'settlement_step', 'usage_line', 'final_job', 'uptime_line',
-        'demand_line', 'rate_tick', 'charge', 'payout', 'refund', 'seal_page', 'seal', 'system_balance',
-        'account_balance'] LOOP
-        EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %I
-                        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', name);
-        EXECUTE format('GRANT SELECT ON %I TO market_app', name);
-    END LOOP;
-    -- The tables with a row for each container or job.
-    FOREACH name IN ARRAY ARRAY['usage_line', 'final_job', 'charge', 'account_balance'] LOOP
-        EXECUTE format('CREATE TRIGGER has_settlement AFTER INSERT ON %I REFERENCING NEW TABLE AS added
-                        FOR EACH STATEMENT EXECUTE FUNCTION require_settlement()', name);
-    END LOOP;
-END $$;
-
--- The containers that may overlap an interval: those that ended after it began, or have not ended.
-CREATE INDEX container_usage_by_end ON container_usage (coalesce(end_ms, 9223372036854775807));
+GRANT SELECT ON settlement, settlement_step, usage_line, final_job, uptime_line, demand_line, rate_tick, charge,
+    payout, refund TO market_app;

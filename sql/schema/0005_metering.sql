@@ -98,23 +98,15 @@ CREATE TABLE demand_sample (
 
 -- Times in which the meter did not look: longer than a few polls. A container that no poll saw lived within one
 -- of them, or shorter than two polls are apart; whoever says otherwise of it is not believed.
-
 CREATE TABLE meter_gap (
     from_ms  bigint PRIMARY KEY,
     to_ms    bigint NOT NULL,
     CHECK (to_ms > from_ms)
 );
 
-CREATE FUNCTION note_meter_gap() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
-BEGIN
-    INSERT INTO meter_gap VALUES (OLD.at_ms, NEW.at_ms) ON CONFLICT DO NOTHING;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER note_gap AFTER UPDATE ON meter_mark FOR EACH ROW
-    WHEN (NEW.at_ms - OLD.at_ms > 10000) EXECUTE FUNCTION note_meter_gap();
+-- The containers that may overlap an interval: those that ended after it began, or have not ended.
+CREATE INDEX container_usage_by_end ON container_usage (coalesce(end_ms, 9223372036854775807));
 
-REVOKE EXECUTE ON FUNCTION note_meter_gap FROM PUBLIC;
 GRANT SELECT ON meter_gap TO market_app;
 GRANT SELECT, INSERT, UPDATE ON meter_mark, application_usage, container_usage, machine_presence TO market_app;
 GRANT SELECT, INSERT, DELETE ON node_sample, demand_sample TO market_app;  -- samples are kept for a while only
