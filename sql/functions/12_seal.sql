@@ -3,7 +3,7 @@
 -- verify_ledger(); so is a seal that no longer follows from its rows.
 
 CREATE VIEW sealed_row AS
-    SELECT kind, key, interval_id, sha256
+    SELECT kind, key, interval_id, sha256, version
     FROM seal_page CROSS JOIN LATERAL unnest(keys, digests) row (key, sha256);
 
 -- The seal of an interval that follows from its rows' digests and the seal before.
@@ -49,26 +49,27 @@ LANGUAGE sql AS $$
                            ORDER BY interval_id DESC LIMIT 1) b ON true;
 $$;
 
--- Digest what the seal covers: of people's rows those with the given keys, and all that the settlement wrote.
+-- Digest what the seal covers, in the newest text of each table: of people's rows those with the given keys, and
+-- all that the settlement wrote.
 CREATE FUNCTION write_seal_pages(iv bigint, journals text[], entries text[]) RETURNS void
 LANGUAGE sql AS $$
-    INSERT INTO seal_page
-        SELECT iv, kind, page, array_agg(key ORDER BY number), array_agg(sha256 ORDER BY number)
+    INSERT INTO seal_page (interval_id, kind, page, keys, digests, version)
+        SELECT iv, kind, page, array_agg(key ORDER BY number), array_agg(sha256 ORDER BY number), version
         FROM (
-            SELECT kind, key, sha256, number, (number - 1) / 200 AS page
+            SELECT kind, key, sha256, version, number, (number - 1) / 200 AS page
             FROM (
-                SELECT kind, key, digest_of(body) AS sha256,
+                SELECT kind, key, digest_of(texts[cardinality(texts)]) AS sha256, cardinality(texts) AS version,
                        row_number() OVER (PARTITION BY kind ORDER BY key COLLATE "C")::integer AS number
                 FROM (
-                    SELECT 'journal' AS kind, key, body FROM journal_body WHERE key = ANY (journals)
+                    SELECT 'journal' AS kind, key, texts FROM journal_text WHERE key = ANY (journals)
                     UNION ALL
-                    SELECT 'hold_entry', key, e::text FROM hold_entry e WHERE key = ANY (entries)
+                    SELECT 'hold_entry', key, texts FROM hold_entry_text WHERE key = ANY (entries)
                     UNION ALL
-                    SELECT kind, key, body FROM sealable WHERE interval_id = iv
+                    SELECT kind, key, texts FROM sealable WHERE interval_id = iv
                 ) body
             ) numbered
         ) paged
-        GROUP BY kind, page
+        GROUP BY kind, page, version
 $$;
 
 CREATE FUNCTION settle_seal(iv bigint) RETURNS boolean

@@ -7,4 +7,5 @@ LEFT JOIN demand_line d ON d.interval_id = s.interval_id
 LEFT JOIN rate_tick t ON t.interval_id = s.interval_id
 LEFT JOIN rate_tick b ON b.interval_id = s.interval_id - 1
 CROSS JOIN LATERAL next_tick(s, d, b) n
-WHERE t IS DISTINCT FROM n;
+WHERE (t.utilisation_micro, t.error_micro, t.x_micro, t.rate_micro)
+      IS DISTINCT FROM (n.utilisation_micro, n.error_micro, n.x_micro, n.rate_micro);

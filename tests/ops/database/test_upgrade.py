@@ -6,6 +6,7 @@ import gzip
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from ledger_world import MINUTE, T0, World
 from market.credits.settlement import steps
 from market.kit import settings
 from market.ops.database import migrate, postgres
+from market.ops.database.migrate import File
 
 pytestmark = pytest.mark.database
 DUMP = Path(__file__).parent / "upgrade" / "from_896a177.sql.gz"
 OLD = "market_896a177"
 # Tables, and columns as `table.column`, that a later file of the schema moved: its own test looks where to.
 MOVED: frozenset[str] = frozenset()
+# A page of digests says since then of which text they are made.
+ADDED = {"seal_page.version"}
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +97,7 @@ def test_nothing_is_lost(old: World) -> None:
     names = old.server.migrate()
     assert not set(names) & set(migrate.read(settings.ROOT / "sql").baseline.schema)
     assert content(old, tables) == before
+    assert {f"{t}.{c}" for t in tables for c in set(columns(old)[t]) - set(tables[t])} >= ADDED
     assert old.server.migrate() == []
     history = {name for (name,) in old.sql("SELECT name FROM migration")}
     assert history >= set(migrate.read(settings.ROOT / "sql").baseline.files)
@@ -143,3 +148,20 @@ def test_a_change_of_what_was_sealed_before_is_named(upgraded: World, damage: st
     upgraded.sql(f"SET session_replication_role = replica; {damage}")
     found = [f"{row.kind} {row.key}: {row.problem}" for row in upgraded.sql("SELECT * FROM verify_ledger()")]
     assert named in "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "table", ["usage_line", "settlement", "journal", "transfer", "hold_entry", "rate_tick"]
+)
+def test_a_new_column_breaks_no_old_seal(old: World, table: str) -> None:
+    column = File("schema/9999_x.sql", f"ALTER TABLE {table} ADD COLUMN later text NOT NULL DEFAULT 'new';")
+    sources = migrate.read(settings.ROOT / "sql")
+    migrate.apply(old.server.url(migrate.OWNER), replace(sources, schema=(*sources.schema, column)))
+    assert old.violations() == []
+    old.sql("SET session_replication_role = replica")
+    old.sql(f"UPDATE {table} SET later = 'other'")
+    assert old.violations() == []
+    key = "amount_ucr" if table in ("usage_line", "transfer", "hold_entry") else "at_ms"
+    key = {"settlement": "fee_micro", "rate_tick": "x_micro"}.get(table, key)
+    old.sql(f"UPDATE {table} SET {key} = {key} + 1")
+    assert old.sql("SELECT * FROM verify_ledger()") != []
