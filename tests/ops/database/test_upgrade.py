@@ -122,6 +122,18 @@ def test_its_seals_verify_and_it_adds_up(upgraded: World) -> None:
     assert upgraded.violations() == []
 
 
+def test_each_invariant_can_be_asked_by_hand(upgraded: World) -> None:
+    upgraded.sql("SET session_replication_role = replica; UPDATE account SET granted_ucr = granted_ucr + 1")
+    command = [str(postgres.programs() / "psql"), "-At", "-v", "only_new=false", "-v", "ON_ERROR_STOP=1"]
+    for path in sorted((settings.ROOT / "sql" / "invariants").iterdir()):
+        command += ["-f", str(path)]
+    url = upgraded.server.url(postgres.SUPERUSER) + "?options=-csearch_path%3Dmarket"
+    said = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
+    asked = upgraded.sql("SELECT subject || '|' || detail AS line FROM violations(false)")
+    assert said.splitlines() == [row.line for row in asked]
+    assert "all accounts|add up to 3 ucr" in said
+
+
 def test_the_settlement_that_died_is_finished_and_the_next_one_follows(upgraded: World) -> None:
     assert upgraded.sql("SELECT step FROM settlement_step WHERE interval_id = 5 ORDER BY done_ms, step") == [
         ("freeze",),
