@@ -10,10 +10,13 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
+from market.ops.database import roles
+from market.ops.database.roles import AIRFLOW as AIRFLOW
+from market.ops.database.roles import APPLICATION as APPLICATION
+from market.ops.database.roles import OWNER as OWNER
 from market.ops.install.shell import SetupError
 
 DATABASE = "market"
-OWNER, APPLICATION, AIRFLOW = "market_owner", "market_app", "airflow"
 _LOCK = 0x6D61726B
 
 
@@ -40,7 +43,10 @@ def read(folder: Path) -> list[File]:
 
 
 def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
-    """Make the roles (with these passwords) and the database, as far as they are missing."""
+    """Make the roles (with these passwords) and the database, as far as they are missing.
+
+    The roles get their limits (`roles.SETTINGS`); sessions that are open keep those they began with.
+    """
     connection = psycopg2.connect(superuser_url)
     connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
     try:
@@ -50,6 +56,7 @@ def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
                 verb = "ALTER" if cursor.fetchone() else "CREATE"
                 statement = sql.SQL(verb + " ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(role))
                 cursor.execute(statement, [password])
+                _limit(cursor, role)
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
             if not cursor.fetchone():
                 cursor.execute(
@@ -60,6 +67,13 @@ def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
     finally:
         connection.close()
     _grant(superuser_url.rsplit("/", 1)[0] + "/" + DATABASE)
+
+
+def _limit(cursor: psycopg2.extensions.cursor, role: str) -> None:
+    for name, value in roles.SETTINGS.get(role, {}).items():
+        cursor.execute(
+            sql.SQL("ALTER ROLE {} SET {} = %s").format(sql.Identifier(role), sql.Identifier(name)), [value]
+        )
 
 
 def _grant(url: str) -> None:
