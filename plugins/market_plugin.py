@@ -20,8 +20,11 @@ class MarketPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The REST interface."""
+        from market.kit import database
+        from market.kit.patience import WEB
         from market.web.api.app import create_app
 
+        database.limit_process(WEB)  # this process answers people; nothing else reads this attribute
         return [{"app": create_app(), "url_prefix": "/market", "name": "DistributedMarket"}]
 
     @cached_property

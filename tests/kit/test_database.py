@@ -63,4 +63,4 @@ def test_one_that_clashes_for_ever_is_told(
     clashes += [errors.DeadlockDetected] * 20
     with pytest.raises(errors.DeadlockDetected):
         service.submit(Member(world.member(), "ann", ""), BODY)
-    assert world.sql("SELECT FROM job") == []
+    assert world.sql("SELECT job_id FROM job") == []

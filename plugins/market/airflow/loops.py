@@ -30,8 +30,9 @@ def exclusively(lock: str) -> Iterator[bool]:
     Two triggerers, or a loop and a person at the command line, may meet: the second one gets False at once.
     """
     from market.kit import database
+    from market.kit.patience import GUARD
 
-    with database.transaction() as cursor:
+    with database.transaction(GUARD) as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS got", [lock])
         yield bool(cursor.fetchone().got)
 

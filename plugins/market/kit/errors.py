@@ -129,5 +129,14 @@ class UnavailableError(MarketError):
     title = "Unavailable"
 
 
+class BusyError(UnavailableError):
+    """Something that others use was not free in time; nothing was done. Trying again soon helps."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`Retry-After`: most waits are over by then."""
+        return {"Retry-After": "5"}
+
+
 def _words(said: object) -> str:
     return " ".join(str(item) for item in said) if isinstance(said, list | tuple) else str(said)

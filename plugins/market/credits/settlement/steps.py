@@ -23,6 +23,7 @@ from market.kit import database, settings
 from market.kit.clock import now_ms
 from market.kit.database import Cursor
 from market.kit.errors import BadInputError, ConflictError, MarketError, UnavailableError
+from market.kit.patience import SETTLEMENT
 
 STEPS = ("freeze", "price", "capture", "pay", "reconcile", "seal")
 _CHUNK = 500  # jobs captured in one transaction: their payers are locked meanwhile
@@ -211,7 +212,7 @@ def _wait_for_meter(until_ms: int, lost_after_ms: int, patience_s: float) -> Non
     """Wait until the meter's polls cover the interval: see `mark_needed` in sql/functions/04_steps.sql."""
     started = time.monotonic()
     while True:
-        with database.transaction() as cursor:
+        with database.transaction(SETTLEMENT) as cursor:
             cursor.execute(
                 "SELECT mark_needed(%s, %s) AS needed, (SELECT at_ms FROM meter_mark) AS mark",
                 [until_ms, lost_after_ms],
@@ -250,7 +251,7 @@ def _all(statement: str, arguments: list[Any]) -> Any:
         return cursor.fetchall()
 
     try:
-        return database.retried(work)
+        return database.retried(work, SETTLEMENT)
     except psycopg2.Error as error:
         if error.pgcode == _OUT_OF_ORDER:
             raise OutOfOrderError(error.diag.message_primary or "") from error

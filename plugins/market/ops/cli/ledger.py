@@ -23,10 +23,11 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     from market.credits import invariants
     from market.kit import database
     from market.kit.clock import now_ms
+    from market.kit.patience import WHOLE_LEDGER
 
     began_ms = now_ms()
     try:
-        with database.transaction() as cursor:
+        with database.transaction(WHOLE_LEDGER) as cursor:
             # One snapshot for both, whatever is settled meanwhile.
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             bad = invariants.check_seals(cursor) + invariants.check(cursor)

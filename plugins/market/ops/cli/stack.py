@@ -69,12 +69,13 @@ def _running_jobs(settings: Settings) -> list[str]:
     import psycopg2
 
     from market.kit import database
+    from market.kit.errors import UnavailableError
 
     try:
         with database.transaction() as cursor:
             cursor.execute("SELECT job_name, job_id FROM job WHERE ended_ms IS NULL ORDER BY added_ms")
             return [f"{row.job_name} ({row.job_id})" for row in cursor.fetchall()]
-    except psycopg2.Error:
+    except (psycopg2.Error, UnavailableError):
         return []  # the database is not up: nothing can be asked
 
 

@@ -15,6 +15,8 @@ from psycopg2 import sql
 from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
+from market.ops.database import roles
+from market.ops.database.roles import AIRFLOW, APPLICATION, OWNER
 from market.ops.database.sources import Baseline, File, MigrationError, Sources, read
 
 __all__ = [
@@ -30,7 +32,6 @@ __all__ = [
 ]
 
 DATABASE = "market"
-OWNER, APPLICATION, AIRFLOW = "market_owner", "market_app", "airflow"
 _LOCK = 0x6D61726B
 # Who works with the tables is waited for so long; whoever comes meanwhile waits as well, then goes first.
 _LOCK_TIMEOUT_S = 5.0
@@ -57,7 +58,10 @@ _CODE = """
 
 
 def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
-    """Make the roles (with these passwords) and the database, as far as they are missing."""
+    """Make the roles (with these passwords) and the database, as far as they are missing.
+
+    The roles get their limits (`roles.SETTINGS`); sessions that are open keep those they began with.
+    """
     connection = psycopg2.connect(superuser_url)
     connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
     try:
@@ -67,6 +71,7 @@ def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
                 verb = "ALTER" if cursor.fetchone() else "CREATE"
                 statement = sql.SQL(verb + " ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(role))
                 cursor.execute(statement, [password])
+                _limit(cursor, role)
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
             if not cursor.fetchone():
                 cursor.execute(
@@ -77,6 +82,13 @@ def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
     finally:
         connection.close()
     _grant(superuser_url.rsplit("/", 1)[0] + "/" + DATABASE)
+
+
+def _limit(cursor: psycopg2.extensions.cursor, role: str) -> None:
+    for name, value in roles.SETTINGS.get(role, {}).items():
+        cursor.execute(
+            sql.SQL("ALTER ROLE {} SET {} = %s").format(sql.Identifier(role), sql.Identifier(name)), [value]
+        )
 
 
 def _grant(url: str) -> None:
@@ -100,7 +112,12 @@ def apply(owner_url: str, sources: Sources) -> list[str]:
     connection = psycopg2.connect(owner_url, options="-c search_path=market")
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            try:
+                cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            except LockNotAvailable:
+                raise MigrationError(
+                    "another upgrade of this database does not end: try again later"
+                ) from None
             cursor.execute(
                 "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, checksum text NOT NULL,"
                 " applied_at timestamptz NOT NULL DEFAULT now())"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from market.hadoop.spark import PYSPARK_ARCHIVE
 from market.jobs.submission.spark_submit import JAVA_RUNNER, PYTHON_RUNNER, STAGING
+from market.kit.patience import Patience
 from market.kit.settings import Settings
 from market.ops.database import migrate, postgres
 from market.ops.install.shell import SetupError
@@ -62,7 +63,9 @@ def migrate_airflow(settings: Settings, service: Service) -> None:
     """Bring Airflow's database to this version, and make the market's roles and its administrator."""
     folder = settings.paths.airflow_env / "bin"
     variables = environment(settings, service)
-    _quietly(settings, [str(folder / "airflow"), "db", "migrate"], "migrate-airflow", variables)
+    # A change of the schema takes as long as it takes: without the limits of the role.
+    unlimited = variables | {"PGOPTIONS": Patience(0, 0, 0).options}
+    _quietly(settings, [str(folder / "airflow"), "db", "migrate"], "migrate-airflow", unlimited)
     _quietly(
         settings, [str(folder / "python"), "-m", "market.airflow.bootstrap"], "bootstrap-accounts", variables
     )

@@ -102,7 +102,7 @@ def page(action: str) -> Callable[[Handler], Handler]:
                 return handler(self, member, *arguments, **named)
             except MarketError as error:
                 return self.message(error.status, error.title, error.detail)
-            except psycopg2.OperationalError:
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
                 log.exception("the market's database does not answer")
                 return self.message(
                     503, "Unavailable", "The market's database does not answer. Try again in a minute."
