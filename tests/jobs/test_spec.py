@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from market.hadoop.allocation import container_mib
 from market.jobs.intake.schemas import JobRequestSchema
-from market.jobs.spec import JobSpec, container_mib
-from market.people.schemas import loaded
+from market.jobs.spec import JobSpec
+from market.kit.wire import loaded
 
 
 def spec(**changes: object) -> JobSpec:

@@ -68,6 +68,17 @@ def transaction() -> Iterator[Cursor]:
         _give(url, connection)
 
 
+@contextmanager
+def exclusively(lock: str) -> Iterator[bool]:
+    """Tell whether this process alone does the work named `lock`; the right ends with the block.
+
+    Two triggerers, or a loop and a person at the command line, may meet: the second one gets False at once.
+    """
+    with transaction() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS got", [lock])
+        yield bool(cursor.fetchone().got)
+
+
 def retried(work: Callable[[Cursor], T]) -> T:
     """Run `work` in a transaction; start again when PostgreSQL asks for it (40001, 40P01).
 

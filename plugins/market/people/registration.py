@@ -9,9 +9,10 @@ from typing import Any
 from market.airflow import fab
 from market.kit.errors import BadInputError, ConflictError, UnavailableError
 from market.kit.settings import load
+from market.kit.wire import loaded
 from market.people import homes, members, profile
 from market.people.member import Member
-from market.people.schemas import USERNAME, RegistrationSchema, loaded
+from market.people.schemas import USERNAME, RegistrationSchema
 
 log = logging.getLogger(__name__)
 

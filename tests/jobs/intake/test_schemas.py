@@ -6,7 +6,7 @@ import pytest
 
 from market.jobs.intake.schemas import ExtensionSchema, JobRequestSchema
 from market.kit.errors import BadInputError
-from market.people.schemas import loaded
+from market.kit.wire import loaded
 
 GOOD = {"root_path": "digits", "core_num": 2, "machine_type": "cpu"}
 

@@ -11,7 +11,7 @@ from market.hadoop import paths
 from market.jobs import grid
 from market.kit import settings
 from market.kit.errors import BadInputError
-from market.people.schemas import Input, positive_credits
+from market.kit.wire import Input, positive_credits
 
 # Spark refuses a heap below 450 MiB, and Java gives a program a little less than it is told to.
 MIN_HEAP_MIB = 512

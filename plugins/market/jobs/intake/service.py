@@ -21,8 +21,8 @@ from market.kit.clock import new_id, now_ms
 from market.kit.database import Answering, Cursor
 from market.kit.errors import BadInputError, ConflictError, MarketError, NotFoundError, OverLimitError
 from market.kit.money import format_credits, parse_credits
+from market.kit.wire import loaded
 from market.people.member import Member
-from market.people.schemas import loaded
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from market.hadoop import paths as places
 from market.hadoop import spark
 from market.jobs.submission import warm_submitter
 from market.kit.settings import ROOT, Paths, Settings
@@ -63,8 +64,6 @@ def socket(settings: Settings) -> Path:
 
 def command(settings: Settings) -> list[str]:
     """Return the command that runs it."""
-    from market.jobs.submission.spark_submit import PYTHON_RUNNER, STAGING
-
     paths = settings.paths
     shutil.rmtree(_folder(settings), ignore_errors=True)  # what an earlier process could not delete any more
     for name in ("tmp", "local"):
@@ -77,9 +76,9 @@ def command(settings: Settings) -> list[str]:
     words += ["-cp", ":".join(path), _MAIN, str(socket(settings))]
     rehearsal = ["--master", "yarn", "--deploy-mode", "cluster", "--name", "rehearsal"]
     rehearsal += ["--proxy-user", _REHEARSAL_USER, "--queue", _REHEARSAL_QUEUE]
-    rehearsal += ["--conf", f"spark.yarn.stagingDir={settings.hdfs_uri}{STAGING}"]
+    rehearsal += ["--conf", f"spark.yarn.stagingDir={settings.hdfs_uri}{places.STAGING}"]
     rehearsal += ["--conf", "spark.yarn.submit.waitAppCompletion=false"]
-    return [*words, *rehearsal, settings.hdfs_uri + PYTHON_RUNNER]
+    return [*words, *rehearsal, settings.hdfs_uri + places.PYTHON_RUNNER]
 
 
 def environment(settings: Settings) -> dict[str, str]:

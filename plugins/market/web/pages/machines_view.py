@@ -84,9 +84,9 @@ class MachinesView(MarketPage):
     @page("edit")
     def resize(self, member: Member, machine_id: str) -> Response:
         """Change what a machine lends."""
+        from market.kit.wire import loaded
         from market.machines.registry import resize
         from market.machines.schemas import ResizeRequestSchema
-        from market.people.schemas import loaded
 
         form = {name: _number(request.form.get(name, "")) for name in ("core_count", "memory_size")}
         resize(member, machine_id, **loaded(ResizeRequestSchema(), form))

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import Request, Response
 
+from market.credits.schemas import GrantSchema, RefundSchema
 from market.people import members
-from market.people.schemas import GrantSchema, RefundSchema
 from market.web.api import routing
 from market.web.api.caller import AdminCaller, Caller
 from market.web.api.routing import JobId, UserId
