@@ -122,7 +122,7 @@ def test_nobody_waits_while_new_files_are_parsed(
 def test_a_parser_is_a_child_until_airflow_has_seen_its_end() -> None:
     program = """
         import os
-        from market.jobs.bundle import _has_children
+        from market.airflow.bundle import _has_children
         before = _has_children()
         child = os.fork() or os._exit(0)
         os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
