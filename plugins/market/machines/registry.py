@@ -7,10 +7,13 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from market.cluster.clients import resource_manager
+from market.credits import price
 from market.hadoop import node_config
 from market.hadoop.site import POOL_LABEL
 from market.kit import clock, database
 from market.kit.errors import BadInputError, ConflictError, NotFoundError, OverLimitError
+from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Listing, Page
 from market.kit.settings import load
 from market.machines import addresses, measurements, store
@@ -213,12 +216,8 @@ def metadata() -> dict[str, Any]:
 
     Memory in MiB; `price` is credits for a core and hour at the current rate. Raises ClusterUnavailable.
     """
-    from market.cluster.clients import resource_manager
-    from market.credits.price import current
-    from market.kit.money import format_credits, parse_credits
-
     partitions = resource_manager().partitions()
-    rate = str(current()["rate"])
+    rate = str(price.current()["rate"])
     with database.transaction() as cursor:
         active = store.active_by_type(cursor)
     info: dict[str, dict[str, Any]] = {}

@@ -13,8 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from market.cluster.clients import resource_manager
 from market.cluster.errors import ClusterRefused
 from market.cluster.resourcemanager import Node
+from market.cluster.rmadmin import refresh_nodes
+from market.hadoop.site import POOL_LABEL
 from market.kit import clock, database
 from market.kit.settings import Settings, load
 from market.machines import alerts, hours, store
@@ -73,9 +76,6 @@ class Verdict:
 
 def run_pass() -> None:
     """Run one pass on this stack. Raises ClusterUnavailable or ClusterRefused; the next pass goes on."""
-    from market.cluster.clients import resource_manager
-    from market.cluster.rmadmin import refresh_nodes
-
     loaded = load()
     watch(resource_manager(), HostLists(loaded, refresh_nodes), loaded, clock.now_ms())
 
@@ -248,8 +248,6 @@ def _empty(cluster: Cluster, strangers: Iterable[Node]) -> None:
 
 
 def _make_labels(cluster: Cluster, settings: Settings) -> None:
-    from market.hadoop.site import POOL_LABEL
-
     missing = sorted({*settings.types, POOL_LABEL} - set(cluster.labels()))
     if missing:
         cluster.add_labels(missing)

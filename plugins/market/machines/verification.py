@@ -11,6 +11,7 @@ import random
 import statistics
 from typing import Any
 
+from market.cluster.clients import resource_manager
 from market.cluster.resourcemanager import Node, ResourceManager
 from market.kit import clock, database
 from market.kit.errors import MarketError
@@ -31,8 +32,6 @@ _POOR_RESULTS = 3  # in a row; fewer may be chance, or the owner's own work
 
 def run_pass() -> None:
     """Follow the canary that is on its way, or start one. Raises ClusterUnavailable; the next goes on."""
-    from market.cluster.clients import resource_manager
-
     loaded = load()
     if not loaded.machines.verify:
         return

@@ -6,6 +6,9 @@ import argparse
 
 import psycopg2
 
+from market.credits import invariants
+from market.kit import database
+from market.kit.clock import now_ms
 from market.kit.errors import UnavailableError
 from market.kit.settings import Settings
 
@@ -20,10 +23,6 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
 
     The page Operations says when this was last done, and what came out.
     """
-    from market.credits import invariants
-    from market.kit import database
-    from market.kit.clock import now_ms
-
     began_ms = now_ms()
     try:
         with database.transaction() as cursor:
