@@ -20,20 +20,10 @@ from market.cluster.rmadmin import refresh_nodes
 from market.hadoop.site import POOL_LABEL
 from market.kit import clock, database
 from market.kit.settings import Settings, load
+from market.kit.vocabulary import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, REJECTED, RESTING
 from market.machines import alerts, hours, store
 from market.machines.admission import HostLists
-from market.machines.store import (
-    ACTIVE,
-    DRAINING,
-    JOINING,
-    LEFT,
-    LOST,
-    OFFERED,
-    REJECTED,
-    RESTING,
-    Machine,
-    size_name,
-)
+from market.machines.store import Machine, size_name
 
 log = logging.getLogger(__name__)
 

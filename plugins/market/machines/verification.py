@@ -16,10 +16,11 @@ from market.cluster.resourcemanager import Node, ResourceManager
 from market.kit import clock, database
 from market.kit.errors import MarketError
 from market.kit.settings import Settings, load
+from market.kit.vocabulary import ACTIVE, DRAINING, GOOD, NONE, POOR
 from market.machines import alerts, canary, measurements, store
 from market.machines.canary import Found
-from market.machines.measurements import GOOD, MOST_TRUST, NONE, POOR, Open, Speeds
-from market.machines.store import ACTIVE, DRAINING, Machine
+from market.machines.measurements import MOST_TRUST, Open, Speeds
+from market.machines.store import Machine
 
 log = logging.getLogger(__name__)
 

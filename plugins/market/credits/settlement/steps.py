@@ -24,7 +24,6 @@ from market.kit.clock import now_ms
 from market.kit.database import Cursor
 from market.kit.errors import BadInputError, ConflictError, MarketError, UnavailableError
 
-STEPS = ("freeze", "price", "capture", "pay", "reconcile", "seal")
 _CHUNK = 500  # jobs captured in one transaction: their payers are locked meanwhile
 _HANDS = 2  # connections that capture; more would take the server's cores from those who submit
 _PATIENCE_S = 60.0

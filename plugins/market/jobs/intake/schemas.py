@@ -11,6 +11,7 @@ from market.hadoop import paths
 from market.jobs import grid
 from market.kit import settings
 from market.kit.errors import BadInputError
+from market.kit.vocabulary import JOB_STATUSES
 from market.kit.wire import Input, positive_credits
 
 # Spark refuses a heap below 450 MiB, and Java gives a program a little less than it is told to.
@@ -203,14 +204,7 @@ class JobSchema(Schema):
     job_id = _text()
     user_id = _text()
     job_name = _text()
-    status = fields.String(
-        metadata={
-            "enum": [
-                *("submitted", "queued", "accepted", "running", "cancelling"),
-                *("succeeded", "failed", "cancelled", "lost"),
-            ]
-        }
-    )
+    status = fields.String(metadata={"enum": list(JOB_STATUSES)})
     reason_code = _text("why it ended or is being stopped")
     reason = _text("the same in words")
     added_time = _time()

@@ -17,37 +17,19 @@ from market.kit import database, settings
 from market.kit.errors import BadInputError, MarketError, NotFoundError
 from market.kit.money import UCR_PER_CREDIT, format_credits, parse_credits
 from market.kit.paging import Page
+from market.kit.vocabulary import CANCELLING, ENDED, OPEN, REASONS, WAY
 from market.people.member import Member
 from market.web.pages import job_form
 from market.web.pages.base import MarketPage, offset, page
+from market.web.pages.text import statuses_of_jobs
 
 _ROWS = 25
-ENDED = ("succeeded", "failed", "cancelled", "lost")
-OPEN = ("submitted", "queued", "accepted", "running", "cancelling")
 _FILTERS = {
     "all": ("All", None),
     "open": ("Open", OPEN),
     "succeeded": ("Succeeded", ("succeeded",)),
     "failed": ("Failed", ("failed", "lost")),
     "cancelled": ("Cancelled", ("cancelled",)),
-}
-_STEPS = ("submitted", "queued", "accepted", "running")
-
-# What a person can do about the end of his job, by reason_code.
-ADVICE = {
-    "user_error": "The program itself failed. Its stderr below says where; the time until then is charged.",
-    "out_of_memory": "A container needed more memory than it had. Submit again with more for the executors "
-    "or the driver.",
-    "credit_exhausted": "The hold was used up, so the job was stopped. Submit again with a larger limit, "
-    "or let it extend by itself.",
-    "max_duration": "The job ran for as long as it was allowed to. Submit again with more minutes.",
-    "no_capacity": "No machine of this type came free in time. Nothing was charged. Try another type, "
-    "or later.",
-    "over_size": "The program held more containers than were quoted. Keep to the cores and the memory "
-    "of the submission.",
-    "cancelled": "Only what ran until then is charged.",
-    "points_failed": "The other points have their results. Run those that failed again, alone.",
-    "pool_failure": "The pool failed, not your program. What the lost attempt had paid is refunded.",
 }
 
 
@@ -81,6 +63,7 @@ class JobsView(MarketPage):
             chosen=chosen,
             search=search,
             ended=ENDED,
+            statuses=statuses_of_jobs(),
         )
 
     @expose("/new")
@@ -140,7 +123,7 @@ class JobsView(MarketPage):
             receipt=paid,
             steps=steps(found["status"], store.history(job_id)),
             open=found["status"] in OPEN,
-            advice=ADVICE.get(found.get("reason_code") or "", ""),
+            advice=REASONS.get(found.get("reason_code") or "", ""),
             doubled=_doubled(found["hold"]),
             **_point_table(job_id),
         )
@@ -196,13 +179,13 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
     `history` are the statuses it had: `{status, at}`. A step that was jumped over counts as done.
     """
     times = {str(line["status"]): line["at"] for line in reversed(history)}
-    last = "ended" if status not in (*ENDED, "cancelling") else status
-    reached = max((_STEPS.index(name) for name in times if name in _STEPS), default=0)
+    last = "ended" if status not in (*ENDED, CANCELLING) else status
+    reached = max((WAY.index(name) for name in times if name in WAY), default=0)
     ended = status in ENDED
     found: list[dict[str, object]] = []
-    for index, name in enumerate(_STEPS):
+    for index, name in enumerate(WAY):
         now = not ended and status == name
-        skipped = (ended or status == "cancelling") and index > reached
+        skipped = (ended or status == CANCELLING) and index > reached
         kind = "now" if now else "" if skipped or index > reached else "done"
         found.append({"name": name, "at": times.get(name), "kind": kind})
     tones = {
@@ -211,7 +194,7 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
         "lost": "now end bad",
         "cancelled": "now end none",
     }
-    closing = tones.get(status, "now warn" if status == "cancelling" else "")
+    closing = tones.get(status, "now warn" if status == CANCELLING else "")
     found.append({"name": last, "at": times.get(status) if ended else None, "kind": closing})
     return found
 

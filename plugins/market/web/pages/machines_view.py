@@ -13,6 +13,7 @@ from market.credits import price
 from market.kit import clock, settings
 from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Page
+from market.kit.vocabulary import MACHINE_LIVE, MACHINE_STAYING
 from market.kit.wire import loaded
 from market.machines import contributions, registry, verification
 from market.machines.schemas import ResizeRequestSchema
@@ -24,8 +25,6 @@ from market.web.pages.text import credits_text
 _ROWS = 25
 _INTERVALS = 100
 _MEASUREMENTS = 10
-LIVE = ("offered", "joining", "active", "draining", "resting", "lost")
-RESIZABLE = ("offered", "joining", "active", "resting", "lost")
 
 
 class MachinesView(MarketPage):
@@ -50,7 +49,8 @@ class MachinesView(MarketPage):
             total=listing.total,
             number=first // _ROWS + 1,
             pages=max(1, math.ceil(listing.total / _ROWS)),
-            live=LIVE,
+            live=MACHINE_LIVE,
+            staying=MACHINE_STAYING,
             rate=rate,
             offer=offer(member, float(rate)),
             types=settings.load().types,
@@ -72,8 +72,7 @@ class MachinesView(MarketPage):
             count=len(earned),
             total=credits_text(sum_of(earned)),
             chart=_earnings_chart(earned),
-            live=LIVE,
-            resizable=RESIZABLE,
+            staying=MACHINE_STAYING,
             measured=measured[:_MEASUREMENTS],
             speeds=verification.summary(measured),
         )
