@@ -23,6 +23,15 @@ def container_mib(heap_mib: int) -> int:
     return -(-(heap_mib + overhead_mib(heap_mib)) // ALLOCATION_MIB) * ALLOCATION_MIB
 
 
+def most_heap_mib() -> int:
+    """Return the largest heap whose container YARN gives."""
+    limits = settings.load().jobs
+    most = limits.max_container_memory_mib // ALLOCATION_MIB * ALLOCATION_MIB
+    whole, rest = divmod(most, _OVERHEAD_SHARE + 1)
+    beside_a_share = whole * _OVERHEAD_SHARE + min(rest, _OVERHEAD_SHARE - 1)
+    return min(most - limits.memory_overhead_mib, beside_a_share)
+
+
 def containers(
     driver_mib: int, executor_mib: int, executor_cores: int, executors: int
 ) -> list[tuple[int, int]]:

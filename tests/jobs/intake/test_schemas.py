@@ -44,6 +44,7 @@ def test_three_fields_are_enough() -> None:
         ("executor_cores", 3),
         ("executor_memory", 100),
         ("driver_memory", 10**6),
+        ("executor_memory", 60_000),  # a tenth beside the heap is more than a container may have
         ("max_duration", 0),
         ("max_credits", "0"),
         ("max_credits", "1.2345678"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from market.hadoop import paths
+from market.hadoop import allocation, paths
 from market.jobs import grid
 from market.kit import settings
 from market.kit.errors import BadInputError
@@ -164,7 +164,7 @@ class JobRequestSchema(Input):
             errors["core_num"] = [f"must be at most {limits.max_cores}"]
         elif data["core_num"] % data["executor_cores"]:
             errors["executor_cores"] = [f"must divide the {data['core_num']} cores evenly"]
-        most = limits.max_container_memory_mib - limits.memory_overhead_mib
+        most = allocation.most_heap_mib()
         for name in ("driver_memory", "executor_memory"):
             if data.get(name, 0) > most:
                 errors[name] = [f"must be at most {most} MiB"]

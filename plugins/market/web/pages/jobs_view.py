@@ -11,6 +11,7 @@ from flask_appbuilder import expose
 from market.airflow import menu
 from market.credits import receipt as receipts
 from market.credits import summary as summaries
+from market.hadoop import allocation
 from market.jobs import points, store
 from market.jobs.intake import service
 from market.kit import database, settings
@@ -106,6 +107,7 @@ class JobsView(MarketPage):
             said=said,
             types=settings.load().types,
             limits=settings.load().jobs,
+            most_heap_mib=allocation.most_heap_mib(),
             available=summaries.summary(member.user_id)["available"],
         )
 

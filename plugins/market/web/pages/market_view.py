@@ -102,8 +102,8 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
         errors["type"] = f"there is no such machine type; there are: {', '.join(loaded.types)}"
     cores = number("cores", 2, limits.max_cores)
     per_executor = number("executor_cores", 1, limits.max_cores)
-    driver = number("driver_memory", limits.driver_memory_mib, limits.max_container_memory_mib)
-    executor = number("executor_memory", limits.executor_memory_mib, limits.max_container_memory_mib)
+    driver = number("driver_memory", limits.driver_memory_mib, allocation.most_heap_mib())
+    executor = number("executor_memory", limits.executor_memory_mib, allocation.most_heap_mib())
     minutes = number("minutes", limits.max_duration_s // 60, 60 * 24 * 365)
     if not errors and cores % per_executor:
         errors["executor_cores"] = f"must divide the {cores} cores evenly"
