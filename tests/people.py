@@ -12,11 +12,11 @@ import requests
 
 from market.credits.settlement.steps import settle
 from market.kit import clock, database, settings
+from market.kit.vocabulary import ENDED
 from market.ops.cli.rest import Rest
 
 T = TypeVar("T")
 _everybody: dict[str, Person] = {}
-ENDED = ("succeeded", "failed", "cancelled", "lost")
 
 
 def until(look: Callable[[], T], what: str, deadline_s: float = 180) -> T:

@@ -24,7 +24,7 @@ from psycopg2.extras import NamedTupleCursor
 
 from market.kit import settings
 from market.kit.errors import BusyError
-from market.kit.patience import Patience
+from market.kit.patience import GUARD, Patience
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import QueuePool
@@ -96,7 +96,7 @@ def transaction(patience: Patience | None = None) -> Iterator[Cursor]:
     With `patience` its limits hold instead of the process's, at the price of one round trip. Raises BusyError
     when a limit was reached or no connection came free.
     """
-    from market.kit import pool  # not at the top: see there
+    from market.kit import pool  # noqa: PLC0415 - not at the top: see there
 
     process = os.getpid()
     taken = pool.checkout(_pool())
@@ -127,6 +127,17 @@ def _limits_in_words() -> Iterator[None]:
         raise BusyError(
             "The database took too long for this and was stopped. Try again in a minute."
         ) from error
+
+
+@contextmanager
+def exclusively(lock: str) -> Iterator[bool]:
+    """Tell whether this process alone does the work named `lock`; the right ends with the block.
+
+    Two triggerers, or a loop and a person at the command line, may meet: the second one gets False at once.
+    """
+    with transaction(GUARD) as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS got", [lock])
+        yield bool(cursor.fetchone().got)
 
 
 def retried(work: Callable[[Cursor], T], patience: Patience | None = None) -> T:
@@ -167,7 +178,7 @@ def again(whole: Callable[P, T]) -> Callable[P, T]:
 def _pool() -> QueuePool:
     """Return the pool for the database that the settings name now; one to another is given up."""
     global _current
-    from market.kit import pool  # not at the top: see there
+    from market.kit import pool  # noqa: PLC0415 - not at the top: see there
 
     url, old = _url(), _current
     if old and old[0] == url:

@@ -7,8 +7,8 @@ import ipaddress
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from market.kit.settings import load
+from market.kit.wire import Input
 from market.machines import hours
-from market.people.schemas import Input
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _MIN_PERIOD_S = 60

@@ -24,9 +24,9 @@ from warm_submitter import pid, said
 
 from market.cluster.clients import hdfs, resource_manager
 from market.hadoop import spark
+from market.hadoop.paths import PYTHON_RUNNER, STAGING
 from market.jobs.life import kill
 from market.jobs.submission import submission_lock, warm_submitter
-from market.jobs.submission.spark_submit import PYTHON_RUNNER, STAGING
 from market.kit import settings
 from market.ops.install import class_data
 from market.ops.run import submitter

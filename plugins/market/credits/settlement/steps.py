@@ -25,7 +25,6 @@ from market.kit.database import Cursor
 from market.kit.errors import BadInputError, ConflictError, MarketError, UnavailableError
 from market.kit.patience import SETTLEMENT
 
-STEPS = ("freeze", "price", "capture", "pay", "reconcile", "seal")
 _CHUNK = 500  # jobs captured in one transaction: their payers are locked meanwhile
 _HANDS = 2  # connections that capture; more would take the server's cores from those who submit
 _PATIENCE_S = 60.0

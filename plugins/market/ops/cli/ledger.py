@@ -6,7 +6,11 @@ import argparse
 
 import psycopg2
 
+from market.credits import invariants
+from market.kit import database
+from market.kit.clock import now_ms
 from market.kit.errors import UnavailableError
+from market.kit.patience import WHOLE_LEDGER
 from market.kit.settings import Settings
 
 
@@ -20,11 +24,6 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
 
     The page Operations says when this was last done, and what came out.
     """
-    from market.credits import invariants
-    from market.kit import database
-    from market.kit.clock import now_ms
-    from market.kit.patience import WHOLE_LEDGER
-
     began_ms = now_ms()
     try:
         with database.transaction(WHOLE_LEDGER) as cursor:

@@ -11,9 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg2
 from rich.console import Console
 from rich.table import Table
 
+from market.kit import database
+from market.kit.errors import UnavailableError
 from market.kit.settings import Settings
 from market.ops.install.shell import SetupError
 from market.ops.run import lifecycle
@@ -66,11 +69,6 @@ def down(settings: Settings, chosen: argparse.Namespace) -> int:
 def _running_jobs(settings: Settings) -> list[str]:
     if not Supervisor(settings).running():
         return []
-    import psycopg2
-
-    from market.kit import database
-    from market.kit.errors import UnavailableError
-
     try:
         with database.transaction() as cursor:
             cursor.execute("SELECT job_name, job_id FROM job WHERE ended_ms IS NULL ORDER BY added_ms")

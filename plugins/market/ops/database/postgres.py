@@ -12,7 +12,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from market.ops.install.setup import SetupError, command
+from market.ops.install.shell import SetupError, command
 
 SUPERUSER = "postgres"
 _UID = "1000"

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from market.kit.settings import Paths
-from market.ops.install import class_data
+from market.ops.install import class_data, submitter_jar
 from market.ops.install.shell import SetupError, command
-from market.ops.run import submitter
 
 UV = "uv==0.13.9"
 # Supervisor's last release is 15 months old, but what else is on PyPI is older (circus 21 months; honcho 25,
@@ -101,10 +100,10 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             "the warm submitter of jobs",
             lambda: [
                 runtime_lock.read_bytes(),
-                *(path.read_bytes() for path in submitter.sources()),
+                *(path.read_bytes() for path in submitter_jar.sources()),
             ],
-            lambda: submitter.build(paths),
-            lambda: not submitter.jar(paths).exists(),
+            lambda: submitter_jar.build(paths),
+            lambda: not submitter_jar.jar(paths).exists(),
         ),
     ]
 

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from market.hadoop.spark import PYSPARK_ARCHIVE
-from market.jobs.submission.spark_submit import JAVA_RUNNER, PYTHON_RUNNER, STAGING
+from market.cluster.clients import hdfs
+from market.hadoop.paths import JAVA_RUNNER, PYSPARK_ARCHIVE, PYTHON_RUNNER, STAGING
 from market.kit.patience import Patience
 from market.kit.settings import Settings
 from market.ops.database import migrate, postgres
@@ -73,8 +73,6 @@ def migrate_airflow(settings: Settings, service: Service) -> None:
 
 def fill_hdfs(settings: Settings) -> None:
     """Make HDFS's folders and upload what jobs share, where it is missing or has changed."""
-    from market.cluster.clients import hdfs
-
     files = hdfs()
     for folder, mode in _FOLDERS.items():
         if files.status(folder) is None:
