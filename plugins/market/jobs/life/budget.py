@@ -7,8 +7,9 @@ import logging
 from market.credits import ledger, tariff
 from market.credits.ledger import Hold
 from market.jobs.life import status
+from market.jobs.life.state import ENDED
 from market.jobs.spec import JobSpec
-from market.jobs.store import ENDED, Job
+from market.jobs.store import Job
 from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.database import Cursor
