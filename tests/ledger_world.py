@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ import servers
 from psycopg2.extras import NamedTupleCursor
 
 from market.credits import ledger
+from market.jobs import runs
+from market.jobs.spec import JobSpec
 from market.kit import clock, database
 from market.ops.database import migrate, postgres
 
@@ -148,6 +151,16 @@ class World:
         self.sql(f"UPDATE job SET status = %s{rest} WHERE job_id = %s", status, *changed.values(), job_id)
         run = "waiting" if status == "submitted" else status
         self.sql(f"UPDATE run SET status = %s{rest} WHERE job_id = %s", run, *changed.values(), job_id)
+
+    def submitted(self, job_id: str, spec: JobSpec) -> None:
+        """Put a job where it stands just after its submission, with the points of this specification."""
+        self.sql("DELETE FROM application_usage WHERE job_id = %s", job_id)
+        self.stand(job_id, "submitted")
+        self.sql("DELETE FROM run WHERE job_id = %s", job_id)
+        self.sql("DELETE FROM job_point WHERE job_id = %s", job_id)
+        self.sql("UPDATE job SET spec = %s WHERE job_id = %s", json.dumps(spec.to_json()), job_id)
+        with database.transaction() as cursor:
+            runs.add(cursor, job_id, spec, clock.now_ms())
 
     def container(
         self,

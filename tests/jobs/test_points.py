@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from fake_cluster import Runs, Yarn
 from ledger_world import MINUTE, T0, World
@@ -15,6 +13,7 @@ from market.jobs import points, runs, store
 from market.jobs.life import status, watch
 from market.jobs.life.state import End
 from market.jobs.spec import JobSpec
+from market.kit import clock
 from market.kit.database import transaction
 
 pytestmark = pytest.mark.database
@@ -29,17 +28,9 @@ def sweep(world: World) -> str:
 
 def make(world: World, retries: int = 0, values: tuple[int, ...] = (1, 2, 3)) -> str:
     """Store a sweep as it is just after its submission."""
-    from market.kit import clock
-
     job_id = world.job(world.member(), at=clock.now_ms())
-    world.sql("DELETE FROM application_usage")
-    world.stand(job_id, "submitted")
-    spec = {"grid": {"alpha": list(values)}, "max_parallel": 2, "point_retries": retries}
-    world.sql("UPDATE job SET spec = spec || %s::jsonb WHERE job_id = %s", json.dumps(spec), job_id)
-    world.sql("DELETE FROM run WHERE job_id = %s", job_id)
-    world.sql("DELETE FROM job_point WHERE job_id = %s", job_id)
-    with transaction() as cursor:
-        runs.add(cursor, job_id, spec_of(job_id), clock.now_ms())
+    grid = {"grid": {"alpha": list(values)}, "max_parallel": 2, "point_retries": retries}
+    world.submitted(job_id, JobSpec.from_json({**spec_of(job_id).to_json(), **grid}))
     return job_id
 
 
