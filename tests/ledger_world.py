@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ import servers
 from psycopg2.extras import NamedTupleCursor
 
 from market.credits import ledger
+from market.jobs import runs
+from market.jobs.spec import JobSpec
 from market.kit import clock, database
 from market.ops.database import migrate, postgres
 
@@ -133,6 +136,31 @@ class World:
             " VALUES (%s, %s, 'digits', %s, 'cpu', 2, %s, %s, %s, 'running', %s, %s)",
             *(job_id, user_id, SPEC, rate, WEIGHT, GIB_WEIGHT, f"application_{job_id}", at),
         )
+        self.sql("INSERT INTO job_point (job_id, point, params) VALUES (%s, 0, '{}')", job_id)
+        self.sql(
+            "INSERT INTO run (job_id, point, attempt, tag, status, since_ms, application_id)"
+            " VALUES (%s, 0, 1, %s, 'running', %s, %s)",
+            *(job_id, job_id, at, f"application_{job_id}"),
+        )
+
+    def stand(self, job_id: str, status: str, **columns: Any) -> None:
+        """Put a plain job and its run where a test wants them; `columns` are those that both tables have."""
+        changed = {"application_id": None, **columns} if status == "submitted" else columns
+        names = ", ".join(f"{name} = %s" for name in changed)
+        rest = f", {names}" if names else ""
+        self.sql(f"UPDATE job SET status = %s{rest} WHERE job_id = %s", status, *changed.values(), job_id)
+        run = "waiting" if status == "submitted" else status
+        self.sql(f"UPDATE run SET status = %s{rest} WHERE job_id = %s", run, *changed.values(), job_id)
+
+    def submitted(self, job_id: str, spec: JobSpec) -> None:
+        """Put a job where it stands just after its submission, with the points of this specification."""
+        self.sql("DELETE FROM application_usage WHERE job_id = %s", job_id)
+        self.stand(job_id, "submitted")
+        self.sql("DELETE FROM run WHERE job_id = %s", job_id)
+        self.sql("DELETE FROM job_point WHERE job_id = %s", job_id)
+        self.sql("UPDATE job SET spec = %s WHERE job_id = %s", json.dumps(spec.to_json()), job_id)
+        with database.transaction() as cursor:
+            runs.add(cursor, job_id, spec, clock.now_ms())
 
     def container(
         self,
@@ -166,6 +194,11 @@ class World:
     def end_job(self, job_id: str, at: int, final: bool = True, reason_code: str | None = None) -> None:
         self.sql(
             "UPDATE job SET status = 'succeeded', ended_ms = %s, reason_code = %s WHERE job_id = %s",
+            *(at, reason_code, job_id),
+        )
+        self.sql(
+            "UPDATE run SET status = 'succeeded', ended_ms = %s, reason_code = %s"
+            " WHERE job_id = %s AND ended_ms IS NULL",
             *(at, reason_code, job_id),
         )
         if final:

@@ -81,7 +81,7 @@ LANGUAGE sql AS $$
         WHERE a.user_id = p.payee;
 $$;
 
--- An attempt is lost to the pool when its driver was, or when its job, or its point of a sweep, ended because
+-- An attempt is lost to the pool when its driver was, or when its job, or its run, ended because
 -- of the pool; it is refunded when nothing of it can be charged any more.
 CREATE FUNCTION refund_due(iv bigint) RETURNS TABLE (job_id text, attempt integer, amount_ucr bigint)
 LANGUAGE sql STABLE AS $$
@@ -97,8 +97,9 @@ LANGUAGE sql STABLE AS $$
                        AND NOT EXISTS (SELECT FROM usage_line f WHERE f.container_id = o.container_id AND f.final))
        AND (bool_or(u.role = 'driver' AND u.not_charged_because IS NOT NULL)
             OR EXISTS (SELECT FROM final_job f WHERE f.job_id = u.job_id AND (f.pool_failure OR EXISTS (
-                SELECT FROM container_usage o JOIN point_run r USING (job_id, application_id)
-                WHERE o.job_id = u.job_id AND o.attempt = u.attempt AND r.reason_code = 'pool_failure'))))
+                SELECT FROM container_usage o JOIN run r USING (job_id, application_id)
+                WHERE o.job_id = u.job_id AND o.attempt = u.attempt
+                  AND r.ended_ms IS NOT NULL AND r.reason_code = 'pool_failure'))))
 $$;
 
 -- A refund goes to the payer. While the job still runs, its hold grows by as much: the lost attempt takes

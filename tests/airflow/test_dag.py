@@ -51,7 +51,7 @@ def test_the_file_holds_what_the_job_is(tmp_path: Path) -> None:
     assert (task.job_id, task.username, task.owner) == (JOB.job_id, "alice", "alice")
     assert task.application_args == [
         dags.MarketSparkSubmit(
-            task_id="again", job_id=JOB.job_id, username="alice", spec=SPEC
+            task_id="again", job_id=JOB.job_id, username="alice", spec=SPEC, point=0
         ).application_args[0]
     ]
 

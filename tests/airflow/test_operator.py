@@ -35,10 +35,10 @@ def task(world: World, yarn: Yarn, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(module, "resource_manager", lambda: yarn)
     monkeypatch.setattr(MarketSparkSubmit, "_make_folder", lambda task: None)
     job_id = world.job(world.member(), at=clock.now_ms())
-    world.sql("UPDATE job SET status = 'submitted', application_id = NULL WHERE job_id = %s", job_id)
+    world.stand(job_id, "submitted")
     job = store.find(job_id)
     assert job is not None
-    return MarketSparkSubmit(task_id="spark", job_id=job_id, username="alice", spec=job.spec)
+    return MarketSparkSubmit(task_id="spark", job_id=job_id, username="alice", spec=job.spec, point=0)
 
 
 def submits(task: MarketSparkSubmit, then: Any) -> None:
@@ -51,7 +51,7 @@ def test_a_job_that_is_cancelled_while_yarn_takes_it_ends_with_its_application(
     task: MarketSparkSubmit, yarn: Yarn
 ) -> None:
     def killed_on_its_way() -> None:
-        status.stop(task.tag, "cancelled", "cancelled by alice", "alice")
+        status.stop_job(task.job_id, "cancelled", "cancelled by alice", "alice")
         yarn.has(task.tag, "KILLED", final_status="KILLED", finished_ms=clock.now_ms())
         raise AirflowException("Failed to submit to YARN: it was killed by user market")
 
@@ -70,7 +70,7 @@ def test_a_later_try_of_a_stopped_job_stores_what_an_earlier_one_submitted(
 ) -> None:
     assert status.claim(task.tag)
     yarn.has(task.tag, "KILLED", final_status="KILLED", finished_ms=clock.now_ms())
-    status.stop(task.tag, "cancelled", "cancelled by alice", "alice")
+    status.stop_job(task.job_id, "cancelled", "cancelled by alice", "alice")
     with pytest.raises(TaskDeferred):
         task.execute({})
     assert watch.look() == set()

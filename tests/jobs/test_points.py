@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import pytest
 from fake_cluster import Runs, Yarn
@@ -11,10 +11,11 @@ from ledger_world import MINUTE, T0, World
 from market.airflow import reconcile
 from market.credits.receipt import receipt
 from market.credits.settlement.steps import settle
-from market.jobs import points, store
+from market.jobs import points, runs, store
 from market.jobs.life import status, watch
-from market.jobs.life.status import End
+from market.jobs.life.state import End
 from market.jobs.spec import JobSpec
+from market.kit import clock
 from market.kit.database import transaction
 
 pytestmark = pytest.mark.database
@@ -29,15 +30,9 @@ def sweep(world: World) -> str:
 
 def make(world: World, retries: int = 0, values: tuple[int, ...] = (1, 2, 3)) -> str:
     """Store a sweep as it is just after its submission."""
-    from market.kit import clock
-
     job_id = world.job(world.member(), at=clock.now_ms())
-    world.sql("DELETE FROM application_usage")
-    world.sql("UPDATE job SET status = 'submitted', application_id = NULL WHERE job_id = %s", job_id)
-    spec = {"grid": {"alpha": list(values)}, "max_parallel": 2, "point_retries": retries}
-    world.sql("UPDATE job SET spec = spec || %s::jsonb WHERE job_id = %s", json.dumps(spec), job_id)
-    with transaction() as cursor:
-        points.add(cursor, job_id, spec_of(job_id), clock.now_ms())
+    grid = {"grid": {"alpha": list(values)}, "max_parallel": 2, "point_retries": retries}
+    world.submitted(job_id, JobSpec.from_json({**spec_of(job_id).to_json(), **grid}))
     return job_id
 
 
@@ -56,7 +51,7 @@ def run(tag: str, end: End | None = None) -> None:
 
 
 def statuses(job_id: str) -> list[str]:
-    return [point.status for point in points.of_job(job_id)]
+    return [point.status for point in points.of_sweep(job_id)]
 
 
 def job_status(job_id: str) -> tuple[str, str | None]:
@@ -99,11 +94,11 @@ def test_a_failed_point_runs_again_alone_as_often_as_was_asked(world: World) -> 
     run(f"{sweep}-0", GOOD)
     run(f"{sweep}-1", BAD)
     assert statuses(sweep) == ["succeeded", "waiting", "waiting"]
-    assert points.ended_applications(f"{sweep}-1") == {f"application_{sweep}-1"}
-    assert points.of_job(sweep)[1].application_id is None
+    assert points.of_sweep(sweep)[1].application_id is None
     assert not status.move(f"{sweep}-1", "running", f"application_{sweep}-1"), "that run is over"
+    assert not status.claim(f"{sweep}-1")
     run(f"{sweep}-2", GOOD)
-    run(f"{sweep}-1", BAD)
+    run(f"{sweep}-1.2", BAD)
     assert statuses(sweep) == ["succeeded", "failed", "succeeded"]
     assert job_status(sweep) == ("failed", "points_failed")
 
@@ -111,16 +106,20 @@ def test_a_failed_point_runs_again_alone_as_often_as_was_asked(world: World) -> 
 def test_a_point_that_ran_again_with_success_is_a_success(world: World) -> None:
     sweep = make(world, retries=2, values=(1,))
     run(f"{sweep}-0", BAD)
-    run(f"{sweep}-0", GOOD)
+    run(f"{sweep}-0.2", GOOD)
     assert job_status(sweep) == ("succeeded", None)
-    runs = store.applications(store.find(sweep))  # type: ignore[arg-type]
-    assert [run.status for run in runs] == ["succeeded"], "one application here: both runs had the same name"
+    job = store.find(sweep)
+    assert job is not None
+    assert [(run.attempt, run.status) for run in runs.with_application(job)] == [
+        (1, "failed"),
+        (2, "succeeded"),
+    ]
 
 
 def test_a_cancelled_sweep_waits_only_for_the_points_that_run(world: World, sweep: str) -> None:
     run(f"{sweep}-0", GOOD)
     run(f"{sweep}-1")
-    assert status.stop(sweep, "cancelled", "cancelled by user1", by="user1") == "cancelling"
+    assert status.stop_job(sweep, "cancelled", "cancelled by user1", by="user1") == "cancelling"
     assert statuses(sweep) == ["succeeded", "cancelling", "cancelled"]
     assert not status.claim(f"{sweep}-2")
     status.end(f"{sweep}-1", End("cancelled", "cancelled", "stopped at the ResourceManager"))
@@ -130,14 +129,14 @@ def test_a_cancelled_sweep_waits_only_for_the_points_that_run(world: World, swee
 
 
 def test_cancelled_before_anything_ran_it_costs_nothing(world: World, sweep: str) -> None:
-    assert status.stop(sweep, "cancelled", "cancelled by user1", by="user1") == "cancelled"
+    assert status.stop_job(sweep, "cancelled", "cancelled by user1", by="user1") == "cancelled"
     assert statuses(sweep) == ["cancelled"] * 3
     assert world.one("SELECT sum(held_ucr) FROM account") == 0
 
 
 def test_cancelled_on_the_way_of_its_first_point_too(world: World, sweep: str) -> None:
     status.claim(f"{sweep}-0")
-    status.stop(sweep, "cancelled", "cancelled by user1", by="user1")
+    status.stop_job(sweep, "cancelled", "cancelled by user1", by="user1")
     status.end(f"{sweep}-0", End("cancelled", "cancelled", "stopped before it was submitted"))
     assert job_status(sweep) == ("cancelled", "cancelled")
     assert world.one("SELECT sum(held_ucr) FROM account") == 0
@@ -147,10 +146,10 @@ def test_the_watch_follows_each_point_by_its_own_tag(world: World, sweep: str, y
     for point in (0, 1):
         status.claim(f"{sweep}-{point}")
         yarn.has(f"{sweep}-{point}", "RUNNING", tags=(f"{sweep}-{point}", sweep))
-    assert watch.look() == {sweep, f"{sweep}-0", f"{sweep}-1"}
+    assert watch.look() == {f"{sweep}-0", f"{sweep}-1"}
     assert statuses(sweep) == ["running", "running", "waiting"]
     yarn.has(f"{sweep}-0", "FINISHED", final_status="SUCCEEDED", finished_ms=T0)
-    assert watch.look() == {sweep, f"{sweep}-1"}
+    assert watch.look() == {f"{sweep}-1"}
     assert statuses(sweep) == ["succeeded", "running", "waiting"]
     assert yarn.killed == []
 
@@ -158,7 +157,7 @@ def test_the_watch_follows_each_point_by_its_own_tag(world: World, sweep: str, y
 def test_a_point_is_stopped_at_its_time_and_the_others_go_on(world: World, sweep: str, yarn: Yarn) -> None:
     run(f"{sweep}-0")
     run(f"{sweep}-1")
-    world.sql("UPDATE job_point SET started_ms = 2000000000000 WHERE point = 1")
+    world.sql("UPDATE run SET started_ms = 2000000000000 WHERE point = 1")
     yarn.has(f"{sweep}-0", "RUNNING", tags=(f"{sweep}-0", sweep))
     yarn.has(f"{sweep}-1", "RUNNING", tags=(f"{sweep}-1", sweep))
     watch.look()
@@ -166,15 +165,15 @@ def test_a_point_is_stopped_at_its_time_and_the_others_go_on(world: World, sweep
     assert yarn.killed == [f"application_{sweep}-0"]
     yarn.has(f"{sweep}-0", "KILLED", finished_ms=T0)
     watch.look()
-    assert [point.reason_code for point in points.of_job(sweep)] == ["max_duration", None, None]
+    assert [point.reason_code for point in points.of_sweep(sweep)] == ["max_duration", None, None]
     assert job_status(sweep)[0] == "running"
 
 
 def test_a_sweep_of_which_nothing_moves_finds_no_machine(world: World, sweep: str, yarn: Yarn) -> None:
-    world.sql("UPDATE job_point SET since_ms = 1 WHERE point < 2")
+    world.sql("UPDATE run SET since_ms = 1 WHERE point < 2")
     watch.look()
     assert job_status(sweep)[0] == "submitted", "one of its points moved not long ago"
-    world.sql("UPDATE job_point SET since_ms = 1")
+    world.sql("UPDATE run SET since_ms = 1")
     watch.look()
     assert job_status(sweep) == ("failed", "no_capacity")
 
@@ -187,33 +186,31 @@ def test_a_stray_application_of_an_ended_point_is_killed(world: World, sweep: st
 
 
 def test_a_point_that_nobody_submits_any_more_is_closed(
-    world: World, sweep: str, yarn: Yarn, runs: Runs, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    world: World, sweep: str, yarn: Yarn, airflow: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pathlib
-
-    pathlib.Path(str(tmp_path), "run").mkdir()
+    (tmp_path / "run").mkdir()
     monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
     status.claim(f"{sweep}-0")
     reconcile.run_pass()
     assert statuses(sweep)[0] == "queued"
-    world.sql("UPDATE job_point SET since_ms = 1 WHERE point = 0")
+    world.sql("UPDATE run SET since_ms = 1 WHERE point = 0")
     reconcile.run_pass()
-    assert points.of_job(sweep)[0].reason_code == "pool_failure"
+    assert points.of_sweep(sweep)[0].reason_code == "pool_failure"
 
 
 def test_points_that_airflow_gave_up_are_closed_when_none_is_under_way(
-    world: World, sweep: str, yarn: Yarn, runs: Runs
+    world: World, sweep: str, yarn: Yarn, airflow: Runs
 ) -> None:
-    runs.over.add(sweep)
-    world.sql("UPDATE job_point SET since_ms = 1")
+    airflow.over.add(sweep)
+    world.sql("UPDATE run SET since_ms = 1")
     status.claim(f"{sweep}-0")
     reconcile.run_pass()
     assert statuses(sweep) == ["queued", "waiting", "waiting"]
     status.end(f"{sweep}-0", GOOD)
-    runs.over.clear()
+    airflow.over.clear()
     reconcile.run_pass()
     assert statuses(sweep) == ["succeeded", "waiting", "waiting"]
-    runs.over.add(sweep)
+    airflow.over.add(sweep)
     reconcile.run_pass()
     assert statuses(sweep) == ["succeeded", "failed", "failed"]
     job = store.find(sweep)

@@ -51,7 +51,7 @@ def test_a_job_s_changes_survive_deadlocks(
     clashes.append(errors.DeadlockDetected)
     assert service.extend(member, job_id, {"max_duration": 120})["max_duration"] == 120
     clashes.append(errors.DeadlockDetected)
-    assert status.stop(job_id, "cancelled", "cancelled by ann") == "cancelled"
+    assert status.stop_job(job_id, "cancelled", "cancelled by ann") == "cancelled"
     assert clashes == []
     assert world.balances(member.user_id).held_ucr == 0
     assert world.violations() == []

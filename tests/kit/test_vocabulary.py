@@ -17,7 +17,7 @@ CHECKS = {
     ("machine", "state"): [words.MACHINE_STATES],
     ("verification", "outcome"): [words.VERIFICATION_OUTCOMES],
     ("job", "status"): [words.JOB_STATUSES, words.ENDED],
-    ("job_point", "status"): [words.POINT_STATUSES, words.ENDED],
+    ("run", "status"): [words.RUN_STATUSES, words.ENDED],
     ("container_usage", "role"): [words.CONTAINER_ROLES],
     ("container_usage", "end_kind"): [words.CONTAINER_ENDS],
     ("usage_line", "not_charged_because"): [words.NOT_CHARGED],
@@ -58,7 +58,7 @@ def test_a_host_is_held_by_what_is_live(world: World) -> None:
 
 
 def test_every_status_that_is_not_calm_by_nature_has_its_colour() -> None:
-    known = {*words.JOB_STATUSES, *words.POINT_STATUSES, *words.MACHINE_STATES}
+    known = {*words.JOB_STATUSES, *words.RUN_STATUSES, *words.MACHINE_STATES}
     assert known - set(text.TONES) == {"cancelled", "left"}
     assert set(text.TONES) <= known
 
@@ -71,7 +71,3 @@ def test_the_list_of_jobs_is_told_which_statuses_end() -> None:
 
 def test_the_statement_knows_every_kind_of_journal() -> None:
     assert set(statement.OTHER_SIDE) == set(words.JOURNAL_KINDS)
-
-
-def test_what_stops_a_job_is_a_reason() -> None:
-    assert set(words.STOPS) < set(words.REASONS)

@@ -67,7 +67,7 @@ def job_dag(job_id: str, username: str, job_name: str, added_ms: int, spec: Mapp
         default_args={"owner": username},
     ) as dag:
         if read.grid is None:
-            MarketSparkSubmit(**task)
+            MarketSparkSubmit(**task, point=0)
         else:
             MarketSparkSubmit.partial(**task, max_active_tis_per_dagrun=read.max_parallel).expand(
                 point=list(read.points)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from market.airflow.rest import AirflowRest
 from market.jobs.life import status, watch
+from market.jobs.life.state import End
 from market.jobs.store import dag_id_of
 from market.jobs.submission import submission_lock
 from market.kit import database, settings
@@ -31,11 +32,7 @@ def _close_unsubmitted() -> None:
     now = now_ms()
     with database.transaction() as cursor:
         cursor.execute(
-            "SELECT job_id::text AS tag, j.status, max(s.at_ms) AS since_ms"
-            " FROM job j JOIN job_status s USING (job_id)"
-            " WHERE ended_ms IS NULL AND application_id IS NULL AND j.status IN ('queued', 'cancelling')"
-            " AND NOT EXISTS (SELECT FROM job_point p WHERE p.job_id = j.job_id) GROUP BY job_id"
-            " UNION ALL SELECT job_id || '-' || point, status, since_ms FROM job_point"
+            "SELECT tag, status, since_ms FROM run"
             " WHERE ended_ms IS NULL AND application_id IS NULL AND status IN ('queued', 'cancelling')"
         )
         found = cursor.fetchall()
@@ -43,21 +40,17 @@ def _close_unsubmitted() -> None:
         waited, most = now - row.since_ms, _STOPPING_MS if row.status == "cancelling" else _SUBMITTING_MS
         if waited > most and not submission_lock.held(row.tag):
             said = "The market could not submit this job. Nothing was charged; submit it again."
-            status.end(row.tag, status.End("failed", "pool_failure", said))
+            status.end(row.tag, End("failed", "pool_failure", said))
 
 
 def _close_unbegun() -> None:
-    """End what no task has taken and none will: Airflow's run of it is over. Of a sweep, when all rests."""
+    """End what no task has taken and none will: Airflow's run is over, and nothing of the job runs."""
     with database.transaction() as cursor:
         cursor.execute(
-            "SELECT job_id, job_id::text AS tag FROM job j"
-            " WHERE status = 'submitted' AND added_ms < %(before)s"
-            " AND NOT EXISTS (SELECT FROM job_point p WHERE p.job_id = j.job_id)"
-            " UNION ALL"
-            " SELECT job_id, job_id || '-' || point FROM job_point p"
-            " WHERE status = 'waiting' AND since_ms < %(before)s AND NOT EXISTS (SELECT FROM job_point o"
-            " WHERE o.job_id = p.job_id AND o.ended_ms IS NULL AND o.status <> 'waiting')",
-            {"before": now_ms() - _BEGINNING_MS},
+            "SELECT job_id, tag FROM run"
+            " WHERE status = 'waiting' AND since_ms < %s AND NOT EXISTS (SELECT FROM run o"
+            " WHERE o.job_id = run.job_id AND o.ended_ms IS NULL AND o.status <> 'waiting')",
+            [now_ms() - _BEGINNING_MS],
         )
         found = cursor.fetchall()
     if not found:
@@ -66,9 +59,9 @@ def _close_unbegun() -> None:
         over = airflow.ended(sorted({dag_id_of(row.job_id) for row in found}))
     for row in found:
         if dag_id_of(row.job_id) in over:
-            # A point may have run, and cost, before: only of this run nothing was charged.
+            # An earlier attempt may have run, and cost: only of this one nothing was charged.
             said = "Airflow gave this run up before it was submitted to YARN. Submit it again."
-            status.stop(row.tag, "pool_failure", said)
+            status.stop_run(row.tag, "pool_failure", said)
 
 
 def withdraw() -> None:
@@ -96,8 +89,7 @@ def withdraw() -> None:
     with database.transaction() as cursor:
         cursor.execute(
             "WITH done AS (UPDATE job SET withdrawn = true WHERE job_id = ANY (%s) RETURNING job_id)"
-            " SELECT job_id::text AS tag FROM done"
-            " UNION ALL SELECT job_id || '-' || point FROM done JOIN job_point USING (job_id)",
+            " SELECT tag FROM done JOIN run USING (job_id)",
             [done],
         )
         tags = [row.tag for row in cursor.fetchall()]

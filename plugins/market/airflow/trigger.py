@@ -19,7 +19,7 @@ _SHORTEST_S, _LONGEST_S, _SHARE = 0.4, 2.0, 5
 
 
 class JobTrigger(BaseTrigger):
-    """Ends when a run has ended: a job's, or that of a point of a sweep."""
+    """Ends when a run has ended."""
 
     def __init__(self, tag: str) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class JobTrigger(BaseTrigger):
         yield TriggerEvent({"tag": self.tag})
 
     async def on_kill(self) -> None:
-        """Stop the job when an administrator ends its task in Airflow."""
+        """Stop the run when an administrator ends its task in Airflow."""
         await asyncio.to_thread(_stop, self.tag)
 
 
 def _stop(tag: str) -> None:
-    status.stop(tag, "cancelled", "cancelled by an administrator in Airflow")
+    status.stop_run(tag, "cancelled", "cancelled by an administrator in Airflow")
     kill.applications(tag)
 
 

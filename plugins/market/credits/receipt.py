@@ -24,8 +24,8 @@ _LINES = """
            (SELECT not_charged_because FROM usage_line l WHERE l.container_id = c.container_id
             ORDER BY l.interval_id DESC LIMIT 1) AS not_charged_because,
            r.job_id IS NOT NULL AS refunded,
-           (SELECT point FROM point_run p WHERE p.application_id = c.application_id
-            UNION SELECT point FROM job_point p WHERE p.application_id = c.application_id) AS point
+           (SELECT point FROM run JOIN job_point p USING (job_id, point)
+            WHERE run.application_id = c.application_id AND p.params <> '{}') AS point
     FROM container_usage c
     LEFT JOIN LATERAL (SELECT l.charged_ms, l.amount_ucr, k.total_ucr
                        FROM usage_line l JOIN charge k USING (container_id, interval_id)

@@ -66,7 +66,7 @@ class JobSpec:
         if asked.get("grid"):
             defaults["max_parallel"] = _AT_ONCE
         spec = cls.from_json({**defaults, **asked, "entry_file": entry_file})
-        return replace(spec, max_parallel=min(spec.max_parallel, len(spec.points) or 1))
+        return replace(spec, max_parallel=min(spec.max_parallel, len(spec.points)))
 
     def to_json(self) -> dict[str, Any]:
         """Return the specification as JSON can hold it."""
@@ -79,11 +79,15 @@ class JobSpec:
 
     @property
     def points(self) -> dict[int, grids.Point]:
-        """The points of a sweep by their number; none of any other job."""
+        """The parameters of its points by their number: a sweep's of its grid; any other job has one, 0."""
         if self.grid is None:
-            return {}
+            return {0: {}}
         found = dict(enumerate(grids.points(self.grid)))
         return found if self.only is None else {number: found[number] for number in self.only}
+
+    def place(self, point: int) -> int | None:
+        """Return a point's number as people see it: None where the job has no others."""
+        return None if self.grid is None else point
 
     @property
     def at_once(self) -> list[tuple[int, int]]:
@@ -93,7 +97,7 @@ class JobSpec:
     @property
     def whole_duration(self) -> Fraction:
         """How long all its runs may take, in seconds; `max_duration` is for each of them."""
-        return Fraction(self.max_duration * (len(self.points) or 1), self.max_parallel)
+        return Fraction(self.max_duration * len(self.points), self.max_parallel)
 
     @property
     def containers(self) -> list[tuple[int, int]]:

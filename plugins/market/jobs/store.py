@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from market.jobs import points
-from market.jobs.points import Point
 from market.jobs.spec import JobSpec
 from market.kit import database
 from market.kit.clock import now_ms
@@ -69,9 +68,6 @@ class Job:
     results_ms: int | None = None  # when its result files were listed, its logs, and when they were deleted
     logs_ms: int | None = None
     discarded_ms: int | None = None
-    point: int | None = (
-        None  # of a sweep: whose run this is; status, application and times are the run's then
-    )
 
     @property
     def ended(self) -> bool:
@@ -82,24 +78,6 @@ class Job:
     def dag_id(self) -> str:
         """Its DAG in Airflow."""
         return dag_id_of(self.job_id)
-
-    @property
-    def tag(self) -> str:
-        """What YARN knows its run by."""
-        return points.tag_of(self.job_id, self.point)
-
-    def run_of(self, point: Point) -> Job:
-        """Return the run of one of its points."""
-        return replace(
-            self,
-            point=point.point,
-            status=point.status,
-            reason_code=point.reason_code,
-            reason=point.reason,
-            application_id=point.application_id,
-            started_ms=point.started_ms,
-            ended_ms=point.ended_ms,
-        )
 
 
 def dag_id_of(job_id: str) -> str:
@@ -131,22 +109,6 @@ def open_jobs() -> list[Job]:
     with database.transaction() as cursor:
         cursor.execute(_SELECT + " WHERE j.ended_ms IS NULL ORDER BY j.added_ms")
         return [_job(row) for row in cursor.fetchall()]
-
-
-def applications(job: Job) -> list[Job]:
-    """Return a job's runs that had an application: one, of a sweep each point's, by point."""
-    if job.spec.grid is None:
-        return [job] if job.application_id else []
-    found = [job.run_of(point) for point in points.of_job(job.job_id) if point.application_id]
-    shown = {run.application_id for run in found}
-    with database.transaction() as cursor:
-        cursor.execute(
-            "SELECT point, status, reason_code, reason, application_id, started_ms, ended_ms FROM point_run"
-            " WHERE job_id = %s AND application_id IS NOT NULL",
-            [job.job_id],
-        )
-        found += [replace(job, **r._asdict()) for r in cursor.fetchall() if r.application_id not in shown]
-    return sorted(found, key=lambda run: (run.point, run.ended_ms is None, run.ended_ms))
 
 
 def list_jobs(

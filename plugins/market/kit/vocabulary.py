@@ -11,10 +11,10 @@ CANCELLING = "cancelling"
 OPEN = (*WAY, CANCELLING)
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 JOB_STATUSES = (*OPEN, *ENDED)
-# A point of a sweep waits until its job lets it run.
+# A run's: it waits until its job lets it begin.
 WAITING = "waiting"
-POINT_WAY = (WAITING, *WAY[1:])
-POINT_STATUSES = (*POINT_WAY, CANCELLING, *ENDED)
+RUN_WAY = (WAITING, *WAY[1:])
+RUN_STATUSES = (*RUN_WAY, CANCELLING, *ENDED)
 
 # Why a job ended or is being stopped (`reason_code`), and what a person can do about it.
 REASONS = {
@@ -32,8 +32,6 @@ REASONS = {
     "points_failed": "The other points have their results. Run those that failed again, alone.",
     "pool_failure": "The pool failed, not your program. What the lost attempt had paid is refunded.",
 }
-# Of these, those for which the market itself stops a job.
-STOPS = ("credit_exhausted", "max_duration", "no_capacity", "over_size")
 
 # A machine's state.
 OFFERED, JOINING, ACTIVE, DRAINING = "offered", "joining", "active", "draining"

@@ -9,7 +9,7 @@ import pytest
 from ledger_world import MINUTE, World
 
 from market.credits.settlement.steps import settle
-from market.jobs import store
+from market.jobs import runs, store
 from market.jobs.intake import service
 from market.jobs.life import limits
 from market.kit import clock, settings
@@ -31,7 +31,7 @@ class Running:
         self.owner = world.member(credits_ucr)
         self.began = clock.now_ms()
         self.job_id = world.job(self.owner, hold_ucr=HOLD, at=self.began - 60 * MINUTE)
-        world.sql("UPDATE job SET started_ms = %s", self.began)
+        world.stand(self.job_id, "running", started_ms=self.began)
         self.container = world.container(self.job_id, None, self.began - 60 * MINUTE)
         for name, value in spec.items():
             world.sql(
@@ -51,7 +51,7 @@ class Running:
         )
         job = store.find(self.job_id)
         assert job is not None
-        limits.enforce([job], [job], {})
+        limits.enforce([job], runs.under_way([job]), {})
 
     def shown(self) -> dict[str, Any]:
         job = store.find(self.job_id)

@@ -9,7 +9,7 @@ from ledger_world import World
 
 from market.jobs import store
 from market.jobs.life import status
-from market.jobs.life.status import End
+from market.jobs.life.state import End
 
 pytestmark = pytest.mark.database
 
@@ -19,7 +19,7 @@ def job(world: World) -> str:
     """A job as it is just after its submission."""
     job_id = world.job(world.member())
     world.sql("DELETE FROM application_usage")
-    world.sql("UPDATE job SET status = 'submitted', application_id = NULL WHERE job_id = %s", job_id)
+    world.stand(job_id, "submitted")
     return job_id
 
 
@@ -48,21 +48,21 @@ def test_it_ends_once(job: str) -> None:
     status.claim(job)
     assert status.end(job, End("failed", "user_error", "no"))
     assert not status.end(job, End("succeeded", None, ""))
-    assert status.stop(job, "cancelled", "too late") == "failed"
+    assert status.stop_job(job, "cancelled", "too late") == "failed"
     assert not status.claim(job)
     assert history(job) == ["queued", "failed"]
 
 
 def test_cancelled_before_it_was_submitted_it_costs_nothing(world: World, job: str) -> None:
     assert held(world) > 0
-    assert status.stop(job, "cancelled", "cancelled by user1", by="user1") == "cancelled"
+    assert status.stop_job(job, "cancelled", "cancelled by user1", by="user1") == "cancelled"
     assert held(world) == 0
     assert not status.claim(job)
 
 
 def test_cancelled_on_its_way_it_waits_for_yarn_s_word(world: World, job: str) -> None:
     status.claim(job)
-    assert status.stop(job, "cancelled", "cancelled by user1", by="user1") == "cancelling"
+    assert status.stop_job(job, "cancelled", "cancelled by user1", by="user1") == "cancelling"
     assert not status.submitted(job, "application_1_1"), "who submits must learn that it is to be stopped"
     assert not status.move(job, "running", "application_1_1")
     status.end(job, End("cancelled", "cancelled", "stopped at the ResourceManager"))
@@ -74,7 +74,7 @@ def test_cancelled_on_its_way_it_waits_for_yarn_s_word(world: World, job: str) -
 
 def test_what_the_market_stopped_has_failed_for_that_reason(job: str) -> None:
     status.claim(job)
-    status.stop(job, "max_duration", "stopped after 60 s")
+    status.stop_job(job, "max_duration", "stopped after 60 s")
     status.end(job, End("cancelled", "cancelled", "stopped at the ResourceManager"))
     found = store.find(job)
     assert found is not None
@@ -83,7 +83,7 @@ def test_what_the_market_stopped_has_failed_for_that_reason(job: str) -> None:
 
 def test_a_success_that_came_before_the_stop_stays_a_success(job: str) -> None:
     status.claim(job)
-    status.stop(job, "cancelled", "cancelled by user1", by="user1")
+    status.stop_job(job, "cancelled", "cancelled by user1", by="user1")
     status.end(job, End("succeeded", None, ""))
     found = store.find(job)
     assert found is not None

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.database
 @pytest.fixture
 def job(world: World) -> str:
     job_id = world.job(world.member(), at=clock.now_ms())
-    world.sql("UPDATE job SET status = 'queued' WHERE job_id = %s", job_id)
+    world.stand(job_id, "queued")
     return job_id
 
 
@@ -73,7 +73,7 @@ def test_a_failed_program_s_error_is_the_reason(
 
 def test_what_is_to_be_stopped_is_killed_until_yarn_says_so(world: World, job: str, yarn: Yarn) -> None:
     yarn.has(job, "RUNNING")
-    world.sql("UPDATE job SET status = 'cancelling', reason_code = 'cancelled' WHERE job_id = %s", job)
+    world.stand(job, "cancelling", reason_code="cancelled")
     watch.look()
     watch.look()
     assert yarn.killed == [f"application_{job}"] * 2
@@ -84,10 +84,7 @@ def test_what_is_to_be_stopped_is_killed_until_yarn_says_so(world: World, job: s
 
 def test_a_job_is_stopped_at_its_time(world: World, job: str, yarn: Yarn) -> None:
     yarn.has(job, "RUNNING")
-    world.sql(
-        "UPDATE job SET status = 'running', started_ms = %s WHERE job_id = %s",
-        *(clock.now_ms() - 3_601_000, job),
-    )
+    world.stand(job, "running", started_ms=clock.now_ms() - 3_601_000)
     watch.look()
     assert status_of(job) == ("cancelling", "max_duration")
     assert yarn.killed
@@ -98,19 +95,15 @@ def test_a_job_over_its_time_is_stopped_for_that_also_when_its_hold_is_used_up(
 ) -> None:
     yarn.has(job, "RUNNING")
     now = clock.now_ms()
-    world.sql("UPDATE job SET status = 'running', started_ms = %s", now - 3_601_000)
+    world.stand(job, "running", started_ms=now - 3_601_000)
     world.container(job, None, now - 3_601_000, now, vcores=5)
     watch.look()
     assert status_of(job) == ("cancelling", "max_duration")
 
 
 def test_a_job_that_found_no_machine_ends_without_cost(world: World, job: str, yarn: Yarn) -> None:
-    world.sql(
-        "UPDATE job SET added_ms = %s, status = 'submitted' WHERE job_id = %s",
-        clock.now_ms() - 3_601_000,
-        job,
-    )
-    world.sql("UPDATE job SET application_id = NULL WHERE job_id = %s", job)
+    world.stand(job, "submitted")
+    world.sql("UPDATE run SET since_ms = %s WHERE job_id = %s", clock.now_ms() - 3_601_000, job)
     watch.look()
     assert status_of(job) == ("failed", "no_capacity")
     assert world.one("SELECT sum(held_ucr) FROM account") == 0
@@ -127,7 +120,7 @@ def test_a_job_that_holds_more_than_was_quoted_is_stopped(job: str, yarn: Yarn) 
 
 def test_a_job_is_stopped_when_its_hold_is_used_up(world: World, job: str, yarn: Yarn) -> None:
     yarn.has(job, "RUNNING")
-    world.sql("UPDATE job SET status = 'running', started_ms = %s WHERE job_id = %s", clock.now_ms(), job)
+    world.stand(job, "running", started_ms=clock.now_ms())
     now = clock.now_ms()
     world.container(job, None, now - 3_600_000, now, vcores=5)
     watch.look()
@@ -163,17 +156,16 @@ def test_what_nobody_submits_any_more_is_closed(
 ) -> None:
     (tmp_path / "run").mkdir()
     monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
-    world.sql("UPDATE job SET application_id = NULL WHERE job_id = %s", job)
-    world.sql("INSERT INTO job_status (job_id, at_ms, status) VALUES (%s, %s, 'queued')", job, clock.now_ms())
+    world.stand(job, "queued", application_id=None)
     reconcile.run_pass()
     assert status_of(job)[0] == "queued"
-    world.sql("UPDATE job_status SET at_ms = at_ms - 3600000")
+    world.sql("UPDATE run SET since_ms = since_ms - 1800000")
     reconcile.run_pass()
     assert status_of(job) == ("failed", "pool_failure")
 
 
 def test_files_of_ended_jobs_are_withdrawn_after_a_while(
-    world: World, job: str, runs: Runs, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    world: World, job: str, airflow: Runs, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "run").mkdir()
     monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
@@ -183,17 +175,17 @@ def test_files_of_ended_jobs_are_withdrawn_after_a_while(
         return bool(world.one("SELECT withdrawn FROM job WHERE job_id = %s", job))
 
     world.end_job(job, clock.now_ms())
-    runs.over.add(job)
+    airflow.over.add(job)
     assert not withdrawn()
     world.sql("UPDATE job SET ended_ms = ended_ms - 3600000 WHERE job_id = %s", job)
-    runs.over.clear()
+    airflow.over.clear()
     assert not withdrawn(), "its run has not ended: without the file it never would"
-    runs.over.add(job)
+    airflow.over.add(job)
     assert withdrawn()
 
 
 def test_a_file_of_which_airflow_made_no_run_is_withdrawn_in_the_end(
-    world: World, job: str, runs: Runs, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    world: World, job: str, airflow: Runs, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "run").mkdir()
     monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
@@ -203,18 +195,18 @@ def test_a_file_of_which_airflow_made_no_run_is_withdrawn_in_the_end(
 
 
 def test_a_job_that_airflow_gave_up_before_its_task_began_is_closed(
-    world: World, job: str, yarn: Yarn, runs: Runs
+    world: World, job: str, yarn: Yarn, airflow: Runs
 ) -> None:
-    world.sql("UPDATE job SET status = 'submitted', application_id = NULL WHERE job_id = %s", job)
-    runs.over.add(job)
-    world.sql("UPDATE job SET added_ms = %s WHERE job_id = %s", clock.now_ms(), job)
+    world.stand(job, "submitted")
+    airflow.over.add(job)
+    world.sql("UPDATE run SET since_ms = %s WHERE job_id = %s", clock.now_ms(), job)
     reconcile.run_pass()
     assert status_of(job)[0] == "submitted", "Airflow may be about to begin"
-    world.sql("UPDATE job SET added_ms = added_ms - 600000 WHERE job_id = %s", job)
-    runs.over.clear()
+    world.sql("UPDATE run SET since_ms = since_ms - 600000 WHERE job_id = %s", job)
+    airflow.over.clear()
     reconcile.run_pass()
     assert status_of(job)[0] == "submitted", "its run waits for a place"
-    runs.over.add(job)
+    airflow.over.add(job)
     reconcile.run_pass()
     assert status_of(job) == ("failed", "pool_failure")
     assert world.one("SELECT held_ucr FROM account JOIN job USING (user_id) WHERE job_id = %s", job) == 0

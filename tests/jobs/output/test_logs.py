@@ -18,6 +18,7 @@ from market.jobs import store
 from market.jobs.output import logs
 from market.jobs.store import Job
 from market.kit.clock import now_ms
+from market.kit.database import transaction
 from market.kit.errors import NotFoundError, UnavailableError
 
 pytestmark = pytest.mark.database
@@ -53,7 +54,7 @@ def job(world: World, servers: Servers) -> Job:
         " WHERE machine_id = %s",
         machine,
     )
-    world.sql("UPDATE job SET application_id = %s WHERE job_id = %s", APPLICATION, job_id)
+    world.stand(job_id, "running", application_id=APPLICATION)
     seen = world.container(job_id, machine, now_ms())
     world.sql(
         "UPDATE container_usage SET container_id = %s, application_id = %s, node_id = %s, host = 'shy-owl'"
@@ -66,7 +67,15 @@ def job(world: World, servers: Servers) -> Job:
 
 
 def ended(job: Job, ago_ms: int = 0) -> Job:
-    return dataclasses.replace(job, status="succeeded", ended_ms=now_ms() - ago_ms)
+    with transaction() as cursor:
+        for table in ("job", "run"):
+            cursor.execute(
+                f"UPDATE {table} SET status = 'succeeded', ended_ms = %s WHERE job_id = %s",
+                [now_ms() - ago_ms, job.job_id],
+            )
+    found = store.find(job.job_id)
+    assert found is not None
+    return found
 
 
 def read(job: Job, container: str, file: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -244,7 +253,8 @@ def test_what_is_not_this_job_s_is_not_there(job: Job, servers: Servers, contain
         read(job, container, file)
 
 
-def test_before_yarn_has_the_job_there_are_no_logs(job: Job, servers: Servers) -> None:
+def test_before_yarn_has_the_job_there_are_no_logs(world: World, job: Job, servers: Servers) -> None:
+    world.stand(job.job_id, "submitted")
     waiting = dataclasses.replace(job, application_id=None, status="submitted")
     assert logs.list_files(waiting) == []
     with pytest.raises(NotFoundError):

@@ -122,7 +122,7 @@ def test_when_the_driver_has_gone_what_it_said_last_stays(
 ) -> None:
     monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, "market"))
     job_id = world.job(world.member())
-    world.sql("UPDATE job SET application_id = %s WHERE job_id = %s", APPLICATION, job_id)
+    world.stand(job_id, "running", application_id=APPLICATION)
     driver.says(f"{BASE}/jobs", [{"numTasks": 30, "numCompletedTasks": 30}])
     driver.says(f"{BASE}/executors", [{"id": "1", "isActive": True}])
     before = progress.progress(_job(job_id))
@@ -170,7 +170,7 @@ def test_the_end_is_estimated_from_the_tasks(
     world: World, done: int, total: int, expected_s: int | None
 ) -> None:
     job_id = world.job(world.member())
-    world.sql("UPDATE job SET started_ms = %s WHERE job_id = %s", T0, job_id)
+    world.stand(job_id, "running", started_ms=T0)
     job = store.find(job_id)
     assert job is not None
     found = progress._estimate(job, Progress(done, total, 1, ()), T0 + 100_000)

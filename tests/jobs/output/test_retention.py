@@ -169,9 +169,9 @@ def test_results_are_deleted_when_their_time_is_over(job: str, files: Files, wor
 
 def test_what_a_killed_application_left_in_staging_is_deleted(job: str, files: Files, world: World) -> None:
     staged = {"ended": "application_1_0001", "running": "application_1_0002"}
-    world.sql("UPDATE job SET application_id = %s WHERE job_id = %s", staged["ended"], job)
+    world.sql("UPDATE run SET application_id = %s WHERE job_id = %s", staged["ended"], job)
     other = world.job(world.member())
-    world.sql("UPDATE job SET application_id = %s WHERE job_id = %s", staged["running"], other)
+    world.sql("UPDATE run SET application_id = %s WHERE job_id = %s", staged["running"], other)
     files.content |= {f"/market/staging/.sparkStaging/{name}/conf.zip": b"x" for name in staged.values()}
     retention.discard()
     assert [name for name in files.content if "Staging" in name] == [

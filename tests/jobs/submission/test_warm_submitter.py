@@ -202,8 +202,6 @@ def test_other_commands_are_spark_s_own(words: list[str]) -> None:
     assert warm_submitter.tag_of(COMMAND) == JOB
 
 
-def test_a_point_of_a_sweep_is_known_by_its_own_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_point_of_a_sweep_is_known_by_its_own_tag() -> None:
     point = [word.replace(JOB, f"{JOB}-3,{JOB}") for word in COMMAND]
     assert warm_submitter.tag_of(point) == f"{JOB}-3"
-    monkeypatch.setenv(warm_submitter.RUNS_AGAIN, "1")
-    assert warm_submitter.tag_of(point) == "", "its tag has an application, of the run before"

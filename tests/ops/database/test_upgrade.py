@@ -24,7 +24,7 @@ pytestmark = pytest.mark.database
 DUMP = Path(__file__).parent / "upgrade" / "from_896a177.sql.gz"
 OLD = "market_896a177"
 # Tables, and columns as `table.column`, that a later file of the schema moved: its own test looks where to.
-MOVED: frozenset[str] = frozenset()
+MOVED = frozenset({"job_point", "point_run"})
 # A page of digests says since then of which text they are made.
 ADDED = {"seal_page.version"}
 
@@ -101,6 +101,40 @@ def test_nothing_is_lost(old: World) -> None:
     assert old.server.migrate() == []
     history = {name for (name,) in old.sql("SELECT name FROM migration")}
     assert history >= set(migrate.read(settings.ROOT / "sql").baseline.files)
+
+
+def test_the_points_and_their_runs_are_runs(old: World) -> None:
+    points = old.sql("SELECT * FROM job_point ORDER BY job_id, point")
+    earlier = old.sql("SELECT * FROM point_run WHERE application_id IS NOT NULL")
+    plain = old.sql(
+        "SELECT * FROM job WHERE NOT EXISTS (SELECT FROM job_point p WHERE p.job_id = job.job_id)"
+    )
+    assert points
+    assert earlier
+    assert plain
+    old.server.migrate()
+    for point in points:
+        [last] = old.sql(
+            "SELECT * FROM run WHERE job_id = %s AND point = %s ORDER BY attempt DESC LIMIT 1",
+            *(point.job_id, point.point),
+        )
+        for name in ("status", "application_id", "reason_code", "reason", "started_ms", "ended_ms"):
+            assert getattr(last, name) == getattr(point, name), (point, name)
+        if last.application_id and last.ended_ms is None:
+            assert last.tag == f"{point.job_id}-{point.point}", "YARN has this application under this tag"
+    for run in earlier:
+        [now] = old.sql("SELECT * FROM run WHERE application_id = %s", run.application_id)
+        assert (now.point, now.attempt, now.status) == (run.point, run.run, run.status)
+        assert (now.reason, now.started_ms, now.ended_ms) == (run.reason, run.started_ms, run.ended_ms)
+    for job in plain:
+        [only] = old.sql("SELECT * FROM run WHERE job_id = %s", job.job_id)
+        assert (only.point, only.attempt, only.tag) == (0, 1, job.job_id)
+        assert only.status == ("waiting" if job.status == "submitted" else job.status)
+        for name in ("application_id", "reason_code", "reason", "started_ms", "ended_ms"):
+            assert getattr(only, name) == getattr(job, name)
+    assert old.one("SELECT count(*) FROM run") == len(plain) + old.one(
+        "SELECT count(*) FROM run JOIN job_point p USING (job_id, point) WHERE p.params <> '{}'"
+    )
 
 
 def test_the_schema_is_that_of_a_new_market(upgraded: World, old_server: servers.Database) -> None:

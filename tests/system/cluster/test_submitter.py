@@ -26,7 +26,7 @@ from market.cluster.clients import hdfs, resource_manager
 from market.hadoop import spark
 from market.hadoop.paths import PYTHON_RUNNER, STAGING
 from market.jobs.life import kill
-from market.jobs.submission import submission_lock, warm_submitter
+from market.jobs.submission import submission_lock
 from market.kit import settings
 from market.ops.install import class_data
 from market.ops.run import submitter
@@ -177,15 +177,14 @@ def test_while_it_is_down_or_frozen_spark_s_own_command_submits(
         assert len(applications(tag)) == 1
 
 
-def test_a_point_of_a_sweep_is_submitted_by_it_and_its_next_run_is_another(submit: Submit, tag: str) -> None:
-    point = f"{tag}-0"
-    out, _ = submit(f"{point},{tag}").communicate(timeout=120)
-    assert "Submitted by the warm submitter" in out
-    assert applications(point) == applications(tag)
-    kill.applications(point)
-    out, _ = submit(f"{point},{tag}", more={warm_submitter.RUNS_AGAIN: "1"}).communicate(timeout=120)
-    assert "Submitted by the warm submitter" not in out
-    assert len(applications(point)) == 2
+def test_the_runs_of_a_point_are_submitted_by_it_one_after_the_other(submit: Submit, tag: str) -> None:
+    first, second = f"{tag}-0", f"{tag}-0.2"
+    for run in (first, second):
+        out, _ = submit(f"{run},{tag}").communicate(timeout=120)
+        assert "Submitted by the warm submitter" in out
+        kill.applications(run)
+    assert len(applications(first)) == len(applications(second)) == 1
+    assert set(applications(tag)) == {*applications(first), *applications(second)}
 
 
 def test_it_keeps_no_file_of_what_it_submitted(stack: settings.Settings, submit: Submit, tag: str) -> None:

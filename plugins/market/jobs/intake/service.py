@@ -11,7 +11,7 @@ from typing import Any
 
 from market.credits import ledger, price, tariff
 from market.hadoop import paths
-from market.jobs import points, store
+from market.jobs import points, runs, store
 from market.jobs.intake import program
 from market.jobs.intake.schemas import ExtensionSchema, JobRequestSchema, RetrySchema
 from market.jobs.life import kill, status
@@ -72,7 +72,7 @@ def retry(
     if not job.ended:
         raise ConflictError("The job has not ended. A failed point can be run again when it has.")
     spec = replace(job.spec, only=_points_to_retry(job, asked.get("points")))
-    spec = replace(spec, max_parallel=min(spec.max_parallel, len(spec.points) or 1))
+    spec = replace(spec, max_parallel=min(spec.max_parallel, len(spec.points)))
     program.entry_file(member.username, spec.to_json())
     return _submit(member, spec, job.job_name, answering)
 
@@ -82,7 +82,7 @@ def _points_to_retry(job: store.Job, asked: list[int] | None) -> tuple[int, ...]
         if asked is not None:
             raise BadInputError({"points": ["This job is no sweep: it has no points."]})
         return None
-    known = {point.point: point.status for point in points.of_job(job.job_id)}
+    known = {point.point: point.status for point in points.of_sweep(job.job_id)}
     chosen = [number for number, status in known.items() if status != "succeeded"] if asked is None else asked
     if missing := sorted(set(chosen) - set(known)):
         raise BadInputError({"points": [f"There is no point {missing[0]}."]})
@@ -111,7 +111,7 @@ def cancel(member: Member, job_id: str) -> dict[str, Any]:
     Raises NotFoundError. YARN is told before this returns; if it does not answer, the watch tells it later.
     """
     job = store.owned_job(member, job_id)
-    after = status.stop(job_id, "cancelled", f"cancelled by {member.username}", by=member.username)
+    after = status.stop_job(job_id, "cancelled", f"cancelled by {member.username}", by=member.username)
     if after == "cancelling":
         try:
             kill.applications(job_id)
@@ -248,7 +248,7 @@ def _store(
         ],
     )
     status.record(cursor, job_id, "submitted", at_ms=at_ms)
-    points.add(cursor, job_id, spec, at_ms)
+    runs.add(cursor, job_id, spec, at_ms)
     longest_s = spec.max_wait + math.ceil(spec.whole_duration) * (1 + spec.point_retries)
     expires_ms = at_ms + longest_s * 1000 + _SLACK_MS
     ledger.take_hold(cursor, job_id, member.user_id, quote.hold_ucr, quote.rate_micro, expires_ms, at_ms)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from market.cluster.resourcemanager import App, ResourceManager
 from market.jobs.life import outcome
-from market.jobs.life.status import End
+from market.jobs.life.state import End
 from market.jobs.output import logs
-from market.jobs.store import Job
+from market.jobs.runs import Run
 from market.kit.clock import now_ms
 from market.kit.errors import MarketError
 
@@ -17,20 +17,20 @@ _TAIL_BYTES = {"stdout": 64 << 10, "stderr": 256 << 10}
 _PATIENCE_MS = 15_000
 
 
-def of(yarn: ResourceManager, job: Job, app: App) -> End | None:
+def of(yarn: ResourceManager, run: Run, app: App) -> End | None:
     """Return how a job ended whose application is terminal; None: its log will be there in a moment.
 
     Raises ClusterUnavailable.
     """
     found = outcome.of(app)
     file = "stderr" if outcome.EXECUTORS_FAILED in app.diagnostics else "stdout"
-    silent = job.spec.is_jar and file == "stdout"  # of a Java program's error YARN knows as much as its log
-    if found.reason_code != "user_error" or job.status == "cancelling" or silent:
+    silent = run.spec.is_jar and file == "stdout"  # of a Java program's error YARN knows as much as its log
+    if found.reason_code != "user_error" or run.status == "cancelling" or silent:
         return found
     attempts = yarn.attempts(app.application_id)
     container = attempts[-1].container_id if attempts else ""
     try:
-        _, chunks = logs.tail(job, container, file, _TAIL_BYTES[file])
+        _, chunks = logs.tail(run.job, container, file, _TAIL_BYTES[file])
         return outcome.explained(app, b"".join(chunks).decode(errors="replace"))
     except MarketError:
         return None if now_ms() - app.finished_ms < _PATIENCE_MS else found

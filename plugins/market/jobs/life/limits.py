@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from market.cluster.resourcemanager import App
-from market.jobs import points
+from market.jobs import runs
 from market.jobs.life import budget, status
+from market.jobs.runs import Run
 from market.jobs.store import Job
 from market.kit import database
 from market.kit.clock import now_ms
@@ -16,30 +17,28 @@ _LOOKS = 5
 _over: dict[str, int] = {}
 
 
-def enforce(jobs: Sequence[Job], runs: Sequence[Job], active: Mapping[str, App]) -> None:
-    """Ask for the end of every job, and of every run of one, that is over a limit.
+def enforce(jobs: Sequence[Job], begun: Sequence[Run], active: Mapping[str, App]) -> None:
+    """Ask for the end of every job, and of every run that was begun, that is over a limit.
 
-    The watch kills it in the same pass. A job without a grid is its own run.
+    The watch kills it in the same pass.
     """
     # Time first: a job that ran over it has used up its hold as well, because it was over its time.
-    late = {run.tag: reason for run in runs if run.status != "cancelling" and (reason := _time(run))}
-    for tag, reason in late.items():
-        status.stop(tag, *reason)
+    late: set[str] = set()
+    for run in begun:
+        if run.status != "cancelling" and (reason := _time(run) or _size(run, active.get(run.tag))):
+            status.stop_run(run.tag, *reason)
+            late.add(run.job_id)
     used = _used()
-    idle = points.idle_since()
+    idle = runs.idle_since()
     for job in jobs:
-        if job.status == "cancelling" or job.tag in late:
+        if job.status == "cancelling" or job.job_id in late:
             continue
         reason = _wait(job, idle) or budget.over(job, used.get(job.job_id, 0))
         if reason:
-            status.stop(job.tag, *reason)
-    for run in runs:
-        app = active.get(run.tag)
-        if app and run.status != "cancelling" and run.tag not in late and (reason := _size(run, app)):
-            status.stop(run.tag, *reason)
+            status.stop_job(job.job_id, *reason)
 
 
-def _time(run: Job) -> tuple[str, str] | None:
+def _time(run: Run) -> tuple[str, str] | None:
     if run.status != "running" or run.started_ms is None:
         return None
     if now_ms() - run.started_ms > run.spec.max_duration * 1000:
@@ -48,19 +47,16 @@ def _time(run: Job) -> tuple[str, str] | None:
 
 
 def _wait(job: Job, idle: Mapping[str, int]) -> tuple[str, str] | None:
-    """Tell whether a job has waited too long: since its submission, a sweep since anything of it moved."""
-    if job.spec.grid is None and job.status != "running":
-        since_ms = job.added_ms
-    elif job.job_id in idle:
-        since_ms = idle[job.job_id]
-    else:
-        return None
-    if now_ms() - since_ms <= job.spec.max_wait * 1000:
+    """Tell whether a job has waited too long: since anything of it moved, with nothing that runs."""
+    since_ms = idle.get(job.job_id)
+    if since_ms is None or now_ms() - since_ms <= job.spec.max_wait * 1000:
         return None
     return "no_capacity", f"no machine of the type {job.machine_type} came free in {job.spec.max_wait} s"
 
 
-def _size(run: Job, app: App) -> tuple[str, str] | None:
+def _size(run: Run, app: App | None) -> tuple[str, str] | None:
+    if app is None:
+        return None
     containers = run.spec.containers
     vcores, mib = sum(size[0] for size in containers), sum(size[1] for size in containers)
     if app.allocated_vcores <= vcores and app.allocated_mib <= mib:

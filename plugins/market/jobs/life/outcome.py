@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from market.cluster.resourcemanager import App
-from market.jobs.life.status import End
+from market.jobs.life.state import End
 
 # YARN's and Spark's words; a container's exit code 137 or 143 after "beyond physical memory" is YARN's kill.
 _MEMORY = re.compile(

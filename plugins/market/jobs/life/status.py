@@ -1,40 +1,23 @@
-"""The life of a job: every change of its status, each with a time and a reason, whoever finds out.
+"""The life of a run and of its job in the database: every change has a time and a reason.
 
-    submitted -> queued -> accepted -> running -> succeeded | failed | cancelled | lost
-    any open status -> cancelling -> cancelled, or failed where the market stops it
-
-`submitted`: stored; `queued`: Airflow's task has begun; `accepted`: YARN has the application; `running`: its
-driver runs. A status never goes back, and an ended job never changes: each function says whether it did.
-
-A sweep has points, each with a way of its own (points.py); it is as far as the first of them, and ends with
-the last. `tag` names a run: a job by its id, a point of a sweep by `<job_id>-<point>`.
+Each function is one transaction under the lock of the job's row, and says whether it changed anything. What a
+change leads to is decided in state.py. `tag` names a run, as at YARN.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from market.credits import ledger
-from market.jobs import points
-from market.jobs.spec import JobSpec
+from market.jobs import runs
+from market.jobs.life.state import End, JobState, RunState, Stop, job_of, latest, may_run_again
 from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.database import Cursor
-from market.kit.vocabulary import ENDED, STOPS, WAY
+from market.kit.vocabulary import CANCELLING, ENDED, WAITING
 
-_NAMED = 10  # points in a reason
-
-
-@dataclass(frozen=True)
-class End:
-    """How a job ended. `reason_code` None: as it should."""
-
-    status: str
-    reason_code: str | None
-    reason: str
-    at_ms: int | None = None  # None: now
+_RUN = "point, attempt, tag, status, since_ms, application_id, reason_code, reason, started_ms, ended_ms"
 
 
 def record(cursor: Cursor, job_id: str, status: str, reason: str = "", at_ms: int | None = None) -> None:
@@ -47,176 +30,166 @@ def record(cursor: Cursor, job_id: str, status: str, reason: str = "", at_ms: in
 
 @database.again
 def claim(tag: str) -> bool:
-    """Take a run for submission to YARN; False if it was cancelled, or has ended, meanwhile."""
-    job_id, point = points.parts(tag)
+    """Take a run for submission to YARN; False if it is to be stopped, or has ended."""
     with database.transaction() as cursor:
-        status = _lock(cursor, job_id)
-        if status == "submitted":
-            cursor.execute("UPDATE job SET status = 'queued' WHERE job_id = %s", [job_id])
-            record(cursor, job_id, "queued")
-        if status not in WAY:
-            return False
-        return point is None or points.claim(cursor, job_id, point)
+        life = _Life.of_run(cursor, tag)
+        run = life.run(tag)
+        if run.status == WAITING:
+            life.change(replace(run, status="queued", since_ms=now_ms()))
+        return run.goes_on
 
 
 @database.again
 def submitted(tag: str, application_id: str) -> bool:
-    """Store the application of a run; False if it is to be stopped, or has ended.
-
-    The application of a sweep itself is that of the point which was first: it says that something ran.
-    """
-    job_id, point = points.parts(tag)
+    """Store the application of a run; False if it is to be stopped, or has ended."""
     with database.transaction() as cursor:
-        status = _lock(cursor, job_id)
-        cursor.execute(
-            "UPDATE job SET application_id = %s WHERE job_id = %s AND application_id IS NULL",
-            [application_id, job_id],
-        )
-        goes_on = point is None or points.submitted(cursor, job_id, point, application_id)
-        return goes_on and status in WAY
+        life = _Life.of_run(cursor, tag)
+        run = life.run(tag)
+        if run.application_id is None and run.status not in ENDED:
+            life.change(replace(run, application_id=application_id))
+        return run.goes_on
 
 
 @database.again
 def move(tag: str, status: str, application_id: str, at_ms: int | None = None) -> bool:
     """Move a run on to `accepted` or `running`; never back. Tell whether it moved."""
-    job_id, point = points.parts(tag)
     with database.transaction() as cursor:
-        before = _lock(cursor, job_id)
-        if before not in WAY:
-            return False
-        if point is not None and not points.move(cursor, job_id, point, status, application_id, at_ms):
-            return False
-        if WAY.index(before) >= WAY.index(status):
-            return point is not None
-        cursor.execute(
-            "UPDATE job SET status = %s, application_id = coalesce(application_id, %s),"
-            " started_ms = CASE WHEN %s = 'running' THEN coalesce(started_ms, %s) ELSE started_ms END"
-            " WHERE job_id = %s",
-            [status, application_id, status, at_ms or now_ms(), job_id],
-        )
-        record(cursor, job_id, status, at_ms=at_ms)
-        return True
+        life = _Life.of_run(cursor, tag)
+        moved = life.run(tag).moved(status, application_id, at_ms or now_ms(), now_ms())
+        if moved is not None:
+            life.change(moved, at_ms)
+        return moved is not None
 
 
 @database.again
-def stop(tag: str, reason_code: str, reason: str, by: str | None = None) -> str:
-    """Ask for a run's end, of a sweep that of all its points; return the job's status after it.
+def stop_run(tag: str, reason_code: str, reason: str) -> None:
+    """Ask for the end of one run; the others of its job go on."""
+    with database.transaction() as cursor:
+        life = _Life.of_run(cursor, tag)
+        life.change(life.run(tag).stopped(Stop(reason_code, reason), now_ms()))
+
+
+@database.again
+def stop_job(job_id: str, reason_code: str, reason: str, by: str | None = None) -> str:
+    """Ask for the end of a job and of all its runs; return the job's status after it.
 
     What YARN cannot know yet ends at once; an ended one stays as it is.
     """
-    job_id, point = points.parts(tag)
-    stopped = End("cancelled" if reason_code == "cancelled" else "failed", reason_code, reason)
+    stop = Stop(reason_code, reason)
     with database.transaction() as cursor:
-        before = _lock(cursor, job_id)
-        if before in ENDED or before == "cancelling":
-            return before
-        points.stop(cursor, job_id, point, stopped)
-        if point is not None:
-            return _end_of_sweep(cursor, job_id) or before
-        if before == "submitted":
-            _end(cursor, job_id, stopped, by)
-            return stopped.status
+        life = _Life(cursor, job_id)
+        if life.status in ENDED or life.status == CANCELLING:
+            return life.status
         cursor.execute(
-            "UPDATE job SET status = 'cancelling', reason_code = %s, reason = %s, cancelled_by = %s"
-            " WHERE job_id = %s",
+            "UPDATE job SET stop_code = %s, stop_reason = %s, cancelled_by = %s WHERE job_id = %s",
             [reason_code, reason, by, job_id],
         )
-        record(cursor, job_id, "cancelling", reason)
-        return _end_of_sweep(cursor, job_id) or "cancelling"
+        life.stop = stop
+        for run in latest(life.runs):
+            life.put(run.stopped(stop, now_ms()))
+        life.follow()
+        return life.status
 
 
 @database.again
 def end(tag: str, found: End) -> bool:
-    """Close a run. What was asked for before counts: one that was being stopped ends for that reason.
+    """Close a run. One that failed waits for another attempt while it has one left. Tell whether it was open.
 
-    A point that failed waits for another run while it has one left. Gives back the hold of a job that never
-    held a container; of others the settlement does. Tell whether the run was open.
+    Gives back the hold of a job that never had an application; of others the settlement does.
     """
-    job_id, point = points.parts(tag)
     with database.transaction() as cursor:
-        before = _lock(cursor, job_id)
-        if before in ENDED:
+        life = _Life.of_run(cursor, tag)
+        before = life.run(tag)
+        ended = before.ended(found, now_ms())
+        if ended is None:
             return False
-        if point is not None:
-            return _end_point(cursor, job_id, point, found)
-        _end(cursor, job_id, _as_asked(cursor, job_id, before, found))
+        life.put(ended)
+        again = life.stop is None and may_run_again(ended, before.status == CANCELLING, life.most_attempts)
+        if again:
+            life.put(ended.next_attempt(runs.next_tag(tag, ended.attempt), now_ms()))
+        life.follow(ended.ended_ms)
+        if again or (ended.status != "succeeded" and life.status not in ENDED):
+            words = f"point {ended.point}: {ended.reason}" + (" It runs again." if again else "")
+            record(cursor, life.job_id, life.status, words, ended.ended_ms)
         return True
 
 
-def _end_point(cursor: Cursor, job_id: str, point: int, found: End) -> bool:
-    before, code, reason = points.asked(cursor, job_id, point)
-    if before == "cancelling" and found.status != "succeeded":
-        found = _stopped(code, reason, found)
-    cursor.execute("SELECT status, spec FROM job WHERE job_id = %s", [job_id])
-    job = cursor.fetchone()
-    tries = 1 + (JobSpec.from_json(job.spec).point_retries if job.status in WAY else 0)
-    came_to = points.end(cursor, job_id, point, found, tries)
-    if came_to != "closed" and found.status != "succeeded":
-        said = f"point {point}: {found.reason}" + (" It runs again." if came_to == "again" else "")
-        record(cursor, job_id, job.status, said, found.at_ms)
-    _end_of_sweep(cursor, job_id)
-    return came_to != "closed"
+class _Life:
+    """A job under the lock of its row, with all its runs. Holds are locked after jobs, everywhere."""
+
+    def __init__(self, cursor: Cursor, job_id: str) -> None:
+        self._cursor = cursor
+        cursor.execute(
+            "SELECT job_id, status, stop_code, stop_reason, spec->'point_retries' AS retries FROM job"
+            " WHERE job_id = %s FOR UPDATE",
+            [job_id],
+        )
+        job = cursor.fetchone()
+        self.job_id: str = job.job_id
+        self.status: str = job.status
+        self.stop = Stop(job.stop_code, job.stop_reason) if job.stop_code else None
+        self.most_attempts = 1 + int(job.retries or 0)
+        cursor.execute(f"SELECT {_RUN} FROM run WHERE job_id = %s", [job_id])  # noqa: S608
+        self._runs = {row.tag: RunState(*row) for row in cursor.fetchall()}
+
+    @classmethod
+    def of_run(cls, cursor: Cursor, tag: str) -> _Life:
+        """Return the job that a run belongs to."""
+        return cls(cursor, runs.job_id_of(tag))
+
+    @property
+    def runs(self) -> list[RunState]:
+        """All runs, of every point and attempt."""
+        return list(self._runs.values())
+
+    def run(self, tag: str) -> RunState:
+        """Return a run as it stands."""
+        return self._runs[tag]
+
+    def change(self, run: RunState, at_ms: int | None = None) -> None:
+        """Store a changed run, and what follows from it for the job."""
+        self.put(run)
+        self.follow(at_ms)
+
+    def put(self, run: RunState) -> None:
+        """Store a run that is new or has changed."""
+        if self._runs.get(run.tag) == run:
+            return
+        values = list(_values(run))
+        self._cursor.execute(
+            f"INSERT INTO run (job_id, {_RUN}) VALUES (%s{', %s' * len(values)})"  # noqa: S608
+            " ON CONFLICT (tag) DO UPDATE SET status = excluded.status, since_ms = excluded.since_ms,"
+            " application_id = excluded.application_id, reason_code = excluded.reason_code,"
+            " reason = excluded.reason, started_ms = excluded.started_ms, ended_ms = excluded.ended_ms",
+            [self.job_id, *values],
+        )
+        self._runs[run.tag] = run
+
+    def follow(self, at_ms: int | None = None) -> None:
+        """Store what follows for the job from its runs, and write down a new status."""
+        state = job_of(self.runs, self.stop, self.status)
+        self._cursor.execute(
+            "UPDATE job SET status = %s, reason_code = %s, reason = %s, application_id = %s, started_ms = %s,"
+            " ended_ms = greatest(%s, CASE WHEN %s THEN added_ms END) WHERE job_id = %s",
+            [*_stored(state), state.ended_ms is not None, self.job_id],
+        )
+        if state.status == self.status:
+            return
+        self.status = state.status
+        record(self._cursor, self.job_id, state.status, state.reason, state.ended_ms or at_ms)
+        if state.ended_ms is not None and state.application_id is None:
+            ledger.release_hold(self._cursor, self.job_id, f"release:{self.job_id}")
 
 
-def _end_of_sweep(cursor: Cursor, job_id: str) -> str | None:
-    """Close a sweep whose last point has ended; return its status then, None for anything else."""
-    cursor.execute(
-        "SELECT point, status, reason_code, ended_ms FROM job_point WHERE job_id = %s ORDER BY point",
-        [job_id],
+def _values(run: RunState) -> tuple[Any, ...]:
+    return (
+        *(run.point, run.attempt, run.tag, run.status, run.since_ms, run.application_id, run.reason_code),
+        *(run.reason, run.started_ms, run.ended_ms),
     )
-    rows = cursor.fetchall()
-    if not rows or any(row.ended_ms is None for row in rows):
-        return None
-    found = _verdict(rows)
-    before = _lock(cursor, job_id)
-    asked = _as_asked(cursor, job_id, before, found)
-    _end(cursor, job_id, asked)
-    return asked.status
 
 
-def _verdict(rows: list[Any]) -> End:
-    """Return how a sweep has ended whose points ended so."""
-    at_ms = max(row.ended_ms for row in rows)
-    bad = [row for row in rows if row.status != "succeeded"]
-    if not bad:
-        return End("succeeded", None, "", at_ms)
-    alike = len(bad) == len(rows) and len({(row.status, row.reason_code) for row in bad}) == 1
-    status, code = (bad[0].status, bad[0].reason_code) if alike else ("failed", "points_failed")
-    counted = ", ".join(f"{count} {name}" for name, count in sorted(Counter(r.status for r in bad).items()))
-    named = ", ".join(str(row.point) for row in bad[:_NAMED]) + (", ..." if len(bad) > _NAMED else "")
-    return End(
-        status, code, f"Of {len(rows)} points {counted}: {named}. The table of points says why.", at_ms
+def _stored(state: JobState) -> tuple[Any, ...]:
+    return (
+        *(state.status, state.reason_code, state.reason, state.application_id, state.started_ms),
+        state.ended_ms,
     )
-
-
-def _as_asked(cursor: Cursor, job_id: str, before: str, found: End) -> End:
-    """Return the end in the light of what was asked: success is success, all else is what stopped it."""
-    if before != "cancelling" or found.status == "succeeded":
-        return found
-    cursor.execute("SELECT reason_code, reason FROM job WHERE job_id = %s", [job_id])
-    row = cursor.fetchone()
-    return _stopped(row.reason_code, row.reason, found)
-
-
-def _stopped(code: str | None, reason: str, found: End) -> End:
-    return End("failed" if code in STOPS else "cancelled", code, reason, found.at_ms)
-
-
-def _end(cursor: Cursor, job_id: str, end: End, by: str | None = None) -> None:
-    at_ms = end.at_ms or now_ms()
-    cursor.execute(
-        "UPDATE job SET status = %s, reason_code = %s, reason = %s, ended_ms = greatest(%s, added_ms),"
-        " cancelled_by = coalesce(cancelled_by, %s) WHERE job_id = %s RETURNING application_id",
-        [end.status, end.reason_code, end.reason, at_ms, by, job_id],
-    )
-    never_ran = cursor.fetchone().application_id is None
-    record(cursor, job_id, end.status, end.reason, at_ms)
-    if never_ran:
-        ledger.release_hold(cursor, job_id, f"release:{job_id}")
-
-
-def _lock(cursor: Cursor, job_id: str) -> str:
-    """Lock a job's row and return its status. Holds are locked after jobs, everywhere."""
-    cursor.execute("SELECT status FROM job WHERE job_id = %s FOR UPDATE", [job_id])
-    status: str = cursor.fetchone().status
-    return status

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from market.cluster.clients import hdfs, job_history, node_manager, resource_manager
 from market.cluster.container_logs import LogFile, Part
 from market.cluster.errors import ClusterUnavailable
-from market.jobs import store
+from market.jobs import runs
+from market.jobs.runs import Run
 from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.errors import NotFoundError, UnavailableError
@@ -78,46 +79,46 @@ def list_files(job: Job) -> list[JobLog]:
 
 def look(job: Job) -> list[JobLog]:
     """Return the log files as the machines and the log server have them now; raises as `list_files` does."""
-    return [file for run in store.applications(job) for file in _look(run)]
+    return [file for run in runs.with_application(job) for file in _look(run)]
 
 
-def _look(job: Job) -> list[JobLog]:
-    places = _places(job)
-    kept = _after_end(job, places) if job.ended else _meanwhile(job, places)
-    if not kept and job.ended:
-        _check_gone(job)
+def _look(run: Run) -> list[JobLog]:
+    places = _places(run)
+    kept = _after_end(run, places) if run.ended else _meanwhile(run, places)
+    if not kept and run.ended:
+        _check_gone(run)
     names = _names(places[name] for name in kept)
     return [
-        JobLog(name, _role(name), names[name], one.name, _shown_size(job, places[name], one), job.point)
+        JobLog(name, _role(name), names[name], one.name, _shown_size(run, places[name], one), run.place)
         for name in sorted(kept, key=_order)
         for one in sorted(kept[name], key=lambda file: file.name)
         if one.name not in _HIDDEN
     ]
 
 
-def _meanwhile(job: Job, places: dict[str, _Place]) -> dict[str, list[LogFile]]:
+def _meanwhile(run: Run, places: dict[str, _Place]) -> dict[str, list[LogFile]]:
     kept = _local(list(places.values()))
-    return kept if kept and len(kept) == len(places) else _collected(job, places) | kept
+    return kept if kept and len(kept) == len(places) else _collected(run, places) | kept
 
 
-def _after_end(job: Job, places: dict[str, _Place]) -> dict[str, list[LogFile]]:
+def _after_end(run: Run, places: dict[str, _Place]) -> dict[str, list[LogFile]]:
     kept: dict[str, list[LogFile]] = {}
-    for _ in _tries(job):
-        kept = _collected(job, places)
+    for _ in _tries(run):
+        kept = _collected(run, places)
         missing = [place for name, place in places.items() if name not in kept]
-        if not missing or not _just_ended(job):
+        if not missing or not _just_ended(run):
             break
         # A machine that is deleting lists what is left: what has been collected meanwhile counts.
-        kept = _local(missing) | _collected(job, places)
+        kept = _local(missing) | _collected(run, places)
         if any(_role(name) == DRIVER for name in kept):
             break
     return kept
 
 
-def _tries(job: Job) -> Iterator[None]:
+def _tries(run: Run) -> Iterator[None]:
     """Yield once, and again for a while where the files may be with nobody just now."""
     yield
-    recent = job.ended_ms is not None and now_ms() - job.ended_ms < _MOMENT_MS
+    recent = run.ended_ms is not None and now_ms() - run.ended_ms < _MOMENT_MS
     until = time.monotonic() + (_PATIENCE_S if recent else 0)
     while time.monotonic() < until:
         time.sleep(_PAUSE_S)
@@ -181,7 +182,7 @@ def read(
     return part.chunks
 
 
-def _named(job: Job, container_id: str, file: str) -> tuple[Job, _Place]:
+def _named(job: Job, container_id: str, file: str) -> tuple[Run, _Place]:
     """Return the run that a container belongs to, and where it ran.
 
     Raises NotFoundError for what is not this job's.
@@ -190,26 +191,26 @@ def _named(job: Job, container_id: str, file: str) -> tuple[Job, _Place]:
     if not named or file in _HIDDEN or "/" in file:
         raise NotFoundError("The job has no such log file.")
     application = f"application_{named.group(1)}"
-    for run in [job] if job.application_id == application else store.applications(job):
+    for run in runs.with_application(job):
         if run.application_id == application:
             return run, _stored(run).get(container_id) or _Place(container_id, "")
     raise NotFoundError("The job has no such log file.")
 
 
-def _part(job: Job, place: _Place, file: str, offset: int, length: int | None) -> Part | None:
+def _part(run: Run, place: _Place, file: str, offset: int, length: int | None) -> Part | None:
     """Return a stretch of a file from whoever has it."""
 
     def collected() -> Part | None:
         return job_history().log(place.container_id, file, offset, length)
 
     def local() -> Part | None:
-        address = _address(job, place)
+        address = _address(run, place)
         return node_manager(address).log(place.container_id, file, offset, length) if address else None
 
     away: ClusterUnavailable | None = None
-    for _ in _tries(job):
-        for source in (collected, local, collected) if job.ended else (local, collected):
-            if source is local and job.ended and not _just_ended(job):
+    for _ in _tries(run):
+        for source in (collected, local, collected) if run.ended else (local, collected):
+            if source is local and run.ended and not _just_ended(run):
                 break
             try:
                 if part := source():
@@ -218,19 +219,19 @@ def _part(job: Job, place: _Place, file: str, offset: int, length: int | None) -
                 away = error
         if away:
             break
-    if away and not job.ended:
+    if away and not run.ended:
         raise UnavailableError("The machine does not answer now. Try again in a minute.")
     if away:
         raise UnavailableError("The log server does not answer now. Try again in a minute.")
     return None
 
 
-def _note(job: Job, place: _Place) -> int:
+def _note(run: Run, place: _Place) -> int:
     """Return how many bytes at the beginning of a stderr are not shown."""
     known = _notes.get(place.container_id)
     if known is not None:
         return known
-    part = _part(job, place, _NOTED_FILE, 0, _MAX_NOTE)
+    part = _part(run, place, _NOTED_FILE, 0, _MAX_NOTE)
     if part is None:
         return 0
     head = b"".join(part.chunks)
@@ -244,39 +245,39 @@ def _note(job: Job, place: _Place) -> int:
     return found
 
 
-def _shown_size(job: Job, place: _Place, file: LogFile) -> int:
-    skipped = _note(job, place) if file.name == _NOTED_FILE and file.size else 0
+def _shown_size(run: Run, place: _Place, file: LogFile) -> int:
+    skipped = _note(run, place) if file.name == _NOTED_FILE and file.size else 0
     return max(0, file.size - skipped)
 
 
-def _places(job: Job) -> dict[str, _Place]:
+def _places(run: Run) -> dict[str, _Place]:
     """Return the containers that are known: the meter's, and while there may be newer ones YARN's."""
-    found = _stored(job)
-    if job.application_id and (not job.ended or _just_ended(job)):
+    found = _stored(run)
+    if run.application_id and (not run.ended or _just_ended(run)):
         client = resource_manager()
-        live = [(one.container_id, one.node_id) for one in client.containers(job.application_id)]
-        drivers = [(one.container_id, one.node_id) for one in client.attempts(job.application_id)]
+        live = [(one.container_id, one.node_id) for one in client.containers(run.application_id)]
+        drivers = [(one.container_id, one.node_id) for one in client.attempts(run.application_id)]
         for name, node_id in drivers + live:
             if name and node_id and name not in found:
                 found[name] = _Place(name, node_id)
     return found
 
 
-def _stored(job: Job) -> dict[str, _Place]:
+def _stored(run: Run) -> dict[str, _Place]:
     with database.transaction() as cursor:
         cursor.execute(
             "SELECT container_id, node_id, host FROM container_usage"
             " WHERE job_id = %s AND application_id = %s",
-            [job.job_id, job.application_id],
+            [run.job_id, run.application_id],
         )
         return {
             row.container_id: _Place(row.container_id, row.node_id, row.host) for row in cursor.fetchall()
         }
 
 
-def _collected(job: Job, places: dict[str, _Place]) -> dict[str, list[LogFile]]:
+def _collected(run: Run, places: dict[str, _Place]) -> dict[str, list[LogFile]]:
     """Return the collected files by container; containers that nobody knew are added to `places`."""
-    found = job_history().log_files(job.application_id or "")
+    found = job_history().log_files(run.application_id or "")
     for name, (node_id, _) in found.items():
         places.setdefault(name, _Place(name, node_id))
     return {name: files for name, (_, files) in found.items() if _CONTAINER.fullmatch(name)}
@@ -303,9 +304,9 @@ def _addresses(node_ids: set[str]) -> dict[str, str]:
     return {node_id: node.http_address for node_id, node in found.items() if node and node.http_address}
 
 
-def _address(job: Job, place: _Place) -> str | None:
+def _address(run: Run, place: _Place) -> str | None:
     if not place.node_id:
-        place = _places(job).get(place.container_id, place)
+        place = _places(run).get(place.container_id, place)
     return _addresses({place.node_id}).get(place.node_id)
 
 
@@ -339,23 +340,23 @@ def _order(container_id: str) -> tuple[bool, int, int]:
     return number != 1, attempt, number
 
 
-def _just_ended(job: Job) -> bool:
-    return job.ended_ms is not None and now_ms() - job.ended_ms < _HANDOVER_MS
+def _just_ended(run: Run) -> bool:
+    return run.ended_ms is not None and now_ms() - run.ended_ms < _HANDOVER_MS
 
 
-def _check_gone(job: Job) -> None:
+def _check_gone(run: Run) -> None:
     """Raise NotFoundError if the logs were deleted because of their age, ClusterUnavailable if HDFS is away.
 
     The log server answers alike when it has none and when it cannot read them.
     """
     hdfs().status("/")
     kept_s = load().jobs.result_retention_s
-    if job.ended_ms is not None and now_ms() - job.ended_ms > kept_s * 1000:
+    if run.ended_ms is not None and now_ms() - run.ended_ms > kept_s * 1000:
         days = kept_s // 86_400
         raise NotFoundError(f"Logs are kept for {days} days after a job's end; this job's are deleted.")
 
 
-def _gone(job: Job, place: _Place) -> NotFoundError:
+def _gone(run: Run, place: _Place) -> NotFoundError:
     """Return why a file that was asked for is not there, in words."""
     with database.transaction() as cursor:
         cursor.execute("SELECT end_kind FROM container_usage WHERE container_id = %s", [place.container_id])
@@ -364,11 +365,11 @@ def _gone(job: Job, place: _Place) -> NotFoundError:
         return NotFoundError(
             f"The machine {place.host} was lost before it handed over its logs: they are gone."
         )
-    if job.ended:
+    if run.ended:
         try:
-            _check_gone(job)
+            _check_gone(run)
         except NotFoundError as error:
             return error
-        if _just_ended(job):
+        if _just_ended(run):
             return NotFoundError("There is no such log file, or it is still being collected: try again soon.")
     return NotFoundError("The job has no such log file.")

@@ -33,9 +33,10 @@ def collect() -> None:
     """Read what points that succeeded have reported, each once."""
     with database.transaction() as cursor:
         cursor.execute(
-            "SELECT p.job_id, p.point, m.username FROM job_point p JOIN job USING (job_id)"
-            " JOIN member m USING (user_id) WHERE p.status = 'succeeded' AND p.metrics IS NULL"
-            " AND p.ended_ms < %s ORDER BY p.ended_ms LIMIT %s",
+            "SELECT p.job_id, p.point, m.username FROM job_point p JOIN run r USING (job_id, point)"
+            " JOIN job USING (job_id) JOIN member m USING (user_id)"
+            " WHERE p.metrics IS NULL AND p.params <> '{}' AND r.status = 'succeeded' AND r.ended_ms < %s"
+            " ORDER BY r.ended_ms LIMIT %s",
             [now_ms() - _SETTLE_MS, _BATCH],
         )
         found = cursor.fetchall()

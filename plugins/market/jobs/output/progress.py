@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from market.cluster.clients import spark_ui
 from market.cluster.spark_ui import Progress
-from market.jobs import store
+from market.jobs import runs
+from market.jobs.runs import Run
 from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.money import format_credits
@@ -59,10 +60,12 @@ def _estimate(job: Job, found: Progress, at_ms: int | None) -> int | None:
 
 
 def _look(job: Job) -> tuple[Progress, int | None]:
-    """Return how far a job's applications are together, and when the last of them said so."""
-    if job.spec.grid is None:
-        return _look_at(job)
-    found = [_look_at(run) for run in store.applications(job) if run.status in _WITH_DRIVER]
+    """Return how far a job's applications are together, and when the last of them said so.
+
+    What none of them says any more is what the last one said.
+    """
+    begun = runs.with_application(job)
+    found = [_look_at(run) for run in begun if run.status in _WITH_DRIVER] or list(map(_look_at, begun[-1:]))
     return (
         Progress(
             sum(one.tasks_done for one, _ in found),
@@ -74,9 +77,9 @@ def _look(job: Job) -> tuple[Progress, int | None]:
     )
 
 
-def _look_at(job: Job) -> tuple[Progress, int | None]:
-    application = job.application_id or ""
-    if application and job.status in _WITH_DRIVER:
+def _look_at(run: Run) -> tuple[Progress, int | None]:
+    application = run.application_id or ""
+    if application and run.status in _WITH_DRIVER:
         found = spark_ui().progress(application)
         if found is not None:
             _seen.pop(application, None)

@@ -15,7 +15,7 @@ from psycopg2.extras import execute_values
 from market.cluster.clients import hdfs, resource_manager
 from market.cluster.errors import HdfsDenied, HdfsNotFound
 from market.hadoop import paths
-from market.jobs import store
+from market.jobs import runs, store
 from market.jobs.output import logs, metrics, results
 from market.jobs.store import Job
 from market.kit import database, settings
@@ -90,10 +90,10 @@ def _list_results(job: Job) -> None:
 def _list_logs(job: Job) -> None:
     """List a job's logs when the log server has them all, or will not get any more."""
     late = job.ended_ms is not None and now_ms() - job.ended_ms > _LOGS_LATE_MS
-    runs = store.applications(job)
+    begun = runs.with_application(job)
     found: list[logs.JobLog] = []
-    if runs:
-        apps = [resource_manager().app(run.application_id or "") for run in runs]
+    if begun:
+        apps = [resource_manager().app(run.application_id or "") for run in begun]
         if not late and any(app is not None and app.log_aggregation not in _COLLECTED for app in apps):
             return
         try:
@@ -161,11 +161,8 @@ def _discard_staged() -> None:
         return
     with database.transaction() as cursor:
         cursor.execute(
-            "SELECT application_id FROM job WHERE ended_ms < %(until)s AND application_id = ANY (%(names)s)"
-            " AND NOT EXISTS (SELECT FROM job_point p WHERE p.job_id = job.job_id)"
-            " UNION SELECT application_id FROM point_run"
-            " WHERE ended_ms < %(until)s AND application_id = ANY (%(names)s)",
-            {"until": now_ms() - _SETTLE_MS, "names": [one.name for one in staged]},
+            "SELECT application_id FROM run WHERE ended_ms < %s AND application_id = ANY (%s)",
+            [now_ms() - _SETTLE_MS, [one.name for one in staged]],
         )
         ended = {row.application_id for row in cursor.fetchall()}
     for one in staged:

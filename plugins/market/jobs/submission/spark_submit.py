@@ -17,7 +17,7 @@ from market.hadoop import paths
 from market.hadoop.allocation import DRIVER_CORES, overhead_mib
 from market.hadoop.site import POOL_LABEL
 from market.hadoop.spark import WORKING_JVM
-from market.jobs import grid, points
+from market.jobs import grid, runs
 from market.jobs.spec import JobSpec
 from market.kit import settings
 from market.kit.settings import Settings
@@ -25,6 +25,7 @@ from market.people import homes
 
 JAVA_RUNNER_CLASS = "distributedmarket.Program"
 DRIVER_LABEL = "spark.yarn.am.nodeLabelExpression"
+TAGS = "spark.yarn.tags"
 _ENVIRONMENT = "environment"  # the folder in which a job's own Python environment is unpacked
 
 # What a shell replaces inside double quotes, and what YARN does before it: {{NAME}} becomes $NAME, and <CPS>
@@ -34,8 +35,11 @@ _YARN = {"{{": '{""{', "}}": '}""}', "<CPS>": '<""CPS>', "<LOG_DIR>": '<""LOG_DI
 _SUFFIX = re.compile(r"(\.tar)?\.[A-Za-z0-9]+\Z")
 
 
-def arguments(job_id: str, username: str, spec: JobSpec, point: int | None = None) -> dict[str, Any]:
-    """Return the arguments of SparkSubmitOperator for a job, or for a point of a sweep."""
+def arguments(job_id: str, username: str, spec: JobSpec, point: int = 0) -> dict[str, Any]:
+    """Return the arguments of SparkSubmitOperator for the first run of a job's point.
+
+    Those of a later run differ in its tag alone: see `tags`.
+    """
     loaded = settings.load()
     root = paths.below(homes.path(username), spec.root_path)
     places = [loaded.hdfs_uri + place for _, place in files(job_id, username, spec, point)]
@@ -44,7 +48,7 @@ def arguments(job_id: str, username: str, spec: JobSpec, point: int | None = Non
         archives[-1] += f"#{_ENVIRONMENT}"
     jars = [place for place, name in zip(libs, spec.libs, strict=True) if name.lower().endswith(".jar")]
     python = [place for place in libs if place not in jars]
-    variables = _variables(loaded, job_id, root, point)
+    variables = _variables(loaded, job_id, root, spec.place(point))
     call = encoded(paths.base(entry), spec.main_class or "", *_params(spec, point, variables))
     program: dict[str, Any] = {
         "application": loaded.hdfs_uri + paths.PYTHON_RUNNER,
@@ -59,7 +63,7 @@ def arguments(job_id: str, username: str, spec: JobSpec, point: int | None = Non
         }
     return {
         **program,
-        "name": f"market {points.tag_of(job_id, point)}",
+        "name": f"market {runs.first_tag(job_id, spec.place(point))}",
         "py_files": ",".join(python) or None,
         "archives": ",".join(archives) or None,
         "application_args": [call],
@@ -73,7 +77,7 @@ def arguments(job_id: str, username: str, spec: JobSpec, point: int | None = Non
     }
 
 
-def files(job_id: str, username: str, spec: JobSpec, point: int | None = None) -> list[tuple[str, str]]:
+def files(job_id: str, username: str, spec: JobSpec, point: int = 0) -> list[tuple[str, str]]:
     """Return the files of a program, its own last: (where it lies, where Spark is told that it lies).
 
     Where the two differ it must be copied before. No two have one name: Spark puts them all in one folder.
@@ -88,29 +92,29 @@ def files(job_id: str, username: str, spec: JobSpec, point: int | None = None) -
             continue
         suffix = _SUFFIX.search(base)
         plain = base if paths.is_plain(base) else f"file-{number}{suffix.group() if suffix else ''}"
-        found.append((source, f"{paths.program(job_id, point)}/{number}/{plain}"))
+        found.append((source, f"{paths.program(job_id, spec.place(point))}/{number}/{plain}"))
     return found
 
 
-def _variables(loaded: Settings, job_id: str, root: str, point: int | None) -> dict[str, str]:
+def _variables(loaded: Settings, job_id: str, root: str, place: int | None) -> dict[str, str]:
     """Return what a program finds in its environment."""
-    found = {
+    variables = {
         "MARKET_JOB_ID": job_id,
         "MARKET_INPUT": loaded.hdfs_uri + root,
-        "MARKET_OUTPUT": loaded.hdfs_uri + paths.output(job_id, point),
+        "MARKET_OUTPUT": loaded.hdfs_uri + paths.output(job_id, place),
     }
-    return found if point is None else found | {"MARKET_POINT": str(point)}
+    return variables if place is None else variables | {"MARKET_POINT": str(place)}
 
 
 def _conf(
-    loaded: Settings, job_id: str, spec: JobSpec, point: int | None, variables: Mapping[str, str]
+    loaded: Settings, job_id: str, spec: JobSpec, point: int, variables: Mapping[str, str]
 ) -> dict[str, str]:
     """Return what a job may not set itself."""
     passed = {name: for_shell(value) for name, value in variables.items()}
     # PySpark gives executors' Python these values as they stand here: sitecustomize.py puts the true ones in.
     passed["MARKET_VARIABLES"] = _base64(json.dumps(variables))
     conf = {
-        "spark.yarn.tags": ",".join(dict.fromkeys((points.tag_of(job_id, point), job_id))),
+        TAGS: tags(runs.first_tag(job_id, spec.place(point)), job_id),
         DRIVER_LABEL: POOL_LABEL if loaded.pool.enabled else spec.machine_type,
         "spark.yarn.executor.nodeLabelExpression": spec.machine_type,
         "spark.driver.cores": str(DRIVER_CORES),
@@ -129,10 +133,14 @@ def _conf(
     return conf
 
 
-def _params(spec: JobSpec, point: int | None, variables: Mapping[str, str]) -> list[str]:
+def tags(tag: str, job_id: str) -> str:
+    """Return the tags of a run's application: its own first, then the one that all runs of its job share."""
+    return ",".join(dict.fromkeys((tag, job_id)))
+
+
+def _params(spec: JobSpec, point: int, variables: Mapping[str, str]) -> list[str]:
     values = {"input": variables["MARKET_INPUT"], "output": variables["MARKET_OUTPUT"]}
-    if point is not None:
-        values |= {name: grid.text(value) for name, value in spec.points[point].items()}
+    values |= {name: grid.text(value) for name, value in spec.points[point].items()}
     return [grid.filled(item, values) for item in spec.app_params]
 
 

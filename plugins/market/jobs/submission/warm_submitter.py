@@ -34,7 +34,6 @@ _END_S = 180.0  # the warm submitter gives up before this (Work.java)
 _LONGEST = 4 << 20
 # What Spark's client takes from its environment, beside the settings that the market writes to files.
 _VARIABLES = ("SPARK_HOME", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "HADOOP_USER_NAME", "SPARK_LOCAL_IP")
-RUNS_AGAIN = "MARKET_RUNS_AGAIN"  # set where the run's tag is that of applications which have ended
 
 
 class NotSubmittedError(Exception):
@@ -56,8 +55,7 @@ def main(arguments: list[str]) -> int:
 def tag_of(arguments: list[str]) -> str:
     """Return the tag of a command that the warm submitter can do: for a user, in the cluster, not waiting.
 
-    An empty string means that it is Spark's own command's. The first of several tags names the run. The warm
-    submitter takes an application with the tag for an earlier try's, which it is not where a run is repeated.
+    An empty string means that it is Spark's own command's. The first of several tags names the run.
     """
     values = dict(pairwise(arguments))
     settings = [value for name, value in pairwise(arguments) if name == "--conf"]
@@ -67,7 +65,6 @@ def tag_of(arguments: list[str]) -> str:
         or values.get("--deploy-mode") != "cluster"
         or conf.get("spark.yarn.submit.waitAppCompletion") != "false"
         or "--proxy-user" not in values
-        or RUNS_AGAIN in os.environ
     ):
         return ""
     return conf.get("spark.yarn.tags", "").partition(",")[0]

@@ -203,7 +203,7 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
 
 def _point_table(job_id: str) -> dict[str, Any]:
     """Return what the table of points shows: rows, the names of its columns, each figure's largest value."""
-    found = [points.to_wire(point) for point in points.of_job(job_id)]
+    found = [points.to_wire(point) for point in points.of_sweep(job_id)]
     metrics = sorted({name for point in found for name in point["metrics"]})
     largest = {}
     for name in metrics:

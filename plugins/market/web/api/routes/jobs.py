@@ -120,7 +120,7 @@ def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> di
 )
 def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
     """Return the points of a sweep with their parameters and what they reported; of other jobs none."""
-    found = points.of_job(_owned(member, job_id).job_id)
+    found = points.of_sweep(_owned(member, job_id).job_id)
     if routing.choice(request, "format", ("json", "csv")) == "csv":
         return Response(points.as_csv(found), media_type="text/csv; charset=utf-8")
     shown = routing.part(request, "points", [points.to_wire(point) for point in found])
