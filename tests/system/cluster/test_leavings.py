@@ -20,6 +20,7 @@ from people import Person, until
 
 from market.cluster.clients import hdfs
 from market.kit import settings
+from market.kit.vocabulary import ENDED
 from market.ops.run.supervisor import Supervisor
 
 pytestmark = pytest.mark.cluster
@@ -81,7 +82,7 @@ def followed(buyer: Person, machines: list[dict[str, Any]]) -> Followed:
                 )
                 assert part.status_code == 200, part.text
                 seen.stdout += part.content
-        return seen.progress[-1]["status"] in ("succeeded", "failed", "cancelled", "lost")
+        return seen.progress[-1]["status"] in ENDED
 
     until(look, "the end of the job", 240)
     seen.job = buyer.job(job_id)
