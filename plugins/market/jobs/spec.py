@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,39 +12,82 @@ from market.jobs import grid as grids
 from market.kit import settings
 
 _AT_ONCE = 2  # points of a sweep, where the request is silent
+_MAX_RETRIES = 5
+# Spark refuses a heap below 450 MiB, and Java gives a program a little less than it is told to.
+MIN_HEAP_MIB = 512
+MAX_DURATION_S = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How a field is read and shown: a kind of jobs/fields.py, and what it is told.
+
+    Named, not made, here: a task's process reads specifications and never a body, and the library that reads
+    bodies would cost it 0.05 s of processor time.
+    """
+
+    kind: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+
+def _wire(kind: str, *arguments: Any, **options: Any) -> Wire:
+    return Wire(kind, arguments, options)
+
+
+def _field(wire: Wire, **default: Any) -> Any:
+    return field(metadata={"wire": wire}, **default)
 
 
 @dataclass(frozen=True)
 class JobSpec:
-    """Paths are relative: `root_path` to the owner's home, the others to `root_path`. Memory in MiB."""
+    """Paths are relative: `root_path` to the owner's home, the others to `root_path`. Memory in MiB.
 
-    root_path: str
-    entry_file: str
-    machine_type: str
-    core_num: int
-    executor_cores: int
-    driver_memory: int
-    executor_memory: int
-    max_duration: int
-    max_wait: int
-    main_class: str | None = None
-    libs: tuple[str, ...] = ()
-    archives: tuple[str, ...] = ()
-    python_env: str | None = None
-    app_params: tuple[str, ...] = ()
-    max_credits: str | None = None
-    auto_extend_to: str | None = None
-    spark_conf: Mapping[str, str] = ()  # type: ignore[assignment]
+    The one definition of each field: bodies, answers, the OpenAPI document, the stored row and the form's
+    fields of text follow from it.
+    """
+
+    root_path: str = _field(_wire("path", required=True))
+    # Found out where the request is silent: `main.py`, else the only program in root_path.
+    entry_file: str = _field(_wire("file", suffixes="py|jar"))
+    machine_type: str = _field(_wire("text", 32, required=True))
+    core_num: int = _field(_wire("whole", 1, 1 << 20, "executor cores in all", required=True))
+    executor_cores: int = _field(_wire("whole", 1, 1 << 20, "cores of one executor", load_default=1))
+    driver_memory: int = _field(_wire("whole", MIN_HEAP_MIB, 1 << 22, "MiB"))
+    executor_memory: int = _field(_wire("whole", MIN_HEAP_MIB, 1 << 22, "MiB"))
+    max_duration: int = _field(_wire("whole", 1, MAX_DURATION_S, "seconds"))
+    max_wait: int = _field(_wire("whole", 1, MAX_DURATION_S, "seconds to wait for a machine"))
+    main_class: str | None = _field(_wire("class_name"), default=None)
+    libs: tuple[str, ...] = _field(_wire("files"), default=())
+    archives: tuple[str, ...] = _field(_wire("files"), default=())
+    python_env: str | None = _field(
+        _wire(
+            "file",
+            said="a packed Python environment in root_path, with bin/python in it",
+            allow_none=True,
+            load_default=None,
+        ),
+        default=None,
+    )
+    app_params: tuple[str, ...] = _field(_wire("params"), default=())
+    max_credits: str | None = _field(_wire("credits", "the most that may be held and charged"), default=None)
+    auto_extend_to: str | None = _field(_wire("credits", "how far the hold grows by itself"), default=None)
+    spark_conf: Mapping[str, str] = _field(_wire("spark_conf"), default=())
+    job_note: str | None = _field(
+        _wire("text", 500, "the owner's words about it", lines=True, allow_none=True), default=None
+    )
     # A sweep: its grid, and which of the grid's points it runs (None: all).
-    grid: Mapping[str, list[grids.Value]] | None = None
+    grid: Mapping[str, list[grids.Value]] | None = _field(_wire("sweep"), default=None)
     only: tuple[int, ...] | None = None
-    max_parallel: int = 1
-    point_retries: int = 0
+    max_parallel: int = _field(_wire("whole", 1, 1 << 20, "points of a sweep that run at once"), default=1)
+    point_retries: int = _field(
+        _wire("whole", 0, _MAX_RETRIES, "how often a failed point of a sweep runs again"), default=0
+    )
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> JobSpec:
         """Return the specification in a stored row or a DAG file."""
-        known = {field.name for field in fields(cls)}
+        known = {one.name for one in fields(cls)}
         found = {name: value for name, value in stored.items() if name in known}
         for name in ("libs", "archives", "app_params"):
             found[name] = tuple(found.get(name) or ())
@@ -110,3 +153,8 @@ class JobSpec:
     def is_jar(self) -> bool:
         """Tell whether it is a program for Java's virtual machine."""
         return self.entry_file.lower().endswith(".jar")
+
+
+def wires() -> dict[str, Wire]:
+    """Return how each field of a specification is read and shown, by name."""
+    return {one.name: one.metadata["wire"] for one in fields(JobSpec) if "wire" in one.metadata}

@@ -190,3 +190,10 @@ def test_a_list_is_ordered_by_any_field_that_it_names(world: World, member: Memb
     assert names("hold") == "abc"
     assert names("duration") == "abc", "what has not started is last"
     assert {"".join(sorted(names(field))) for field in store.ORDER_BY} == {"abc"}
+
+
+def test_a_note_is_kept_with_its_job(member: Member) -> None:
+    note = "seventh try\nwith more trees"
+    job_id = service.submit(member, BODY | {"job_note": note})["job_id"]
+    assert store.to_wire(store.owned_job(member, job_id))["job_note"] == note
+    assert store.to_wire(store.owned_job(member, service.submit(member, BODY)["job_id"]))["job_note"] is None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from marshmallow.fields import String
 from werkzeug.datastructures import MultiDict
 
+from market.jobs.intake.schemas import JobRequestSchema
 from market.kit.errors import BadInputError
 from market.kit.settings import Settings
 
@@ -19,16 +21,7 @@ _NUMBERS = {  # field of the form -> field of the body, factor to the body's uni
     "max_parallel": ("max_parallel", 1),
     "point_retries": ("point_retries", 1),
 }
-_TEXTS = (
-    "root_path",
-    "entry_file",
-    "main_class",
-    "python_env",
-    "machine_type",
-    "job_name",
-    "max_credits",
-    "auto_extend_to",
-)
+_TEXTS = tuple(name for name, field in JobRequestSchema().fields.items() if isinstance(field, String))
 _LISTS = ("libs", "archives")
 
 
