@@ -19,10 +19,13 @@ class MarketPlugin(AirflowPlugin):
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The REST interface."""
-        from market.web.api.app import create_app
+        """The REST interfaces: of agents and of people; an address goes to the first that it begins with."""
+        from market.web.api.app import create_agent_app, create_app
 
-        return [{"app": create_app(), "url_prefix": "/market", "name": "DistributedMarket"}]
+        return [
+            {"app": create_agent_app(), "url_prefix": "/market/agent", "name": "DistributedMarket's agents"},
+            {"app": create_app(), "url_prefix": "/market", "name": "DistributedMarket"},
+        ]
 
     @cached_property
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override]
