@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.table import Table
 
+from distributedmarket.errors import SetupError
 from market.kit.settings import Settings
-from market.ops.install.shell import SetupError
 from market.ops.run import lifecycle
 from market.ops.run.services import all_services
 from market.ops.run.supervisor import Supervisor

@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
-from market.ops.install.shell import SetupError
+from distributedmarket.errors import SetupError
 
 DATABASE = "market"
 OWNER, APPLICATION, AIRFLOW = "market_owner", "market_app", "airflow"

@@ -6,12 +6,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from distributedmarket.errors import SetupError
 from market.hadoop.spark import PYSPARK_ARCHIVE
 from market.jobs.submission.spark_submit import JAVA_RUNNER, PYTHON_RUNNER, STAGING
 from market.kit.settings import Settings
 from market.ops.database import migrate, postgres
-from market.ops.install.shell import SetupError
-from market.ops.run import secrets
+from market.ops.run import release, secrets
 from market.ops.run.services import Service, base_environment, environment, hadoop_environment, java
 
 _CHUNK = 1 << 20
@@ -37,6 +37,7 @@ def before_start(settings: Settings) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     paths.state.chmod(0o711)  # machines run jobs as another user, who must pass through to his own folder
     secrets.generate(paths)
+    release.write(settings)
 
 
 def prepare_stores(settings: Settings) -> None:

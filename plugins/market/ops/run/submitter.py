@@ -9,11 +9,11 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from distributedmarket.runtime import class_data
+from distributedmarket.runtime.shell import command as run
 from market.hadoop import spark
 from market.jobs.submission import warm_submitter
 from market.kit.settings import ROOT, Paths, Settings
-from market.ops.install import class_data
-from market.ops.install.shell import command as run
 
 SOURCES = ROOT / "java" / "submitter"
 PROGRAMS = Path(warm_submitter.__file__).with_name("bin")  # holds `spark-submit`
@@ -71,7 +71,7 @@ def command(settings: Settings) -> list[str]:
         (_folder(settings) / name).mkdir(mode=0o700, parents=True)
     # The runtime's jars come first: the archive of their classes holds for this beginning only.
     path = [f"{paths.runtime}/jars/*", str(jar(paths)), str(paths.hadoop_conf), str(paths.conf / "spark")]
-    words = ["java", *_JVM, *class_data.options(paths)]
+    words = ["java", *_JVM, *class_data.options(paths.runtime)]
     words += [f"-Djava.io.tmpdir={_folder(settings) / 'tmp'}"]
     words += [f"-Dlog4j2.configurationFile={paths.conf / 'spark' / 'log4j2.properties'}"]
     words += ["-cp", ":".join(path), _MAIN, str(socket(settings))]
@@ -101,7 +101,7 @@ def check(settings: Settings) -> str:
 def note(settings: Settings) -> str:
     """Return what is worth knowing of it, and of how jobs start."""
     said = warm_submitter.status(str(socket(settings)))
-    slow = class_data.problem(settings.paths)
+    slow = class_data.problem(settings.paths.runtime)
     return f"{said}; jobs start slowly: {slow}" if slow else said
 
 
