@@ -11,9 +11,10 @@ from distributedmarket.client import MarketClient
 from distributedmarket.errors import SetupError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument("--server", default="", help="address of the market, as http://10.8.0.1:8080")
+def add_arguments(parser: argparse.ArgumentParser, default_server: str = "") -> None:
+    """Declare the options; `default_server` says in words which market is meant without --server."""
+    otherwise = f" (default: {default_server})" if default_server else ""
+    parser.add_argument("--server", default="", help=f"its address, as http://10.8.0.1:8080{otherwise}")
     parser.add_argument("--username", default="", help="who lends (default: asked for)")
     parser.add_argument("--password-file", type=Path, help="file with the password (default: asked for)")
 

@@ -26,8 +26,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _WINDOW = re.compile(r"\d\d:\d\d-\d\d:\d\d")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+def add_arguments(parser: argparse.ArgumentParser, default_server: str = "") -> None:
+    """Declare the options; `default_server` says in words which market is meant without --server."""
     parser.add_argument("--cores", type=int, required=True, help="cores to lend")
     parser.add_argument("--memory", required=True, help="memory to lend, as 8g or 1536m")
     parser.add_argument("--type", required=True, help="machine type of the tariff, as cpu")
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time-zone", default="", help="that the window is meant in (default: this host's)")
     parser.add_argument("--name", default="", help="what others see instead of an address")
     parser.add_argument("--address", default="", help="this machine's address in the pool's network")
-    credentials.add_arguments(parser)
+    credentials.add_arguments(parser, default_server)
 
 
 def run(places: Places, server: str, chosen: argparse.Namespace) -> int:

@@ -11,11 +11,13 @@ import sys
 
 from distributedmarket.agent.process_tags import STACK_VARIABLE
 from distributedmarket.cli import share
-from distributedmarket.cli.share import add_arguments
 from market.kit.settings import Settings
 from market.ops.install.install_steps import places_of
 
-__all__ = ["add_arguments", "run"]
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    share.add_arguments(parser, default_server="the market of this clone")
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> int:
