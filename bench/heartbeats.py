@@ -28,12 +28,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
 import httpx
 import psutil
 import psycopg2
+import uvicorn
 from servers import Database, database, free_port
 
 from market.kit import clock
 from market.kit import database as connections
 from market.machines import earnings, store
 from market.ops.database import postgres
+from market.people.member import Member
+from market.web.api import caller
+from market.web.api.app import create_agent_app
 
 _OWNER = "0" * 32
 _RELEASE = {"runtime": "a" * 64, "python": "3.11"}
@@ -117,12 +121,6 @@ def _ms(function: Callable[[], Any], times: int = 50) -> float:
 
 
 def _serve(port: int) -> None:
-    import uvicorn
-
-    from market.people.member import Member
-    from market.web.api import caller
-    from market.web.api.app import create_agent_app
-
     app = create_agent_app()
     app.dependency_overrides = {caller.current: lambda: Member(_OWNER, "lender", "")}
     uvicorn.run(app, port=port, log_level="warning", timeout_graceful_shutdown=1)

@@ -326,7 +326,7 @@ def _fill(bench: Bench, transfers: int) -> None:
     )
     bench.sql(
         "INSERT INTO seal_page SELECT 1, 'journal', -1 - journal_id / 200, array_agg(key),"
-        " array_agg(digest_of(body)) FROM journal JOIN journal_body USING (key)"
+        " array_agg(digest_of(texts[1])) FROM journal JOIN journal_text USING (key)"
         " WHERE note = 'filled' GROUP BY 3"
     )
     filled = (

@@ -1,4 +1,4 @@
-"""How the rate moves: the ledger's own rule (`next_tick` in sql/0005_settle.sql) against a simulated market.
+"""How the rate moves: the ledger's own rule (`next_tick` in sql/functions) against a simulated market.
 
 `.market/airflow-env/bin/python bench/price_simulation.py [--seed 7]`
 

@@ -27,9 +27,9 @@ from support import verdict
 
 from market.cluster.clients import resource_manager
 from market.hadoop import spark
+from market.hadoop.paths import PYTHON_RUNNER, STAGING
 from market.jobs.life import kill
 from market.jobs.submission import warm_submitter
-from market.jobs.submission.spark_submit import PYTHON_RUNNER, STAGING
 from market.kit import settings
 from market.ops.run import submitter
 from market.ops.run.services import base_environment

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, task
 
+from market.airflow import settlement
+from market.credits.settlement import steps
 from market.kit.settings import load
 
 with DAG(
@@ -22,38 +24,26 @@ with DAG(
 
     @task
     def freeze(data_interval_end: datetime | None = None) -> int:
-        from market.airflow import settlement
-
         return settlement.freeze(data_interval_end)
 
     @task
     def price(interval_id: int) -> None:
-        from market.credits.settlement import steps
-
         steps.price(interval_id)
 
     @task
     def capture(interval_id: int) -> None:
-        from market.credits.settlement import steps
-
         steps.capture(interval_id)
 
     @task
     def pay(interval_id: int) -> None:
-        from market.credits.settlement import steps
-
         steps.pay(interval_id)
 
     @task
     def reconcile(interval_id: int) -> None:
-        from market.airflow import settlement
-
         settlement.reconcile(interval_id)
 
     @task
     def seal(interval_id: int) -> None:
-        from market.credits.settlement import steps
-
         steps.seal(interval_id)
 
     interval = freeze()

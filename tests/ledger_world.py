@@ -214,7 +214,7 @@ class World:
     def state_hash(self) -> str:
         """Hash all that a settlement writes, and what follows from it; times of day and row numbers aside."""
         tables = {
-            "sealable": "kind, key, body",
+            "sealable": "kind, key, texts",
             "seal": "interval_id, encode(sha256, 'hex')",
             "sealed_row": "interval_id, kind, key",
             "settlement_step": "interval_id, step",

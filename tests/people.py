@@ -13,10 +13,10 @@ import requests
 from distributedmarket.client import MarketClient
 from market.credits.settlement.steps import settle
 from market.kit import clock, database, settings
+from market.kit.vocabulary import ENDED
 
 T = TypeVar("T")
 _everybody: dict[str, Person] = {}
-ENDED = ("succeeded", "failed", "cancelled", "lost")
 
 
 def until(look: Callable[[], T], what: str, deadline_s: float = 180) -> T:

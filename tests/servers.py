@@ -93,19 +93,47 @@ def serving(answer: Callable[[Received], Answer | None], port: int = 0) -> Itera
         server.server_close()
 
 
+@dataclass
+class _Process:
+    """A program that can be started more than once."""
+
+    command: list[str]
+    log: Path
+    popen: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.popen = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT)
+
+    def ended(self) -> bool:
+        return self.popen is None or self.popen.poll() is not None
+
+    def stop(self, sent: signal.Signals) -> None:
+        if self.popen:
+            self.popen.send_signal(sent)
+            self.popen.wait(30)
+
+
 @dataclass(frozen=True)
 class Database:
     """A running PostgreSQL server with the market's roles and an empty database."""
 
     port: int
     passwords: dict[str, str]
+    _process: _Process
+
+    def restart(self, sent: signal.Signals) -> None:
+        """Stop the server by a signal (SIGINT: in order, SIGQUIT: at once) and start it again."""
+        self._process.stop(sent)
+        self._process.start()
+        _wait(self.url(postgres.SUPERUSER, "postgres"), self._process, time.monotonic() + 60)
 
     def url(self, role: str, database: str = migrate.DATABASE) -> str:
         """Return the address for a role."""
         return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
 
     def migrate(self) -> list[str]:
-        """Apply all of `sql/`."""
+        """Apply all of `sql/`; return the names of the files that were new or had changed."""
         return migrate.apply(self.url(migrate.OWNER), migrate.read(settings.ROOT / "sql"))
 
 
@@ -113,30 +141,28 @@ class Database:
 def database(folder: Path, deadline_s: float = 60) -> Iterator[Database]:
     """Run a server with its data in `folder`; stop it in the end."""
     roles = (postgres.SUPERUSER, migrate.OWNER, migrate.APPLICATION, migrate.AIRFLOW)
-    served = Database(free_port(), {role: secrets.token_hex(16) for role in roles})
+    port = free_port()
+    process = _Process(
+        postgres.server_command(folder / "postgres", "127.0.0.1", port), folder / "postgres.log"
+    )
+    served = Database(port, {role: secrets.token_hex(16) for role in roles}, process)
     postgres.initialise(folder / "postgres", served.passwords[postgres.SUPERUSER])
-    with (folder / "postgres.log").open("wb") as log:
-        process = subprocess.Popen(
-            postgres.server_command(folder / "postgres", "127.0.0.1", served.port),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    process.start()
     try:
         _wait(served.url(postgres.SUPERUSER, "postgres"), process, time.monotonic() + deadline_s)
         others = {role: word for role, word in served.passwords.items() if role != postgres.SUPERUSER}
         migrate.prepare(served.url(postgres.SUPERUSER, "postgres"), others)
         yield served
     finally:
-        process.send_signal(signal.SIGINT)  # "fast" shutdown: does not wait for clients
-        process.wait(30)
+        process.stop(signal.SIGINT)  # "fast" shutdown: does not wait for clients
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], until: float) -> None:
+def _wait(url: str, process: _Process, until: float) -> None:
     while True:
         try:
             psycopg2.connect(url).close()
             return
         except psycopg2.OperationalError:
-            if process.poll() is not None or time.monotonic() > until:
+            if process.ended() or time.monotonic() > until:
                 raise
             time.sleep(0.05)

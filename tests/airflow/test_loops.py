@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.triggers.base import TaskSuccessEvent
-from ledger_world import World
 
-from market.airflow import loops
-from market.airflow.loops import LoopTask, LoopTrigger, exclusively
+from market.airflow.loops import LoopTask, LoopTrigger
 from market.airflow.retention import OWN_DAGS
-from market.kit import settings
+from market.kit import database, settings
 
 passes: list[str] = []
 
@@ -42,7 +40,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def mine(lock: str) -> Iterator[bool]:
         yield True
 
-    monkeypatch.setattr(loops, "exclusively", mine)
+    monkeypatch.setattr(database, "exclusively", mine)
 
 
 def run(trigger: LoopTrigger) -> list[Any]:
@@ -75,14 +73,6 @@ def test_its_task_goes_to_the_triggerer_without_a_worker() -> None:
     task = LoopTask(task_id="loop", pass_path=f"{__name__}.work", period_s=2, lock="test")
     assert task.start_from_trigger
     assert LoopTrigger(**task.start_trigger_args.trigger_kwargs).pass_path == f"{__name__}.work"
-
-
-@pytest.mark.database
-def test_the_work_of_one_name_is_done_by_one_at_a_time(world: World) -> None:
-    with exclusively("roster") as first, exclusively("roster") as second, exclusively("meter") as other:
-        assert (first, second, other) == (True, False, True)
-    with exclusively("roster") as again:
-        assert again
 
 
 @pytest.mark.parametrize("file", sorted((settings.ROOT / "dags").glob("*.py")), ids=lambda path: path.stem)

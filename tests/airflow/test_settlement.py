@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import runpy
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from market.airflow import settlement
 from market.credits.settlement import steps
 from market.kit import settings
+from market.kit.vocabulary import SETTLEMENT_STEPS
 
 
 def _dag(name: str) -> Any:
@@ -21,9 +23,9 @@ def test_the_settlement_runs_its_steps_one_after_the_other() -> None:
     dag = _dag("credit_settlement")
     assert isinstance(dag.schedule, CronDataIntervalTimetable)
     assert dag.max_active_runs == 1
-    for before, after in zip(steps.STEPS, steps.STEPS[1:], strict=False):
+    for before, after in pairwise(SETTLEMENT_STEPS):
         assert before in dag.get_task(after).upstream_task_ids
-    assert all(dag.get_task(step).retries == 3 for step in steps.STEPS)
+    assert all(dag.get_task(step).retries == 3 for step in SETTLEMENT_STEPS)
 
 
 def test_exactly_one_meter_runs() -> None:

@@ -66,6 +66,7 @@ def test_a_ledger_as_it_was_sealed_is_in_order(settled: World, capsys: pytest.Ca
             "interval 1: settlement_step 1 pay: missing",
         ),
         ("UPDATE seal_page SET digests[1] = sha256('x') WHERE interval_id = 1", "seal 1: changed"),
+        ("UPDATE seal_page SET version = 2 WHERE interval_id = 1", "rate_tick 1: changed"),
         ("UPDATE hold_entry SET amount_ucr = 1 WHERE kind = 'take'", "hold_entry take:"),
         ("UPDATE account_balance SET used_ucr = used_ucr + 1 WHERE interval_id = 2", "account_balance "),
         ("UPDATE seal_page SET keys[1] = 'x' WHERE kind = 'charge'", "charge x: missing"),

@@ -13,7 +13,7 @@ from market.jobs.output import metrics
 from market.jobs.spec import JobSpec
 from market.jobs.submission import spark_submit
 from market.kit.errors import BadInputError
-from market.people.schemas import loaded
+from market.kit.wire import loaded
 
 BODY = {
     "root_path": "digits",

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from market.jobs.intake.schemas import JobRequestSchema
-from market.jobs.spec import JobSpec, container_mib
-from market.people.schemas import loaded
+from market.jobs.spec import JobSpec
+from market.kit.wire import loaded
 
 
 def spec(**changes: object) -> JobSpec:
@@ -14,12 +14,6 @@ def test_a_job_has_a_driver_and_its_executors() -> None:
     found = spec(executor_cores=2, executor_memory=1024, driver_memory=512)
     assert found.executors == 2
     assert found.containers == [(1, 1024), (2, 1536), (2, 1536)]
-
-
-def test_memory_is_rounded_as_yarn_rounds_it() -> None:
-    assert container_mib(512) == 1024
-    assert container_mib(513) == 1088
-    assert container_mib(10_000) == 11_008  # a tenth for what is beside the heap
 
 
 def test_it_comes_back_from_its_stored_form_as_it_was() -> None:

@@ -1,4 +1,4 @@
-"""What PostgreSQL asks to be done again is done again, and nobody is told."""
+"""Transactions that PostgreSQL wants again are made again; the work of one name is done by one at a time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from psycopg2 import errors
 from market.credits import ledger
 from market.jobs.intake import program, service
 from market.jobs.life import status
+from market.kit.database import exclusively
 from market.people.member import Member
 
 pytestmark = pytest.mark.database
@@ -63,4 +64,11 @@ def test_one_that_clashes_for_ever_is_told(
     clashes += [errors.DeadlockDetected] * 20
     with pytest.raises(errors.DeadlockDetected):
         service.submit(Member(world.member(), "ann", ""), BODY)
-    assert world.sql("SELECT FROM job") == []
+    assert world.sql("SELECT job_id FROM job") == []
+
+
+def test_the_work_of_one_name_is_done_by_one_at_a_time(world: World) -> None:
+    with exclusively("roster") as first, exclusively("roster") as second, exclusively("meter") as other:
+        assert (first, second, other) == (True, False, True)
+    with exclusively("roster") as again:
+        assert again

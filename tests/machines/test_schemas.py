@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from market.kit.errors import BadInputError
+from market.kit.wire import loaded
 from market.machines.schemas import MachineRequestSchema
-from market.people.schemas import loaded
 
 GOOD = {"core_count": 4, "memory_size": 8192, "time_period": 3600, "machine_type": "cpu"}
 

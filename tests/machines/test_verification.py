@@ -102,7 +102,7 @@ def bench(lenders, monkeypatch) -> Bench:
         lambda one: made.found and replace(made.found, host=made.found.host and row.ip_address),
     )
     monkeypatch.setattr(canary, "forget", lambda one: None)
-    monkeypatch.setattr("market.cluster.clients.resource_manager", lambda: made.yarn)
+    monkeypatch.setattr(verification, "resource_manager", lambda: made.yarn)
     monkeypatch.setattr(verification.clock, "now_ms", lambda: made.at_ms)
     return made
 

@@ -9,7 +9,7 @@ from metering.conftest import APP, FakeResourceManager
 
 from market.cluster.resourcemanager import Attempt
 from market.credits.settlement.steps import settle
-from market.jobs.spec import container_mib
+from market.hadoop.allocation import container_mib
 from market.metering.meter import poll
 
 pytestmark = pytest.mark.database

@@ -10,7 +10,7 @@ from metering.conftest import FakeResourceManager
 
 from market.cluster.event_log import ExecutorLife
 from market.credits.settlement.steps import settle
-from market.jobs.spec import container_mib
+from market.hadoop.allocation import container_mib
 from market.metering.meter import poll
 
 pytestmark = pytest.mark.database

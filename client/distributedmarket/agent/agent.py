@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from distributedmarket.agent import containers, host, node_config
-from distributedmarket.agent.api import MISFIT, AgentApi, Join, Pulse
+from distributedmarket.agent.api import GONE, MISFIT, AgentApi, Join, Pulse
 from distributedmarket.agent.folder import MachineFolder
 from distributedmarket.agent.host import Host
 from distributedmarket.agent.node_config import Ports
@@ -26,7 +26,7 @@ _AFTER_DRAIN_S = 25
 _PORT_PATIENCE_S = 10
 _MARKET_PATIENCE_S = 5
 # Who drains, rests or has left has no NodeManager to keep.
-_STILL = ("draining", "resting", "left", "rejected")
+_STILL = ("draining", "resting", *GONE)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Agent:
             if heard.pulse is not None:
                 self._follow_size(node, join, heard.pulse)
             state = heard.pulse.availability if heard.pulse else ""
-            if heard.pulse and state in ("left", "rejected"):
+            if heard.pulse and state in GONE:
                 self._say(f"the machine has {state}: {heard.pulse.reason or 'no reason given'}")
                 self._folder.forget()
                 return LEFT if state == "left" else REJECTED

@@ -14,6 +14,7 @@ from distributedmarket.client import AGENTS, ONCE, MarketApiError, MarketClient,
 from distributedmarket.runtime.release import Release
 
 API = 1
+GONE = ("left", "rejected")  # states that a machine does not come back from
 MISFIT = "runtime_misfit"  # the code of a refusal: this machine's release does not fit the market's
 WAIT_S = 10  # how long a heartbeat is held when there is nothing new; the market's own bound
 _READ_S = WAIT_S + 20

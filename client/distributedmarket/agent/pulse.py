@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from distributedmarket.agent.api import AgentApi, Pulse
+from distributedmarket.agent.api import GONE, AgentApi, Pulse
 from distributedmarket.client import MarketClientError, UnreachableError
 
 _PAUSE_S = 2.0  # after an error
@@ -52,7 +52,7 @@ class PulseListener:
                 self._ended.wait(_PAUSE_S)
             else:
                 self.heard = Heard(answer)
-                if answer.availability in ("left", "rejected"):
+                if answer.availability in GONE:
                     return
                 if answer.version != known:
                     self._ended.wait(_BREATH_S)

@@ -8,8 +8,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from airflow.api_fastapi.app import get_auth_manager, init_auth_manager
+from airflow.providers.fab.www.app import create_app
+
+from market.airflow import logins
+from market.airflow.menu import PERMISSIONS
 from market.kit import settings
-from market.people import members
+from market.people.logins import ADMIN, ROLE
 from market.people.registration import complete
 
 if TYPE_CHECKING:
@@ -32,9 +37,6 @@ _AIRFLOW = [
 
 def run() -> None:
     """Make the role of market users, the administrator of the settings, and his market account."""
-    from airflow.api_fastapi.app import get_auth_manager, init_auth_manager
-    from airflow.providers.fab.www.app import create_app
-
     init_auth_manager()
     with create_app(enable_plugins=False).app_context():
         manager: MarketSecurityManager = get_auth_manager().security_manager  # type: ignore[attr-defined]
@@ -44,9 +46,7 @@ def run() -> None:
 
 def _set_role(manager: MarketSecurityManager) -> None:
     """Give the role exactly these permissions: an older version's surplus is taken away."""
-    from market.airflow.menu import PERMISSIONS
-
-    role: Role = manager.add_role(members.ROLE)
+    role: Role = manager.add_role(ROLE)
     wanted = [manager.create_permission(action, resource) for action, resource in [*_AIRFLOW, *PERMISSIONS]]
     for surplus in [permission for permission in role.permissions if permission not in wanted]:
         manager.remove_permission_from_role(role, surplus)
@@ -59,10 +59,10 @@ def _make_admin(manager: MarketSecurityManager) -> None:
     name = loaded.service.admin
     user = manager.find_user(username=name)
     if user is None:
-        role = manager.find_role(members.ADMIN)
+        role = manager.find_role(ADMIN)
         password = loaded.secret("admin_password")
         user = manager.add_user(name, name, "", f"{name}@localhost", role, password)
-    complete(user)
+    complete(logins.login_of(user))
 
 
 if __name__ == "__main__":

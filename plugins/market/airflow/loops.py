@@ -10,30 +10,18 @@ import asyncio
 import contextvars
 import importlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
 
+from market.kit import database
+
 LASTS_S = 900
 _RETRY_S = 10
-
-
-@contextmanager
-def exclusively(lock: str) -> Iterator[bool]:
-    """Tell whether this process alone does the work named `lock`; the right ends with the block.
-
-    Two triggerers, or a loop and a person at the command line, may meet: the second one gets False at once.
-    """
-    from market.kit import database
-
-    with database.transaction() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS got", [lock])
-        yield bool(cursor.fetchone().got)
 
 
 class LoopTrigger(BaseTrigger):
@@ -78,7 +66,7 @@ class LoopTrigger(BaseTrigger):
         """Run one pass, if no other process does; tell whether it ran and worked. Raises nothing."""
         try:
             work = _imported(self.pass_path)
-            with exclusively(self.lock) as alone:
+            with database.exclusively(self.lock) as alone:
                 if alone:
                     work()
         except Exception as error:

@@ -27,6 +27,7 @@ from market.jobs.submission import spark_submit, submission_lock
 from market.jobs.submission.warm_submitter import RUNS_AGAIN
 from market.kit import settings
 from market.kit.errors import MarketError
+from market.kit.vocabulary import ENDED
 from market.machines.store import is_offered
 
 _CONNECTION = "market_yarn"
@@ -112,7 +113,7 @@ class MarketSparkSubmit(SparkSubmitOperator):
                 status.end(self.tag, _NEVER_SUBMITTED)
             else:  # the try that submitted it may have ended before it stored that
                 status.submitted(self.tag, app.application_id)
-        if self._run().status not in store.ENDED:
+        if self._run().status not in ENDED:
             kill.applications(self.tag)
             self.poll_until_complete(None, context)
         self._finish()

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
 from flask import Request, current_app
 
-from market.airflow import tokens
+from market.airflow import logins, tokens
 from market.kit.errors import NotLoggedInError
+from market.people.registration import complete
 
 if TYPE_CHECKING:
     from airflow.providers.fab.auth_manager.models import User
@@ -59,9 +60,7 @@ class MarketSecurityManager(FabAirflowSecurityManagerOverride):
 
     def on_user_login(self, user: User) -> None:
         """Give the login its market account, if it should have one and has none."""
-        from market.people.registration import complete
-
         try:
-            complete(user)
+            complete(logins.login_of(user))
         except Exception:  # logging in to Airflow must not depend on it
             log.exception("the market account of %s could not be made", user.username)

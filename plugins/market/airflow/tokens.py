@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.models.revoked_token import RevokedToken
 from jwt import InvalidTokenError
 
 from market.kit.errors import NotLoggedInError
 from market.kit.settings import load
+from market.people.logins import Token
 
 if TYPE_CHECKING:
     from airflow.providers.fab.auth_manager.models import User
@@ -25,9 +28,6 @@ def user_of(token: str) -> User:
     Raises NotLoggedInError for a token that is malformed, forged, expired or revoked, and for one whose
     user was deleted or deactivated.
     """
-    from airflow.api_fastapi.app import get_auth_manager
-    from airflow.models.revoked_token import RevokedToken
-
     manager = get_auth_manager()
     try:
         claims = manager._get_token_validator().validated_claims(token)
@@ -40,9 +40,7 @@ def user_of(token: str) -> User:
     return user
 
 
-def issue(user: User) -> tuple[str, int]:
-    """Return a new token for a login, and its lifetime in seconds."""
-    from airflow.api_fastapi.app import get_auth_manager
-
+def issue(user: User) -> Token:
+    """Return a new token for a login."""
     lifetime_s = load().accounts.token_lifetime_s
-    return get_auth_manager().generate_jwt(user, expiration_time_in_seconds=lifetime_s), lifetime_s
+    return Token(get_auth_manager().generate_jwt(user, expiration_time_in_seconds=lifetime_s), lifetime_s)

@@ -9,6 +9,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from market.jobs.life import kill, status, watch
+
 log = logging.getLogger(__name__)
 
 # A look at few jobs takes milliseconds. With many, looking takes a fifth of the time, but looks begin within
@@ -38,8 +40,6 @@ class JobTrigger(BaseTrigger):
 
 
 def _stop(tag: str) -> None:
-    from market.jobs.life import kill, status
-
     status.stop(tag, "cancelled", "cancelled by an administrator in Airflow")
     kill.applications(tag)
 
@@ -62,8 +62,6 @@ class _Waiting:
             self._ends.pop(tag, None)
 
     async def _loop(self) -> None:
-        from market.jobs.life import watch
-
         while self._ends:
             began = asyncio.get_running_loop().time()
             try:

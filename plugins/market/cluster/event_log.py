@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import zstandard
+
 from market.cluster.errors import ClusterRefused, HdfsNotFound
 from market.cluster.hdfs import Hdfs
 
@@ -57,8 +59,6 @@ def _named(hdfs: Hdfs, folder: str) -> Iterator[re.Match[str]]:
 
 def _lines(hdfs: Hdfs, folder: str, names: list[str]) -> Iterator[bytes]:
     """Yield the lines about executors; what is broken ends the reading."""
-    import zstandard
-
     left = _MAX_BYTES
     for name in names:
         raw = io.BufferedReader(_Chunks(hdfs.open(f"{folder}/{name}")))

@@ -1,4 +1,4 @@
-"""Whether the ledger adds up: `sql/0008_invariants.sql`, and the seals of `sql/0007_seal.sql`."""
+"""Whether the ledger adds up, by the queries of `sql/invariants/`, and whether it is as it was sealed."""
 
 from __future__ import annotations
 

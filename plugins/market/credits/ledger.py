@@ -1,4 +1,4 @@
-"""Accounts, holds, refunds: the ledger's functions of `sql/0002` and `0018`, in the caller's transaction.
+"""Accounts, holds, refunds: the ledger's functions of `sql/functions/`, in the caller's transaction.
 
 Amounts are micro-credits. Each function that takes a `key` may be called again with the same key and the same
 request: it changes nothing the second time.

@@ -28,7 +28,7 @@ _POSTINGS = """
 _FIELDS = ("at", "time", "kind", "amount", "balance", "job_id", "machine_id", "note")
 _ACCOUNT = "Assets:Market"
 # Where credits come from or go to, as an accountant calls it.
-_OTHER_SIDE = {
+OTHER_SIDE = {
     "grant": "Income:Grants",
     "pay": "Income:Lending",
     "stipend": "Income:Stipends",
@@ -101,7 +101,7 @@ def _beancount(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     if not lines:
         return
     first = _time(lines[0]["at"]).date()
-    for account in (_ACCOUNT, *sorted(set(_OTHER_SIDE.values()))):
+    for account in (_ACCOUNT, *sorted(set(OTHER_SIDE.values()))):
         yield f"{first} open {account} UCR"
     for day, of_day in groupby(lines, key=lambda line: _time(line["at"]).date()):
         last = None
@@ -120,7 +120,7 @@ def _transaction(day: date, line: dict[str, Any]) -> Iterator[str]:
         if line[name]:
             yield f"  {name}: {_quoted(line[name])}"
     yield f"  {_ACCOUNT}  {ucr} UCR"
-    yield f"  {_OTHER_SIDE[line['kind']]}  {-ucr} UCR"
+    yield f"  {OTHER_SIDE[line['kind']]}  {-ucr} UCR"
 
 
 def _quoted(text: str) -> str:

@@ -1,7 +1,7 @@
 """What things cost: credits an hour = rate x (weight x vcores + GiB weight x MiB / 1024).
 
 All figures are integers scaled by 10^6. A charge is rounded down, once, at the end: the same as `cost_ucr` of
-`sql/0005_settle.sql`, so that a receipt can be recomputed from its rows.
+`sql/functions/05_freeze.sql`, so that a receipt can be recomputed from its rows.
 """
 
 from __future__ import annotations

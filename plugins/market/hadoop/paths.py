@@ -15,6 +15,12 @@ _PATH_CHARACTERS = 7000
 # at commas and takes them for patterns.
 _PLAIN = re.compile(r"[A-Za-z0-9_./@=+~-]+")
 
+# What all jobs share: put there by `./market up`, named in what is submitted.
+PYTHON_RUNNER = "/market/lib/market_program.py"
+JAVA_RUNNER = "/market/lib/market_program.jar"
+PYSPARK_ARCHIVE = "/market/lib/pyspark.zip"
+STAGING = "/market/staging"
+
 
 def job_folder(job_id: str) -> str:
     """Return the folder that holds what belongs to one job; its owner's, mode 700."""

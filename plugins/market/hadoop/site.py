@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from market.hadoop.allocation import ALLOCATION_MIB
 from market.kit.settings import Settings
 
 POOL_LABEL = "pool"
@@ -138,7 +139,7 @@ def _yarn(settings: Settings) -> dict[str, str]:
         "yarn.node-labels.enabled": "true",
         "yarn.node-labels.fs-store.root-dir": f"file://{settings.paths.data}/node-labels",
         "yarn.node-attribute.fs-store.root-dir": f"file://{settings.paths.data}/node-attributes",
-        "yarn.scheduler.minimum-allocation-mb": "64",
+        "yarn.scheduler.minimum-allocation-mb": str(ALLOCATION_MIB),
         "yarn.scheduler.maximum-allocation-mb": str(settings.jobs.max_container_memory_mib),
         "yarn.scheduler.minimum-allocation-vcores": "1",
         "yarn.scheduler.maximum-allocation-vcores": str(settings.jobs.max_cores + 1),

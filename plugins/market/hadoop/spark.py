@@ -24,7 +24,6 @@ _LATE = {
 WORKING_JVM = " ".join([_JVM, *(f"-XX:{name}={value}" for name, value in _LATE.items())])
 # Without that compiler it starts a little faster still: for the driver of a Python program, which plans.
 _PLANNING_JVM = f"{_JVM} -XX:TieredStopAtLevel=1"
-PYSPARK_ARCHIVE = "/market/lib/pyspark.zip"
 SHUFFLE = "shuffle"
 _OWN_FOLDER = paths.job_folder("${env:MARKET_JOB_ID}")  # Spark puts in the variable, in driver and executors
 
@@ -97,7 +96,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "HADOOP_USER_NAME": settings.service.account,
         "SPARK_LOCAL_IP": settings.bind,
         # Without this Spark uploads its own archive of sources for every job: see installs.py.
-        "PYSPARK_ARCHIVES_PATH": f"{settings.hdfs_uri}{PYSPARK_ARCHIVE}",
+        "PYSPARK_ARCHIVES_PATH": f"{settings.hdfs_uri}{paths.PYSPARK_ARCHIVE}",
     }
 
 

@@ -23,13 +23,12 @@ from market.jobs import grid as grids
 from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.database import Cursor
+from market.kit.vocabulary import ENDED, POINT_WAY
 
 if TYPE_CHECKING:
     from market.jobs.life.status import End
     from market.jobs.spec import JobSpec
 
-ENDED = ("succeeded", "failed", "cancelled", "lost")
-_WAY = ("waiting", "queued", "accepted", "running")
 _COLUMNS = (
     "job_id, point, params, status, since_ms, application_id, reason_code, reason, started_ms, ended_ms,"
     " metrics"
@@ -145,7 +144,7 @@ def claim(cursor: Cursor, job_id: str, point: int) -> bool:
     status = _status(cursor, job_id, point)
     if status == "waiting":
         _move(cursor, job_id, point, "queued")
-    return status in _WAY
+    return status in POINT_WAY
 
 
 def submitted(cursor: Cursor, job_id: str, point: int, application_id: str) -> bool:
@@ -155,7 +154,7 @@ def submitted(cursor: Cursor, job_id: str, point: int, application_id: str) -> b
         " WHERE job_id = %s AND point = %s AND application_id IS NULL AND ended_ms IS NULL",
         [application_id, job_id, point],
     )
-    return _status(cursor, job_id, point) in _WAY
+    return _status(cursor, job_id, point) in POINT_WAY
 
 
 def move(
@@ -164,7 +163,7 @@ def move(
     """Move a point on to `accepted` or `running`; never back. Tell whether it moved."""
     before = _status(cursor, job_id, point)
     # A waiting one has no run: what is seen is the end of its last one.
-    if before not in _WAY[1:] or _WAY.index(before) >= _WAY.index(status):
+    if before not in POINT_WAY[1:] or POINT_WAY.index(before) >= POINT_WAY.index(status):
         return False
     _move(cursor, job_id, point, status)
     cursor.execute(

@@ -7,14 +7,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
+from market.hadoop import allocation
 from market.jobs import grid as grids
 from market.kit import settings
 
-# YARN rounds a container's memory up to a multiple of its smallest allocation.
-ALLOCATION_MIB = 64
-DRIVER_CORES = 1
 _AT_ONCE = 2  # points of a sweep, where the request is silent
-_OVERHEAD_SHARE = 10  # a tenth of the heap, as Spark's own default, where that is more than the setting
 
 
 @dataclass(frozen=True)
@@ -101,20 +98,11 @@ class JobSpec:
     @property
     def containers(self) -> list[tuple[int, int]]:
         """Each container's (vcores, MiB) as YARN allocates them, the driver's first; of one application."""
-        driver = (DRIVER_CORES, container_mib(self.driver_memory))
-        return [driver] + [(self.executor_cores, container_mib(self.executor_memory))] * self.executors
+        return allocation.containers(
+            self.driver_memory, self.executor_memory, self.executor_cores, self.executors
+        )
 
     @property
     def is_jar(self) -> bool:
         """Tell whether it is a program for Java's virtual machine."""
         return self.entry_file.lower().endswith(".jar")
-
-
-def overhead_mib(heap_mib: int) -> int:
-    """Return the memory beside a heap: of Python, threads and buffers."""
-    return max(settings.load().jobs.memory_overhead_mib, heap_mib // _OVERHEAD_SHARE)
-
-
-def container_mib(heap_mib: int) -> int:
-    """Return the memory that YARN allocates for a container with this heap, in MiB."""
-    return -(-(heap_mib + overhead_mib(heap_mib)) // ALLOCATION_MIB) * ALLOCATION_MIB

@@ -16,8 +16,6 @@ from market.kit.money import format_credits
 from market.kit.paging import Listing, Page
 from market.people.member import Member
 
-ENDED = ("succeeded", "failed", "cancelled", "lost")
-
 _SELECT = """
     SELECT j.job_id, j.user_id, m.username, j.job_name, j.spec, j.machine_type, j.core_num, j.status,
            j.reason_code, j.reason, j.application_id, j.added_ms, j.started_ms, j.ended_ms, j.hidden,

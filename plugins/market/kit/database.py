@@ -1,18 +1,21 @@
 """Connections to the market's tables, for every process except the migrator.
 
-Everybody connects as the role `market_app`, whose rights end where the ledger's functions begin.
+Everybody connects as the role `market_app`, whose rights end where the ledger's functions begin. Each process
+keeps a pool for the database that its settings name; how long a transaction may take is in `patience`.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import psycopg2
 from psycopg2 import errors as pg_errors
@@ -20,6 +23,13 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extras import NamedTupleCursor
 
 from market.kit import settings
+from market.kit.errors import BusyError
+from market.kit.patience import GUARD, Patience
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import QueuePool
+
+log = logging.getLogger(__name__)
 
 Cursor = Any  # a NamedTupleCursor: psycopg2 ships no types
 # What is to happen with an answer in the transaction that makes it true: kept for the same request again.
@@ -28,9 +38,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ATTEMPTS = 5
-_idle: list[tuple[str, Any]] = []
-_lock = threading.Lock()
-_KEPT = 16
+# A server whose host is gone without a word is noticed after a minute; the roles have the same for clients.
+_KEEPALIVES = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+_lock = threading.Lock()  # for the next two; nothing waits while it is held
+_current: tuple[str, QueuePool] | None = None  # the address that the pool leads to, and the pool
+_process_options = ""
+_open: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
 def connect() -> Connection:
@@ -43,39 +61,93 @@ def _url() -> str:
 
 
 def _connect(url: str) -> Connection:
-    return psycopg2.connect(
+    connection = psycopg2.connect(
         url,
         cursor_factory=NamedTupleCursor,
-        options="-c search_path=market -c timezone=UTC",
+        options=f"-c search_path=market -c timezone=UTC {_process_options}",
         application_name="market",
         connect_timeout=10,
+        **_KEEPALIVES,
     )
+    _open.add(connection)
+    return connection
+
+
+def limit_process(patience: Patience) -> None:
+    """Give all transactions of this process these limits, unless they name their own."""
+    global _process_options
+    _process_options = patience.options
+    dispose()
+
+
+def dispose() -> None:
+    """Close the connections that are kept; those in use are closed when they come back."""
+    global _current
+    with _lock:
+        old, _current = _current, None
+    if old:
+        old[1].dispose()
 
 
 @contextmanager
-def transaction() -> Iterator[Cursor]:
-    """Yield a cursor; commit at the end, roll back on any error. READ COMMITTED."""
-    url = _url()
-    connection = _take(url)
+def transaction(patience: Patience | None = None) -> Iterator[Cursor]:
+    """Yield a cursor; commit at the end, roll back on any error. READ COMMITTED.
+
+    With `patience` its limits hold instead of the process's, at the price of one round trip. Raises BusyError
+    when a limit was reached or no connection came free.
+    """
+    from market.kit import pool  # noqa: PLC0415 - not at the top: see there
+
+    process = os.getpid()
+    taken = pool.checkout(_pool())
+    connection: Any = taken.dbapi_connection
     try:
-        with connection, connection.cursor() as cursor:
+        with _limits_in_words(), connection.cursor() as cursor:
+            if patience:
+                cursor.execute(patience.set_local)
             yield cursor
-    except BaseException:
-        if connection.closed == 0:
-            connection.rollback()
-        raise
-    finally:
-        _give(url, connection)
+            connection.commit()
+    finally:  # what is not committed is rolled back when the connection is given back
+        if os.getpid() == process:  # a child that was forked meanwhile has no part in it
+            pool.give_back(taken)
 
 
-def retried(work: Callable[[Cursor], T]) -> T:
+@contextmanager
+def _limits_in_words() -> Iterator[None]:
+    """Turn PostgreSQL's time limits into a BusyError. Deadlocks pass: they are for `retried`."""
+    try:
+        yield
+    except pg_errors.LockNotAvailable as error:
+        log.warning("gave up waiting for a lock: %s", error)
+        raise BusyError(
+            "Others are changing the same entries and take long. Try again in a moment."
+        ) from error
+    except (pg_errors.QueryCanceled, pg_errors.IdleInTransactionSessionTimeout) as error:
+        log.warning("stopped by the database: %s", error)
+        raise BusyError(
+            "The database took too long for this and was stopped. Try again in a minute."
+        ) from error
+
+
+@contextmanager
+def exclusively(lock: str) -> Iterator[bool]:
+    """Tell whether this process alone does the work named `lock`; the right ends with the block.
+
+    Two triggerers, or a loop and a person at the command line, may meet: the second one gets False at once.
+    """
+    with transaction(GUARD) as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS got", [lock])
+        yield bool(cursor.fetchone().got)
+
+
+def retried(work: Callable[[Cursor], T], patience: Patience | None = None) -> T:
     """Run `work` in a transaction; start again when PostgreSQL asks for it (40001, 40P01).
 
     `work` may run several times and must have no effect outside its transaction.
     """
 
     def once() -> T:
-        with transaction() as cursor:
+        with transaction(patience) as cursor:
             return work(cursor)
 
     return again(once)()
@@ -84,7 +156,9 @@ def retried(work: Callable[[Cursor], T]) -> T:
 def again(whole: Callable[P, T]) -> Callable[P, T]:
     """Have a function that makes a transaction of its own run again when PostgreSQL asks for it.
 
-    Like `retried`, for 40001 and 40P01; it must have no effect outside that transaction.
+    Like `retried`, for 40001 and 40P01; it must have no effect outside that transaction. Not for a lock that
+    was not free in time (55P03): after a deadlock the rival is through, but here it still holds the lock, and
+    this caller has waited as long as it should. BusyError leaves it to the caller.
     """
 
     @functools.wraps(whole)
@@ -101,42 +175,40 @@ def again(whole: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
-def _take(url: str) -> Connection:
+def _pool() -> QueuePool:
+    """Return the pool for the database that the settings name now; one to another is given up."""
+    global _current
+    from market.kit import pool  # noqa: PLC0415 - not at the top: see there
+
+    url, old = _url(), _current
+    if old and old[0] == url:
+        return old[1]
     with _lock:
-        while _idle:
-            to, connection = _idle.pop()
-            if to != url:  # the settings name another database by now
-                connection.close()
-            elif connection.closed == 0 and connection.info.backend_pid and _alive(connection):
-                return connection
-    return _connect(url)
+        old = _current
+        if old and old[0] == url:
+            return old[1]
+        made = pool.new(lambda: _connect(url))
+        _current = (url, made)
+    if old:
+        old[1].dispose()
+    return made
 
 
-def _alive(connection: Connection) -> bool:
-    """Tell whether an idle connection outlived a restart of the server, at the price of one round trip."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        connection.rollback()
-    except psycopg2.Error:
-        connection.close()
-        return False
-    return True
+def _leave_to_parent() -> None:
+    """In a forked child, let go of the parent's connections without a word to the server.
+
+    Two processes must not speak on one socket. Nor may the child keep its copy: while it lives, the server
+    would not see that a parent was killed, and would keep its locks. In the copy's place comes an empty file,
+    so that no other file of the child gets the number and what a stray write would hit is nothing.
+    """
+    global _current, _lock
+    _current, _lock = None, threading.Lock()  # another thread of the parent may have held it
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for connection in list(_open):
+        if not connection.closed:
+            os.dup2(nothing, connection.fileno(), inheritable=False)
+    os.close(nothing)
+    _open.clear()
 
 
-def _give(url: str, connection: Connection) -> None:
-    if connection.closed:
-        return
-    with _lock:
-        if len(_idle) < _KEPT:
-            _idle.append((url, connection))
-            return
-    connection.close()
-
-
-def _forget() -> None:
-    """Drop inherited connections in a forked child: two processes must not speak on one socket."""
-    _idle.clear()
-
-
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_leave_to_parent)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from market.kit.money import format_credits
+
 
 class MarketError(Exception):
     """Base of all errors with a meaning to the caller.
@@ -62,8 +64,6 @@ class NotEnoughCreditError(MarketError):
     title = "Not enough credit"
 
     def __init__(self, available_ucr: int, needed_ucr: int) -> None:
-        from market.kit.money import format_credits
-
         self.available_ucr = available_ucr
         self.needed_ucr = needed_ucr
         self._members = {"available": format_credits(available_ucr), "needed": format_credits(needed_ucr)}
@@ -127,6 +127,15 @@ class UnavailableError(MarketError):
 
     status = 503
     title = "Unavailable"
+
+
+class BusyError(UnavailableError):
+    """Something that others use was not free in time; nothing was done. Trying again soon helps."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`Retry-After`: most waits are over by then."""
+        return {"Retry-After": "5"}
 
 
 def _words(said: object) -> str:

@@ -22,21 +22,28 @@ class Listener:
     def __init__(self, channel: str) -> None:
         self._channel = channel
         self._connection: database.Connection | None = None
+        self._deaf = False  # a connection was lost, and none was made since
 
     def comes(self, within_s: float) -> bool:
         """Wait for news; tell whether there was some, at once if it came since the last call.
 
-        The first call hears nothing of what was before it. False, and at once, while the server is away.
+        The first call hears nothing of what was before it. False, and at once, while the server is away; the
+        first call after that tells of news, for there may have been some that nobody heard.
         """
         try:
-            connection = self._connection or self._listen()
+            if self._connection is None:
+                self._connection = self._listen()
+                if self._deaf:
+                    self._deaf = False
+                    return True
+            connection = self._connection
             connection.poll()
-            if not connection.notifies and select.select([connection], [], [], within_s)[0]:
+            if not connection.notifies and _readable(connection, within_s):
                 connection.poll()
             came = bool(connection.notifies)
             connection.notifies.clear()
         except psycopg2.Error:
-            self._connection = None
+            self._connection, self._deaf = None, True
             return False
         return came
 
@@ -45,5 +52,10 @@ class Listener:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {self._channel}")
-        self._connection = connection
         return connection
+
+
+def _readable(connection: database.Connection, within_s: float) -> bool:
+    poll = select.poll()  # select() knows no file with a number over 1023
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(within_s * 1000))

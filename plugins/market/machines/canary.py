@@ -12,6 +12,8 @@ from typing import Any
 
 from market.cluster.clients import hdfs
 from market.cluster.errors import ClusterRefused
+from market.hadoop.site import POOL_LABEL
+from market.hadoop.spark import SHUFFLE
 from market.kit import settings
 from market.kit.settings import Settings
 from market.machines.measurements import Open, Speeds
@@ -122,9 +124,6 @@ def _found(brought: Mapping[str, Any]) -> Found:
 def _conf(
     loaded: Settings, canary: Open, machine: Machine, asked: Shape, others: Iterable[str]
 ) -> dict[str, str]:
-    from market.hadoop.site import POOL_LABEL
-    from market.hadoop.spark import SHUFFLE
-
     conf = {
         "spark.yarn.tags": canary.tag,
         "spark.yarn.am.nodeLabelExpression": POOL_LABEL if loaded.pool.enabled else machine.machine_type,

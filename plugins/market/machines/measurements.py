@@ -8,9 +8,9 @@ from typing import Any
 import psycopg2.errors
 
 from market.kit import clock, database
-from market.machines.store import ACTIVE, COLUMNS, Machine
+from market.kit.vocabulary import ACTIVE, GOOD, POOR
+from market.machines.store import COLUMNS, Machine
 
-GOOD, POOR, NONE = "good", "poor", "none"
 MOST_TRUST = 10  # as in BOINC: ten good results in a row
 _LOSS_SEEN_MS = 86_400_000
 

@@ -7,20 +7,23 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from market.cluster.clients import resource_manager
+from market.credits import price
 from market.hadoop import node_config
 from market.hadoop.site import POOL_LABEL
 from market.kit import clock, database
 from market.kit.errors import BadInputError, ConflictError, NotFoundError, OverLimitError
+from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Listing, Page
 from market.kit.settings import load
+from market.kit.vocabulary import ACTIVE, DRAINING, JOINING, LEFT, LOST, MACHINE_STAYING, OFFERED, RESTING
 from market.machines import addresses, measurements, store
-from market.machines.store import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, RESTING, Machine
+from market.machines.store import Machine
 from market.people.member import Member
 
 POOL_TYPE = POOL_LABEL
 DEFAULT_PORT = 8041
 _BETWEEN_MEASUREMENTS_S = 60
-_RESUMABLE = (OFFERED, JOINING, ACTIVE, LOST, RESTING)
 
 
 def register(member: Member, body: Mapping[str, Any], client_address: str = "") -> dict[str, Any]:
@@ -68,7 +71,7 @@ def resume(member: Member, machine_id: str) -> dict[str, Any]:
     token = secrets.token_urlsafe(32)
     with database.transaction() as cursor:
         found = visible(cursor, member, machine_id, lock=True)
-        if found.state not in _RESUMABLE or found.lease_end_ms <= clock.now_ms():
+        if found.state not in MACHINE_STAYING or found.lease_end_ms <= clock.now_ms():
             raise ConflictError("This machine's lease has ended or is ending. Lend it anew.")
         store.update(cursor, found, found.state, token_sha256=_digest(token))
     return _joining(found, token)
@@ -90,7 +93,7 @@ def join(
     with database.transaction() as cursor:
         found = visible(cursor, member, machine_id, lock=True)
         known = found.token_sha256 or ""
-        if not secrets.compare_digest(known, _digest(token)) or found.state not in _RESUMABLE:
+        if not secrets.compare_digest(known, _digest(token)) or found.state not in MACHINE_STAYING:
             raise ConflictError("This token is not valid, or was used. Start the agent again for a new one.")
         _join(cursor, found, service_port or found.service_port)
         if host_cores and host_memory:
@@ -112,7 +115,7 @@ def resize(
             raise ConflictError(
                 "The size of the pool's own machine is a setting: [pool] in config/market.toml."
             )
-        if found.state not in _RESUMABLE:
+        if found.state not in MACHINE_STAYING:
             raise ConflictError(f"This machine has state {found.state}: it cannot be resized any more.")
         cores, memory = core_count or found.core_count, memory_size or found.memory_mib
         _refuse_more_than_the_host_has(found, cores, memory)
@@ -221,12 +224,8 @@ def metadata() -> dict[str, Any]:
 
     Memory in MiB; `price` is credits for a core and hour at the current rate. Raises ClusterUnavailable.
     """
-    from market.cluster.clients import resource_manager
-    from market.credits.price import current
-    from market.kit.money import format_credits, parse_credits
-
     partitions = resource_manager().partitions()
-    rate = str(current()["rate"])
+    rate = str(price.current()["rate"])
     with database.transaction() as cursor:
         active = store.active_by_type(cursor)
     info: dict[str, dict[str, Any]] = {}

@@ -13,24 +13,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from market.cluster.clients import resource_manager
 from market.cluster.errors import ClusterRefused
 from market.cluster.resourcemanager import Node
+from market.cluster.rmadmin import refresh_nodes
+from market.hadoop.site import POOL_LABEL
 from market.kit import clock, database
 from market.kit.settings import Settings, load
+from market.kit.vocabulary import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, REJECTED, RESTING
 from market.machines import alerts, hours, store
 from market.machines.admission import HostLists
-from market.machines.store import (
-    ACTIVE,
-    DRAINING,
-    JOINING,
-    LEFT,
-    LOST,
-    OFFERED,
-    REJECTED,
-    RESTING,
-    Machine,
-    size_name,
-)
+from market.machines.store import Machine, size_name
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +66,6 @@ class Verdict:
 
 def run_pass() -> None:
     """Run one pass on this stack. Raises ClusterUnavailable or ClusterRefused; the next pass goes on."""
-    from market.cluster.clients import resource_manager
-    from market.cluster.rmadmin import refresh_nodes
-
     loaded = load()
     watch(resource_manager(), HostLists(loaded, refresh_nodes), loaded, clock.now_ms())
 
@@ -248,8 +238,6 @@ def _empty(cluster: Cluster, strangers: Iterable[Node]) -> None:
 
 
 def _make_labels(cluster: Cluster, settings: Settings) -> None:
-    from market.hadoop.site import POOL_LABEL
-
     missing = sorted({*settings.types, POOL_LABEL} - set(cluster.labels()))
     if missing:
         cluster.add_labels(missing)

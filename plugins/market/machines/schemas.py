@@ -8,9 +8,9 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from market.kit.settings import load
+from market.kit.wire import Input
 from market.machines import hours
 from market.machines.release import AgentRelease, Release
-from market.people.schemas import Input
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _MIN_PERIOD_S = 60

@@ -12,12 +12,8 @@ from market.kit import database
 from market.kit.errors import ConflictError
 from market.kit.money import format_credits
 from market.kit.paging import Listing, Page
+from market.kit.vocabulary import ACTIVE, MACHINE_IN_POOL, MACHINE_LIVE
 from market.machines import earnings
-
-OFFERED, JOINING, ACTIVE, DRAINING = "offered", "joining", "active", "draining"
-LEFT, LOST, REJECTED, RESTING = "left", "lost", "rejected", "resting"
-LIVE = (OFFERED, JOINING, ACTIVE, DRAINING, RESTING, LOST)
-_SHOWN = (JOINING, ACTIVE, DRAINING, RESTING, LOST)  # on the market: what is in the pool, or was a moment ago
 
 # Field of the record -> column.
 ORDER = {
@@ -76,7 +72,7 @@ class Machine:
     @property
     def live(self) -> bool:
         """Tell whether the registration holds its host."""
-        return self.state in LIVE
+        return self.state in MACHINE_LIVE
 
 
 def size_name(cores: int, memory_mib: int) -> str:
@@ -123,13 +119,13 @@ def find_many(cursor: database.Cursor, machine_ids: Collection[str]) -> dict[str
 
 def live(cursor: database.Cursor) -> list[Machine]:
     """Return all live registrations."""
-    cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE state = ANY(%s)", [list(LIVE)])  # noqa: S608
+    cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE state = ANY(%s)", [list(MACHINE_LIVE)])  # noqa: S608
     return [Machine(*row) for row in cursor.fetchall()]
 
 
 def live_addresses(cursor: database.Cursor) -> set[str]:
     """Return the hosts that are lent."""
-    cursor.execute("SELECT ip_address FROM machine WHERE state = ANY(%s)", [list(LIVE)])
+    cursor.execute("SELECT ip_address FROM machine WHERE state = ANY(%s)", [list(MACHINE_LIVE)])
     return {row.ip_address for row in cursor.fetchall()}
 
 
@@ -165,12 +161,12 @@ def records(cursor: database.Cursor, user_id: str, page: Page) -> Listing[dict[s
 def market_records(cursor: database.Cursor, page: Page) -> Listing[dict[str, Any]]:
     """Return the lent machines that are in the pool, without addresses and owners."""
     where = "user_id IS NOT NULL AND state = ANY(%s)"
-    cursor.execute(f"SELECT count(*) AS total FROM machine WHERE {where}", [list(_SHOWN)])  # noqa: S608
+    cursor.execute(f"SELECT count(*) AS total FROM machine WHERE {where}", [list(MACHINE_IN_POOL)])  # noqa: S608
     total = cursor.fetchone().total
     cursor.execute(
         f"SELECT {COLUMNS} FROM machine WHERE {where}"  # noqa: S608
         f" ORDER BY {_order(page)} LIMIT %s OFFSET %s",
-        [list(_SHOWN), page.limit, page.offset],
+        [list(MACHINE_IN_POOL), page.limit, page.offset],
     )
     hidden = ("ip_address", "service_port", "user_id", "reason", "earned")
     rows = [

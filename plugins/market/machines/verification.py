@@ -11,14 +11,16 @@ import random
 import statistics
 from typing import Any
 
+from market.cluster.clients import resource_manager
 from market.cluster.resourcemanager import Node, ResourceManager
 from market.kit import clock, database
 from market.kit.errors import MarketError
 from market.kit.settings import Settings, load
+from market.kit.vocabulary import ACTIVE, DRAINING, GOOD, NONE, POOR
 from market.machines import alerts, canary, measurements, store
 from market.machines.canary import Found
-from market.machines.measurements import GOOD, MOST_TRUST, NONE, POOR, Open, Speeds
-from market.machines.store import ACTIVE, DRAINING, Machine
+from market.machines.measurements import MOST_TRUST, Open, Speeds
+from market.machines.store import Machine
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +33,6 @@ _POOR_RESULTS = 3  # in a row; fewer may be chance, or the owner's own work
 
 def run_pass() -> None:
     """Follow the canary that is on its way, or start one. Raises ClusterUnavailable; the next goes on."""
-    from market.cluster.clients import resource_manager
-
     loaded = load()
     if not loaded.machines.verify:
         return

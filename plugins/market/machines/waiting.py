@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 
 import psycopg2
 
+from market.kit.errors import MarketError
+
 log = logging.getLogger(__name__)
 
 # Machine ids -> the versions of those that are there.
@@ -64,7 +66,7 @@ class WaitingRoom:
             waiters = list(self._waiters)
             try:
                 versions = await asyncio.to_thread(self._look, {waiter.machine_id for waiter in waiters})
-            except psycopg2.Error as error:  # they learn of it when they ask again
+            except (psycopg2.Error, MarketError) as error:  # they learn of it when they ask again
                 log.warning("machines that are waited for were not looked at: %s", error)
                 continue
             for waiter in waiters:

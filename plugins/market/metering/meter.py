@@ -15,6 +15,7 @@ from market.cluster.resourcemanager import App, Node, ResourceManager
 from market.kit import clock, database, settings
 from market.kit.database import Cursor
 from market.kit.errors import MarketError
+from market.kit.vocabulary import KILLED
 from market.metering import polling, store, unobserved
 from market.metering.observations import RECOVERY_MS, Before, Poll, Seen
 from market.metering.polling import Claims
@@ -140,9 +141,7 @@ def _write_forgotten(cursor: Cursor, seen: Seen, found: Poll, earlier: KnownAppl
     """Close an application that the ResourceManager does not know any more, with what was seen of it."""
     if earlier is None or found.recovering or found.at_ms - earlier.last_seen_ms < RECOVERY_MS:
         return
-    store.save_endings(
-        cursor, [Ending(one.container_id, one.last_seen_ms, "killed") for one in seen.vanished]
-    )
+    store.save_endings(cursor, [Ending(one.container_id, one.last_seen_ms, KILLED) for one in seen.vanished])
     store.save_final(cursor, [seen.application_id], found.at_ms)
 
 

@@ -1,4 +1,4 @@
-"""The meter's tables: what earlier polls left, and what a poll adds. See sql/0003_metering.sql."""
+"""The meter's tables: what earlier polls left, and what a poll adds. See sql/schema/0005_metering.sql."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from market.cluster.resourcemanager import App, Container
-from market.jobs.spec import container_mib
+from market.hadoop.allocation import DRIVER_CORES, container_mib
 from market.kit import settings
 from market.kit.database import Cursor
 from market.metering import store, unobserved_executors
@@ -76,7 +76,7 @@ def drivers(seen: Seen, app: App, before: Before) -> list[dict[str, object]]:
             host=attempt.host,
             node_http=attempt.node_http,
             allocated_mib=_driver_mib(seen.job),
-            allocated_vcores=1,
+            allocated_vcores=DRIVER_CORES,
             started_ms=attempt.started_ms,
             state="COMPLETE",
         )
@@ -88,4 +88,4 @@ def drivers(seen: Seen, app: App, before: Before) -> list[dict[str, object]]:
 
 
 def _driver_mib(job: TaggedJob) -> int:
-    return int(container_mib(job.driver_memory_mib or settings.load().jobs.driver_memory_mib))
+    return container_mib(job.driver_memory_mib or settings.load().jobs.driver_memory_mib)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from market.cluster.event_log import ExecutorLife
 from market.cluster.resourcemanager import App
+from market.kit.vocabulary import EXECUTOR, FINISHED
 from market.metering.usage import UNREGISTERED, Ending, KnownContainer, Machine, attempt_of, is_first
 
-# Longer than two polls are apart, unless a gap was noted: see sql/0003_metering.sql.
+# Longer than two polls are apart, unless a gap was noted: see `meter_gap` in sql/schema/0005_metering.sql.
 UNSEEN_MS = 10_000
 _CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_\d+")
 
@@ -120,7 +121,7 @@ def rows(
                 "job_id": job_id,
                 "application_id": application_id,
                 "attempt": attempt_of(life.container_id),
-                "role": "executor",
+                "role": EXECUTOR,
                 "node_id": life.node_id,
                 "host": machine.display_name if machine else UNREGISTERED,
                 "machine_id": machine.machine_id if machine else None,
@@ -130,5 +131,5 @@ def rows(
                 "last_seen_ms": life.added_ms,
             }
         )
-        endings.append(Ending(life.container_id, end_ms, "finished"))
+        endings.append(Ending(life.container_id, end_ms, FINISHED))
     return added, endings

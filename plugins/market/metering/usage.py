@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from market.cluster.resourcemanager import TERMINAL, App, Container, Node
+from market.kit.vocabulary import DRAINED, DRIVER, EXECUTOR, FINISHED, KILLED, NODE_LOST, PREEMPTED
 
 UNREGISTERED = "unregistered machine"
 _FINAL_AFTER_MS = 4000  # the ResourceManager keeps a running total for 3 s before it looks again
@@ -110,9 +111,9 @@ def endings_while_running(
         kind = _node_kind(nodes.get(container.node_id))
         if kind is None:
             life = container.memory_mib * container.known_ms // 1000
-            kind = "preempted" if 0 < life <= preempted_mib_seconds else "finished"
-            preempted_mib_seconds -= life if kind == "preempted" else 0
-        end_ms = max(at_ms, container.last_seen_ms) if kind == "node_lost" else container.last_seen_ms
+            kind = PREEMPTED if 0 < life <= preempted_mib_seconds else FINISHED
+            preempted_mib_seconds -= life if kind == PREEMPTED else 0
+        end_ms = max(at_ms, container.last_seen_ms) if kind == NODE_LOST else container.last_seen_ms
         found.append(Ending(container.container_id, end_ms, kind))
     return found
 
@@ -172,17 +173,17 @@ def _part(containers: Iterable[KnownContainer], app: App, latest: Mapping[str, i
 def _node_kind(node: Node | None) -> str | None:
     """Return why a container ended if its node did, None if the node is well."""
     if node is None or node.state in _LOST:
-        return "node_lost"
-    return "drained" if node.state in _DRAINED else None
+        return NODE_LOST
+    return DRAINED if node.state in _DRAINED else None
 
 
 def _kind_at_end(app: App, node: Node | None) -> str:
     """Return why a container ended whose application has ended; a node that still drains ended nothing."""
     if app.state == "FINISHED" and app.final_status == "SUCCEEDED":
-        return "finished"
+        return FINISHED
     if app.state == "KILLED" or (node is not None and node.state == "DECOMMISSIONING"):
-        return "killed"
-    return _node_kind(node) or "killed"
+        return KILLED
+    return _node_kind(node) or KILLED
 
 
 def new_container(
@@ -201,7 +202,7 @@ def new_container(
         "job_id": job_id,
         "application_id": application_id,
         "attempt": attempt_of(seen.container_id),
-        "role": "driver" if is_driver else "executor",
+        "role": DRIVER if is_driver else EXECUTOR,
         "node_id": seen.node_id,
         "host": machine.display_name if machine else UNREGISTERED,
         "machine_id": machine.machine_id if machine else None,

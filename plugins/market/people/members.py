@@ -1,40 +1,25 @@
-"""Members: the market's own row for a person whose login, password hash and roles are Flask-AppBuilder's."""
+"""Members: the market's own row for a person, beside the login that he has elsewhere."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from market.credits import ledger
 from market.kit import database
 from market.kit.clock import new_id, now_ms
 from market.kit.errors import NotFoundError
 from market.kit.settings import load
+from market.people.logins import Login
 from market.people.member import Member
-
-if TYPE_CHECKING:
-    from airflow.providers.fab.auth_manager.models import User
-
-ADMIN = "Admin"
-ROLE = "MarketUser"
 
 _COLUMNS = "user_id, username, email"
 
 
-def of_user(user: User) -> Member | None:
-    """Return the member that a login of Flask-AppBuilder belongs to, None if it has no market account."""
+def of_login(login: Login) -> Member | None:
+    """Return the member that a login belongs to, None if it has no market account."""
     with database.transaction() as cursor:
-        cursor.execute(f"SELECT {_COLUMNS} FROM member WHERE fab_user_id = %s", [user.id])  # noqa: S608
-        return _member(cursor.fetchone(), is_admin=is_admin(user))
-
-
-def by_fab_id(fab_user_id: int) -> Member | None:
-    """Return the member with this `ab_user.id`, with his role; needs a running api-server."""
-    from airflow.api_fastapi.app import get_auth_manager
-
-    try:
-        return of_user(get_auth_manager().deserialize_user({"sub": str(fab_user_id)}))
-    except ValueError:  # deleted or deactivated since
-        return None
+        cursor.execute(f"SELECT {_COLUMNS} FROM member WHERE fab_user_id = %s", [login.login_id])  # noqa: S608
+        return _member(cursor.fetchone(), is_admin=login.is_admin)
 
 
 def by_username(username: str) -> Member | None:
@@ -61,7 +46,7 @@ def visible(asking: Member, user_id: str) -> Member:
     return found
 
 
-def enrol(fab_user_id: int, username: str, email: str) -> Member:
+def enrol(login: Login) -> Member:
     """Make the market's row, the account and the first credits of a login; again: nothing changes but e-mail.
 
     One transaction, so that nobody is a member without an account.
@@ -72,7 +57,7 @@ def enrol(fab_user_id: int, username: str, email: str) -> Member:
             " VALUES (%s, %s, %s, %s, %s)"
             " ON CONFLICT (fab_user_id) DO UPDATE SET email = excluded.email"
             " RETURNING user_id, username, email",
-            [new_id(), fab_user_id, username, email, now_ms()],
+            [new_id(), login.login_id, login.username, login.email, now_ms()],
         )
         row = cursor.fetchone()
         ledger.open_account(cursor, row.user_id)
@@ -81,11 +66,6 @@ def enrol(fab_user_id: int, username: str, email: str) -> Member:
         if grant_ucr and not cursor.fetchone()[0]:
             ledger.grant(cursor, row.user_id, grant_ucr, "signup", key=f"signup:{row.user_id}")
     return Member(row.user_id, row.username, row.email)
-
-
-def is_admin(user: User) -> bool:
-    """Tell whether a login has the role Admin."""
-    return any(role.name == ADMIN for role in user.roles)
 
 
 def _member(row: Any, is_admin: bool = False) -> Member | None:

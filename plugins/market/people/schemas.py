@@ -1,49 +1,14 @@
-"""What people send and get: registration, login, users, grants."""
+"""What people send and get: registration, login, users."""
 
 from __future__ import annotations
 
-from typing import Any
+from marshmallow import Schema, fields, validate
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
-
-from market.kit.errors import BadInputError
-from market.kit.money import parse_credits
+from market.kit.wire import Input
 
 USERNAME = r"[a-z][a-z0-9_-]{1,31}"
 _PASSWORD_MIN, _PASSWORD_MAX = 8, 256
 _NAME_RULE = "must be 2 to 32 lower-case letters, digits, '-' and '_', with a letter first"
-
-
-def loaded(schema: Schema, body: object) -> dict[str, Any]:
-    """Return what a body means. Raises BadInputError with the messages by field."""
-    try:
-        found: dict[str, Any] = schema.load(body)  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise BadInputError(error.normalized_messages()) from None
-    return found
-
-
-class Input(Schema):
-    """Base of what is sent: unknown fields are refused, so that a typo is not silently ignored."""
-
-    class Meta:
-        """Options of the schema."""
-
-        unknown = RAISE
-
-
-def _is_credit(text: str) -> None:
-    try:
-        parse_credits(text)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-
-
-def positive_credits(text: str) -> None:
-    """Check a decimal string of credits above zero."""
-    _is_credit(text)
-    if parse_credits(text) <= 0:
-        raise ValidationError("must be more than 0")
 
 
 class RegistrationSchema(Input):
@@ -79,14 +44,3 @@ class UserSchema(Schema):
     is_admin = fields.Boolean(required=True)
     credit = fields.String(required=True, metadata={"description": "the balance, in credits"})
     created_time = fields.Integer(required=True)
-
-
-class GrantSchema(Input):
-    """Body of `POST /users/{user_id}/grants`."""
-
-    amount = fields.String(required=True, validate=positive_credits)
-    reason = fields.String(required=True, validate=validate.Length(1, 200))
-
-
-class RefundSchema(GrantSchema):
-    """Body of `POST /jobs/{job_id}/refunds`."""

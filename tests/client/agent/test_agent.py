@@ -21,6 +21,7 @@ from distributedmarket.agent.offer import Offer
 from distributedmarket.agent.pulse import Heard, PulseListener
 from distributedmarket.client import MarketApiError, UnreachableError
 from distributedmarket.runtime.places import Places
+from market.kit import vocabulary
 
 HERE = Host(cores=2, memory_mib=4096, disk_mib=10_000, java_home="/java", java=17)
 OFFER = Offer(1, 1024, "cpu", 3600, "attic", "")
@@ -110,6 +111,11 @@ def test_one_interrupt_drains_and_two_or_a_sigquit_end_at_once(
         lending._interrupted(sent, None)
     assert lending._lend(Node(), join(), Ports(1, 2, 3, 4), market) == LEFT  # type: ignore[arg-type]
     assert market.left == left
+
+
+def test_the_states_of_a_machine_are_the_market_s() -> None:
+    assert set(agents.GONE) == set(vocabulary.MACHINE_GONE)
+    assert set(agents._STILL) <= set(vocabulary.MACHINE_STATES)
 
 
 def test_a_resize_is_held_at_once_and_by_the_next_start(tmp_path: Path) -> None:

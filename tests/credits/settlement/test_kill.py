@@ -118,8 +118,7 @@ def mortal(furnished: servers.Database, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def _forget_connections() -> None:
-    while database._idle:
-        database._idle.pop()[1].close()
+    database.dispose()
     PLAN.count, PLAN.dies_at = 0, -1
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ledger_world import MINUTE, T0, World
 
 from market.credits.settlement import steps
 from market.credits.settlement.steps import settle
+from market.kit import settings
 
 pytestmark = pytest.mark.database
 
@@ -330,10 +333,6 @@ def test_steps_out_of_order_are_refused(world: World) -> None:
 
 
 def _tariff(monkeypatch: pytest.MonkeyPatch, **changed: str) -> None:
-    from dataclasses import replace
-
-    from market.kit import settings
-
     loaded = settings.load()
     other = replace(loaded, credits=replace(loaded.credits, **changed))
     monkeypatch.setattr(settings, "load", lambda *arguments: other)

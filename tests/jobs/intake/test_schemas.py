@@ -6,7 +6,7 @@ import pytest
 
 from market.jobs.intake.schemas import ExtensionSchema, JobRequestSchema
 from market.kit.errors import BadInputError
-from market.people.schemas import loaded
+from market.kit.wire import loaded
 
 GOOD = {"root_path": "digits", "core_num": 2, "machine_type": "cpu"}
 
@@ -44,6 +44,7 @@ def test_three_fields_are_enough() -> None:
         ("executor_cores", 3),
         ("executor_memory", 100),
         ("driver_memory", 10**6),
+        ("executor_memory", 60_000),  # a tenth beside the heap is more than a container may have
         ("max_duration", 0),
         ("max_credits", "0"),
         ("max_credits", "1.2345678"),

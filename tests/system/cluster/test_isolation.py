@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from commands import market
 from people import Person
@@ -164,8 +165,6 @@ def test_another_s_home_is_closed(spied: dict[str, Any]) -> None:
 
 
 def test_the_database_lets_nobody_in_without_a_password(stack: settings.Settings) -> None:
-    import psycopg2
-
     for role in ("postgres", "market_app", "market_owner", "airflow"):
         for password in ("", role, "postgres"):
             with pytest.raises(psycopg2.OperationalError, match="password"):

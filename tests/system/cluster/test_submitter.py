@@ -25,9 +25,9 @@ from warm_submitter import pid, said
 from distributedmarket.runtime import class_data
 from market.cluster.clients import hdfs, resource_manager
 from market.hadoop import spark
+from market.hadoop.paths import PYTHON_RUNNER, STAGING
 from market.jobs.life import kill
 from market.jobs.submission import submission_lock, warm_submitter
-from market.jobs.submission.spark_submit import PYTHON_RUNNER, STAGING
 from market.kit import settings
 from market.ops.run import submitter
 from market.ops.run.services import base_environment

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import requests
-from people import ENDED, Person, until
+from people import Person, until
 
 from market.cluster.clients import resource_manager
 from market.kit import settings
 from market.kit.money import parse_credits
+from market.kit.vocabulary import ENDED
 
 pytestmark = pytest.mark.cluster
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 from commands import market
 from people import Person, until
 
@@ -83,8 +84,6 @@ def test_nothing_listens_beyond_this_host(stack: settings.Settings, machines: li
 
 
 def test_the_pages_of_hdfs_and_yarn_work(stack: settings.Settings) -> None:
-    import requests
-
     for port, page in (
         ("namenode_http", "/dfshealth.html"),
         ("datanode_http", "/datanode.html"),

@@ -14,6 +14,7 @@ from marshmallow import Schema, fields
 from market.kit.errors import BadInputError, MarketError, NotEnoughCreditError, OverLimitError
 from market.kit.money import UCR_PER_CREDIT
 from market.kit.paging import Listing, Page
+from market.people.member import Member
 from market.web.api import caller, openapi, routing
 from market.web.api.app import create_app
 
@@ -245,8 +246,6 @@ def test_every_route_but_the_public_ones_asks_who_it_is(monkeypatch: pytest.Monk
 
 
 def test_a_role_that_is_missing_is_403() -> None:
-    from market.people.member import Member
-
     with pytest.raises(MarketError) as caught:
         caller.admin(Member("0" * 32, "alice", "alice@example.org"))
     assert caught.value.status == 403

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from market.credits.settlement.steps import STEPS
 from market.kit import database
 from market.kit.database import Cursor
 from market.kit.errors import NotFoundError
 from market.kit.money import format_credits
 from market.kit.paging import Listing, Page
+from market.kit.vocabulary import SETTLEMENT_STEPS
 
 ORDER_BY = ("interval_id", "since", "until", "rate", "captured")
 _COLUMNS = {
@@ -49,7 +49,7 @@ def settlement(interval_id: int) -> dict[str, Any]:
             "   ORDER BY array_position(%s, step)"
             " ) AS steps FROM settlement s LEFT JOIN rate_tick t USING (interval_id)"
             " WHERE s.interval_id = %s",
-            [list(STEPS), interval_id],
+            [list(SETTLEMENT_STEPS), interval_id],
         )
         more = cursor.fetchone()
     return _settlement(row) | {

@@ -1,6 +1,6 @@
 """Settlement: closes one interval of time after the other and moves the credits that are due.
 
-The work is done by the functions of `sql/0005_settle.sql` to `0008` and `0019`. Here is the order: which
+The work is done by the functions of `sql/functions/`, a file for each step. Here is the order: which
 intervals, and for each the steps freeze, price, capture, pay, reconcile and seal, every call in a
 transaction of its own. The command line and the DAG `credit_settlement` both come through here. A run that
 died anywhere is finished by the next.
@@ -23,8 +23,8 @@ from market.kit import database, settings
 from market.kit.clock import now_ms
 from market.kit.database import Cursor
 from market.kit.errors import BadInputError, ConflictError, MarketError, UnavailableError
+from market.kit.patience import SETTLEMENT
 
-STEPS = ("freeze", "price", "capture", "pay", "reconcile", "seal")
 _CHUNK = 500  # jobs captured in one transaction: their payers are locked meanwhile
 _HANDS = 2  # connections that capture; more would take the server's cores from those who submit
 _PATIENCE_S = 60.0
@@ -208,10 +208,10 @@ def _next_end(until_ms: int) -> int | None:
 
 
 def _wait_for_meter(until_ms: int, lost_after_ms: int, patience_s: float) -> None:
-    """Wait until the meter's polls cover the interval: see `mark_needed` in sql/0005_settle.sql."""
+    """Wait until the meter's polls cover the interval: see `mark_needed` in sql/functions/04_steps.sql."""
     started = time.monotonic()
     while True:
-        with database.transaction() as cursor:
+        with database.transaction(SETTLEMENT) as cursor:
             cursor.execute(
                 "SELECT mark_needed(%s, %s) AS needed, (SELECT at_ms FROM meter_mark) AS mark",
                 [until_ms, lost_after_ms],
@@ -250,7 +250,7 @@ def _all(statement: str, arguments: list[Any]) -> Any:
         return cursor.fetchall()
 
     try:
-        return database.retried(work)
+        return database.retried(work, SETTLEMENT)
     except psycopg2.Error as error:
         if error.pgcode == _OUT_OF_ORDER:
             raise OutOfOrderError(error.diag.message_primary or "") from error

@@ -7,11 +7,12 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from market.hadoop import paths
+from market.hadoop import allocation, paths
 from market.jobs import grid
 from market.kit import settings
 from market.kit.errors import BadInputError
-from market.people.schemas import Input, positive_credits
+from market.kit.vocabulary import JOB_STATUSES
+from market.kit.wire import Input, positive_credits
 
 # Spark refuses a heap below 450 MiB, and Java gives a program a little less than it is told to.
 MIN_HEAP_MIB = 512
@@ -163,7 +164,7 @@ class JobRequestSchema(Input):
             errors["core_num"] = [f"must be at most {limits.max_cores}"]
         elif data["core_num"] % data["executor_cores"]:
             errors["executor_cores"] = [f"must divide the {data['core_num']} cores evenly"]
-        most = limits.max_container_memory_mib - limits.memory_overhead_mib
+        most = allocation.most_heap_mib()
         for name in ("driver_memory", "executor_memory"):
             if data.get(name, 0) > most:
                 errors[name] = [f"must be at most {most} MiB"]
@@ -203,14 +204,7 @@ class JobSchema(Schema):
     job_id = _text()
     user_id = _text()
     job_name = _text()
-    status = fields.String(
-        metadata={
-            "enum": [
-                *("submitted", "queued", "accepted", "running", "cancelling"),
-                *("succeeded", "failed", "cancelled", "lost"),
-            ]
-        }
-    )
+    status = fields.String(metadata={"enum": list(JOB_STATUSES)})
     reason_code = _text("why it ended or is being stopped")
     reason = _text("the same in words")
     added_time = _time()

@@ -21,8 +21,9 @@ from market.kit.clock import new_id, now_ms
 from market.kit.database import Answering, Cursor
 from market.kit.errors import BadInputError, ConflictError, MarketError, NotFoundError, OverLimitError
 from market.kit.money import format_credits, parse_credits
+from market.kit.vocabulary import CANCELLING, ENDED
+from market.kit.wire import loaded
 from market.people.member import Member
-from market.people.schemas import loaded
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, An
     with database.transaction() as cursor:
         cursor.execute("SELECT status, spec FROM job WHERE job_id = %s FOR UPDATE", [job_id])
         row = cursor.fetchone()
-        if row.status in (*store.ENDED, "cancelling"):
+        if row.status in (*ENDED, CANCELLING):
             raise ConflictError("The job has ended, or is being stopped: it cannot be extended any more.")
         before = JobSpec.from_json(row.spec)
         spec = _extended(before, asked)

@@ -8,12 +8,13 @@ from market.credits import ledger, tariff
 from market.credits.ledger import Hold
 from market.jobs.life import status
 from market.jobs.spec import JobSpec
-from market.jobs.store import ENDED, Job
+from market.jobs.store import Job
 from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.database import Cursor
 from market.kit.errors import NotEnoughCreditError
 from market.kit.money import format_credits, parse_credits
+from market.kit.vocabulary import ENDED
 
 log = logging.getLogger(__name__)
 

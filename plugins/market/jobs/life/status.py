@@ -19,14 +19,12 @@ from typing import Any
 from market.credits import ledger
 from market.jobs import points
 from market.jobs.spec import JobSpec
-from market.jobs.store import ENDED
 from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.database import Cursor
+from market.kit.vocabulary import ENDED, STOPS, WAY
 
-_WAY = ("submitted", "queued", "accepted", "running")
 _NAMED = 10  # points in a reason
-STOPS = ("credit_exhausted", "max_duration", "no_capacity", "over_size")  # why the market stops a job
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def claim(tag: str) -> bool:
         if status == "submitted":
             cursor.execute("UPDATE job SET status = 'queued' WHERE job_id = %s", [job_id])
             record(cursor, job_id, "queued")
-        if status not in _WAY:
+        if status not in WAY:
             return False
         return point is None or points.claim(cursor, job_id, point)
 
@@ -75,7 +73,7 @@ def submitted(tag: str, application_id: str) -> bool:
             [application_id, job_id],
         )
         goes_on = point is None or points.submitted(cursor, job_id, point, application_id)
-        return goes_on and status in _WAY
+        return goes_on and status in WAY
 
 
 @database.again
@@ -84,11 +82,11 @@ def move(tag: str, status: str, application_id: str, at_ms: int | None = None) -
     job_id, point = points.parts(tag)
     with database.transaction() as cursor:
         before = _lock(cursor, job_id)
-        if before not in _WAY:
+        if before not in WAY:
             return False
         if point is not None and not points.move(cursor, job_id, point, status, application_id, at_ms):
             return False
-        if _WAY.index(before) >= _WAY.index(status):
+        if WAY.index(before) >= WAY.index(status):
             return point is not None
         cursor.execute(
             "UPDATE job SET status = %s, application_id = coalesce(application_id, %s),"
@@ -151,7 +149,7 @@ def _end_point(cursor: Cursor, job_id: str, point: int, found: End) -> bool:
         found = _stopped(code, reason, found)
     cursor.execute("SELECT status, spec FROM job WHERE job_id = %s", [job_id])
     job = cursor.fetchone()
-    tries = 1 + (JobSpec.from_json(job.spec).point_retries if job.status in _WAY else 0)
+    tries = 1 + (JobSpec.from_json(job.spec).point_retries if job.status in WAY else 0)
     came_to = points.end(cursor, job_id, point, found, tries)
     if came_to != "closed" and found.status != "succeeded":
         said = f"point {point}: {found.reason}" + (" It runs again." if came_to == "again" else "")

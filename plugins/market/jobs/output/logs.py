@@ -21,6 +21,7 @@ from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.errors import NotFoundError, UnavailableError
 from market.kit.settings import load
+from market.kit.vocabulary import DRIVER, EXECUTOR, NODE_LOST
 
 if TYPE_CHECKING:
     from market.jobs.store import Job
@@ -108,7 +109,7 @@ def _after_end(job: Job, places: dict[str, _Place]) -> dict[str, list[LogFile]]:
             break
         # A machine that is deleting lists what is left: what has been collected meanwhile counts.
         kept = _local(missing) | _collected(job, places)
-        if any(_role(name) == "driver" for name in kept):
+        if any(_role(name) == DRIVER for name in kept):
             break
     return kept
 
@@ -329,7 +330,7 @@ def _names(places: Iterable[_Place]) -> dict[str, str]:
 
 def _role(container_id: str) -> str:
     """Return `driver` for an attempt's first container, which YARN starts the application with."""
-    return "driver" if _order(container_id)[2] == 1 else "executor"
+    return DRIVER if _order(container_id)[2] == 1 else EXECUTOR
 
 
 def _order(container_id: str) -> tuple[bool, int, int]:
@@ -359,7 +360,7 @@ def _gone(job: Job, place: _Place) -> NotFoundError:
     with database.transaction() as cursor:
         cursor.execute("SELECT end_kind FROM container_usage WHERE container_id = %s", [place.container_id])
         row = cursor.fetchone()
-    if row and row.end_kind == "node_lost":
+    if row and row.end_kind == NODE_LOST:
         return NotFoundError(
             f"The machine {place.host} was lost before it handed over its logs: they are gone."
         )

@@ -18,7 +18,6 @@ from market.hadoop import paths
 from market.jobs import store
 from market.jobs.output import logs, metrics, results
 from market.jobs.store import Job
-from market.jobs.submission.spark_submit import STAGING
 from market.kit import database, settings
 from market.kit.clock import now_ms
 from market.kit.errors import MarketError, NotFoundError
@@ -155,7 +154,7 @@ def _sha256(username: str, path: str) -> str:
 
 def _discard_staged() -> None:
     """Delete the staging folders of applications that have ended: Spark leaves those of killed ones."""
-    files, folder = hdfs(), f"{STAGING}/.sparkStaging"
+    files, folder = hdfs(), f"{paths.STAGING}/.sparkStaging"
     try:
         staged = [one for one in files.list(folder) if _APPLICATION.fullmatch(one.name)]
     except HdfsNotFound:

@@ -14,16 +14,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from market.hadoop import paths
+from market.hadoop.allocation import DRIVER_CORES, overhead_mib
+from market.hadoop.site import POOL_LABEL
+from market.hadoop.spark import WORKING_JVM
 from market.jobs import grid, points
-from market.jobs.spec import DRIVER_CORES, JobSpec, overhead_mib
+from market.jobs.spec import JobSpec
 from market.kit import settings
 from market.kit.settings import Settings
 from market.people import homes
 
-PYTHON_RUNNER = "/market/lib/market_program.py"
-JAVA_RUNNER = "/market/lib/market_program.jar"
 JAVA_RUNNER_CLASS = "distributedmarket.Program"
-STAGING = "/market/staging"
 DRIVER_LABEL = "spark.yarn.am.nodeLabelExpression"
 _ENVIRONMENT = "environment"  # the folder in which a job's own Python environment is unpacked
 
@@ -47,13 +47,13 @@ def arguments(job_id: str, username: str, spec: JobSpec, point: int | None = Non
     variables = _variables(loaded, job_id, root, point)
     call = encoded(paths.base(entry), spec.main_class or "", *_params(spec, point, variables))
     program: dict[str, Any] = {
-        "application": loaded.hdfs_uri + PYTHON_RUNNER,
+        "application": loaded.hdfs_uri + paths.PYTHON_RUNNER,
         "files": entry,
         "jars": ",".join(jars) or None,
     }
     if spec.is_jar:
         program = {
-            "application": loaded.hdfs_uri + JAVA_RUNNER,
+            "application": loaded.hdfs_uri + paths.JAVA_RUNNER,
             "java_class": JAVA_RUNNER_CLASS,
             "jars": ",".join([entry, *jars]),
         }
@@ -106,9 +106,6 @@ def _conf(
     loaded: Settings, job_id: str, spec: JobSpec, point: int | None, variables: Mapping[str, str]
 ) -> dict[str, str]:
     """Return what a job may not set itself."""
-    from market.hadoop.site import POOL_LABEL
-    from market.hadoop.spark import WORKING_JVM
-
     passed = {name: for_shell(value) for name, value in variables.items()}
     # PySpark gives executors' Python these values as they stand here: sitecustomize.py puts the true ones in.
     passed["MARKET_VARIABLES"] = _base64(json.dumps(variables))
@@ -120,7 +117,7 @@ def _conf(
         "spark.driver.memoryOverhead": f"{overhead_mib(spec.driver_memory)}m",
         "spark.executor.memoryOverhead": f"{overhead_mib(spec.executor_memory)}m",
         "spark.dynamicAllocation.enabled": "false",
-        "spark.yarn.stagingDir": loaded.hdfs_uri + STAGING,
+        "spark.yarn.stagingDir": loaded.hdfs_uri + paths.STAGING,
         "spark.yarn.submit.waitAppCompletion": "false",
     }
     if spec.is_jar:  # its own work may be done in the driver's Java

@@ -46,7 +46,8 @@ def probe(begin: float, lasts_s: float, mib: int) -> dict[str, Any]:
 
 def main(cores: int, mib: int, result: str) -> None:
     """Measure, and write what was found."""
-    from pyspark.sql import SparkSession
+    # Imported here: in executors this file only measures, and its tests need no Spark.
+    from pyspark.sql import SparkSession  # noqa: PLC0415
 
     spark = SparkSession.builder.getOrCreate().sparkContext
     alone = spark.parallelize([0], 1).map(lambda _: probe(0, _LASTS_S, mib)).collect()[0]

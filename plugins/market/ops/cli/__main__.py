@@ -9,6 +9,7 @@ import sys
 from distributedmarket.errors import DistributedMarketError
 from market.kit import settings
 from market.kit.errors import MarketError
+from market.ops.cli import lock, test
 from market.ops.install import setup
 from market.ops.install.environment import enter
 
@@ -82,12 +83,8 @@ def _run(chosen: argparse.Namespace) -> int:
         print("set up" if setup.run(loaded.paths) else "nothing to do")
         return 0
     if chosen.command == "lock":
-        from market.ops.cli import lock
-
         return lock.run(loaded.paths)
     if chosen.command == "test":
-        from market.ops.cli import test
-
         return test.run(loaded.paths, chosen.groups)
     if chosen.command in _STACK:
         _enter(chosen.command)

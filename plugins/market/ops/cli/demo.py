@@ -15,6 +15,7 @@ from distributedmarket.errors import SetupError
 from market.credits.settlement.steps import settle
 from market.kit.clock import now_ms
 from market.kit.settings import Settings
+from market.kit.vocabulary import ACTIVE, ENDED
 from market.ops.cli.stack import console, progress, where
 from market.ops.run import lifecycle, secrets
 from market.ops.run.supervisor import Supervisor
@@ -22,7 +23,6 @@ from market.ops.run.supervisor import Supervisor
 LENDER, BUYER = "lender", "buyer"
 _MACHINES = {"demo-machine-1": (1, "1g"), "demo-machine-2": (2, "2g")}
 _DEADLINE_S = 300
-_ENDED = ("succeeded", "failed", "cancelled", "lost")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,11 +96,11 @@ def lend(settings: Settings, lender: MarketClient, username: str, password_file:
 
         def active() -> bool:
             machines = lender.get("/machines", limit=200)["machines"]
-            return sum(machine["availability"] == "active" for machine in machines) >= len(_MACHINES)
+            return sum(machine["availability"] == ACTIVE for machine in machines) >= len(_MACHINES)
 
         _until(active, "the machines did not become active: see ./market logs demo-machine-1")
     machines = [
-        one for one in lender.get("/machines", limit=200)["machines"] if one["availability"] == "active"
+        one for one in lender.get("/machines", limit=200)["machines"] if one["availability"] == ACTIVE
     ]
     for one in machines:
         console.print(f"  {one['machine_type']}: {one['core_count']} cores, {one['memory_size']} MiB")
@@ -136,7 +136,7 @@ def _follow(buyer: MarketClient, job_id: str) -> dict[str, Any]:
             if job["status"] != last:
                 last = job["status"]
                 console.print(f"  [cyan]{last}[/] after {time.monotonic() - started:.1f} s")
-            if last in _ENDED:
+            if last in ENDED:
                 return dict(job)
             if time.monotonic() - started > 2 * _DEADLINE_S:
                 raise SetupError(f"the job {job_id} has not ended: see {job['dag_id']} in Airflow")

@@ -6,7 +6,11 @@ import argparse
 
 import psycopg2
 
+from market.credits import invariants
+from market.kit import database
+from market.kit.clock import now_ms
 from market.kit.errors import UnavailableError
+from market.kit.patience import WHOLE_LEDGER
 from market.kit.settings import Settings
 
 
@@ -20,13 +24,9 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
 
     The page Operations says when this was last done, and what came out.
     """
-    from market.credits import invariants
-    from market.kit import database
-    from market.kit.clock import now_ms
-
     began_ms = now_ms()
     try:
-        with database.transaction() as cursor:
+        with database.transaction(WHOLE_LEDGER) as cursor:
             # One snapshot for both, whatever is settled meanwhile.
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             bad = invariants.check_seals(cursor) + invariants.check(cursor)

@@ -9,6 +9,7 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
+from market.credits.settlement import steps
 from market.kit.clock import now_ms
 from market.kit.errors import UnavailableError
 from market.kit.money import format_credits
@@ -43,12 +44,10 @@ def until_ms(text: str) -> int:
 
 def run(settings: Settings, chosen: argparse.Namespace) -> int:
     """Settle, and say what moved; return 0. Raises MarketError."""
-    from market.credits.settlement.steps import SettledInterval, settle
-
     console = Console(highlight=False, soft_wrap=True)
     try:
         with console.status("waiting for the meter, settling"):
-            settled: list[SettledInterval] = settle(chosen.until)
+            settled: list[steps.SettledInterval] = steps.settle(chosen.until)
     except psycopg2.OperationalError:
         raise UnavailableError("the market's database does not answer: start it with ./market up") from None
     if not settled:

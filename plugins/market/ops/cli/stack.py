@@ -11,10 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg2
 from rich.console import Console
 from rich.table import Table
 
 from distributedmarket.errors import SetupError
+from market.kit import database
+from market.kit.errors import UnavailableError
 from market.kit.settings import Settings
 from market.ops.run import lifecycle
 from market.ops.run.services import all_services
@@ -66,15 +69,11 @@ def down(settings: Settings, chosen: argparse.Namespace) -> int:
 def _running_jobs(settings: Settings) -> list[str]:
     if not Supervisor(settings).running():
         return []
-    import psycopg2
-
-    from market.kit import database
-
     try:
         with database.transaction() as cursor:
             cursor.execute("SELECT job_name, job_id FROM job WHERE ended_ms IS NULL ORDER BY added_ms")
             return [f"{row.job_name} ({row.job_id})" for row in cursor.fetchall()]
-    except psycopg2.Error:
+    except (psycopg2.Error, UnavailableError):
         return []  # the database is not up: nothing can be asked
 
 

@@ -42,7 +42,12 @@ def _passed(paths: settings.Paths, groups: list[str], nice: int = 0) -> bool:
     commands = [_pytest(paths, groups)]
     if "unit" in groups:
         programs = paths.airflow_env / "bin"
-        checkers = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"])
+        checkers = (
+            ["ruff", "check"],
+            ["ruff", "format", "--check"],
+            ["mypy"],
+            ["lint-imports", "--no-logo", "--no-cache"],
+        )
         commands = [[str(programs / name), *words] for name, *words in checkers] + commands
     passed = True
     for command in commands:

@@ -1,46 +1,67 @@
-"""Roles, the database and the files of `sql/`: applied in order, under a lock, each once."""
+"""Roles, the database and the files of `sql/`: tables once each, functions anew when they changed.
+
+An upgrade is one transaction, under a lock: it ends with all that the files say, or with the database as it
+was.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
-from distributedmarket.errors import SetupError
+from market.ops.database import roles
+from market.ops.database.roles import AIRFLOW, APPLICATION, OWNER
+from market.ops.database.sources import Baseline, File, MigrationError, Sources, read
+
+__all__ = [
+    "AIRFLOW",
+    "APPLICATION",
+    "DATABASE",
+    "OWNER",
+    "File",
+    "MigrationError",
+    "apply",
+    "prepare",
+    "read",
+]
 
 DATABASE = "market"
-OWNER, APPLICATION, AIRFLOW = "market_owner", "market_app", "airflow"
 _LOCK = 0x6D61726B
-
-
-class MigrationError(SetupError):
-    """A file that was already applied has changed or gone, or one failed; the message names it."""
-
-
-@dataclass(frozen=True)
-class File:
-    """One file of `sql/`."""
-
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the text, in hex."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-def read(folder: Path) -> list[File]:
-    """Return the files of a folder in their order."""
-    return [File(path.name, path.read_text()) for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))]
+# Who works with the tables is waited for so long; whoever comes meanwhile waits as well, then goes first.
+_LOCK_TIMEOUT_S = 5.0
+_ATTEMPTS = 4
+_PAUSE_S = 1.0
+_TABLES = """
+    SELECT string_agg(quote_ident(tablename), ', ' ORDER BY tablename)
+    FROM pg_tables WHERE schemaname = 'market'
+"""
+# All code of the schema, what was made last first: it may need what was made before it.
+_CODE = """
+    SELECT statement FROM (
+        SELECT 0 AS place, t.oid, format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) AS statement
+        FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+        WHERE relnamespace = 'market'::regnamespace AND NOT tgisinternal
+        UNION ALL
+        SELECT 1, oid, format('DROP VIEW %s', oid::regclass)
+        FROM pg_class WHERE relnamespace = 'market'::regnamespace AND relkind = 'v'
+        UNION ALL
+        SELECT 1, oid, format('DROP ROUTINE %s', oid::regprocedure)
+        FROM pg_proc WHERE pronamespace = 'market'::regnamespace
+    ) code ORDER BY place, oid DESC
+"""
 
 
 def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
-    """Make the roles (with these passwords) and the database, as far as they are missing."""
+    """Make the roles (with these passwords) and the database, as far as they are missing.
+
+    The roles get their limits (`roles.SETTINGS`); sessions that are open keep those they began with.
+    """
     connection = psycopg2.connect(superuser_url)
     connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
     try:
@@ -50,6 +71,7 @@ def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
                 verb = "ALTER" if cursor.fetchone() else "CREATE"
                 statement = sql.SQL(verb + " ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(role))
                 cursor.execute(statement, [password])
+                _limit(cursor, role)
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
             if not cursor.fetchone():
                 cursor.execute(
@@ -60,6 +82,13 @@ def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
     finally:
         connection.close()
     _grant(superuser_url.rsplit("/", 1)[0] + "/" + DATABASE)
+
+
+def _limit(cursor: psycopg2.extensions.cursor, role: str) -> None:
+    for name, value in roles.SETTINGS.get(role, {}).items():
+        cursor.execute(
+            sql.SQL("ALTER ROLE {} SET {} = %s").format(sql.Identifier(role), sql.Identifier(name)), [value]
+        )
 
 
 def _grant(url: str) -> None:
@@ -73,35 +102,93 @@ def _grant(url: str) -> None:
     connection.close()
 
 
-def apply(owner_url: str, files: list[File]) -> list[str]:
-    """Apply what was not applied yet, each file in a transaction of its own; return the names.
+def apply(owner_url: str, sources: Sources) -> list[str]:
+    """Bring the database to what the files say; return the names of those that are new to it or have changed.
 
-    Raises MigrationError and applies nothing when an applied file has changed or is missing.
+    A database from before the files had three kinds is taken over as it is. Raises MigrationError, and
+    changes nothing, when a schema file that was applied has changed or is missing, when a file fails, and
+    when others work with the tables for longer than an upgrade waits.
     """
     connection = psycopg2.connect(owner_url, options="-c search_path=market")
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            try:
+                cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            except LockNotAvailable:
+                raise MigrationError(
+                    "another upgrade of this database does not end: try again later"
+                ) from None
             cursor.execute(
                 "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, checksum text NOT NULL,"
                 " applied_at timestamptz NOT NULL DEFAULT now())"
             )
             cursor.execute("SELECT name, checksum FROM migration")
             applied = dict(cursor.fetchall())
-        _check(applied, files)
-        todo = [file for file in files if file.name not in applied]
-        for file in todo:
-            _apply_one(connection, file)
-        return [file.name for file in todo]
+        plan = _plan(applied, sources)
+        if plan.anything:
+            _bring_up(connection, plan)
+        return [file.name for file in (*plan.schema, *plan.changed)]
     finally:
         connection.close()  # gives the lock back
 
 
-def _check(applied: dict[str, str], files: list[File]) -> None:
+@dataclass(frozen=True)
+class _Plan:
+    """What an upgrade does; `code` is made anew as a whole if anything is done."""
+
+    adopted: tuple[File, ...]  # files of the schema whose tables are there already
+    schema: tuple[File, ...]
+    code: tuple[File, ...]
+    changed: tuple[File, ...]  # of the code
+    gone: tuple[str, ...]
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.adopted or self.schema or self.changed or self.gone)
+
+
+def _plan(applied: dict[str, str], sources: Sources) -> _Plan:
+    before = {name: checksum for name, checksum in applied.items() if "/" not in name}
+    schema = {name: checksum for name, checksum in applied.items() if name.startswith("schema/")}
+    adopted: tuple[File, ...] = ()
+    if before and not schema:
+        _check_baseline(before, sources.baseline)
+        adopted = tuple(file for file in sources.schema if file.name in sources.baseline.schema)
+    _check(schema, sources.schema)
+    code = sources.code
+    return _Plan(
+        adopted=adopted,
+        schema=tuple(file for file in sources.schema if file.name not in schema and file not in adopted),
+        code=code,
+        changed=tuple(file for file in code if applied.get(file.name) != file.checksum),
+        gone=tuple(applied.keys() - before.keys() - schema.keys() - {file.name for file in code}),
+    )
+
+
+def _check_baseline(before: dict[str, str], baseline: Baseline) -> None:
+    release = baseline.release
+    for name, checksum in sorted(before.items()):
+        if baseline.files.get(name) != checksum:
+            raise MigrationError(
+                f"sql/{name} was applied to this database with a text that release {release} does not "
+                f"have, so nobody knows its tables: start from a backup that release {release} made"
+            )
+    for name in baseline.files:
+        if name not in before:
+            raise MigrationError(
+                f"this database is older than release {release}, without its sql/{name}: start that release "
+                f"once (git checkout {release}; ./market up; ./market down), then this one"
+            )
+
+
+def _check(applied: dict[str, str], files: Iterable[File]) -> None:
     present = {file.name: file.checksum for file in files}
     for name, checksum in sorted(applied.items()):
         if name not in present:
-            raise MigrationError(f"sql/{name} was applied to this database and is gone: restore it")
+            raise MigrationError(
+                f"sql/{name} was applied to this database and is gone: restore it, "
+                "or start the release that has it"
+            )
         if present[name] != checksum:
             raise MigrationError(
                 f"sql/{name} was applied to this database and has changed since: restore it, "
@@ -109,12 +196,71 @@ def _check(applied: dict[str, str], files: list[File]) -> None:
             )
 
 
-def _apply_one(connection: psycopg2.extensions.connection, file: File) -> None:
+def _bring_up(connection: psycopg2.extensions.connection, plan: _Plan) -> None:
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(_PAUSE_S)
+        try:
+            with connection, connection.cursor() as cursor:
+                _change(cursor, plan)
+            return
+        except (LockNotAvailable, DeadlockDetected):
+            pass
+    raise MigrationError(
+        "others work with the market's tables, so sql/ was not applied, and the database is as it was: "
+        "stop the services with ./market down, or try again"
+    )
+
+
+def _change(cursor: psycopg2.extensions.cursor, plan: _Plan) -> None:
+    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_TIMEOUT_S * 1000:.0f}ms"])
+    # First of all, and all at once: no transaction is halfway through a function that is made anew.
+    cursor.execute(_TABLES)
+    cursor.execute(f"LOCK TABLE {cursor.fetchone()[0]} IN ACCESS EXCLUSIVE MODE")
+    _drop_code(cursor)
+    for file in (*plan.schema, *plan.code):
+        _execute(cursor, file)
+    # Everybody may call a new function, says PostgreSQL; here only whom its file names.
+    cursor.execute("REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA market FROM PUBLIC")
+    cursor.execute("DELETE FROM migration WHERE name = ANY (%s)", [list(plan.gone)])
+    for file in (*plan.adopted, *plan.schema, *plan.changed):
+        cursor.execute(
+            "INSERT INTO migration (name, checksum) VALUES (%s, %s)"
+            " ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now()",
+            [file.name, file.checksum],
+        )
+
+
+def _execute(cursor: psycopg2.extensions.cursor, file: File) -> None:
     try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(file.text)
-            cursor.execute(
-                "INSERT INTO migration (name, checksum) VALUES (%s, %s)", [file.name, file.checksum]
-            )
+        cursor.execute(file.text)
+    except (LockNotAvailable, DeadlockDetected):
+        raise
     except psycopg2.Error as error:
-        raise MigrationError(f"sql/{file.name} failed, and nothing of it was applied: {error}") from error
+        raise MigrationError(f"sql/{file.name} failed, and the database is as it was: {error}") from error
+
+
+def _drop_code(cursor: psycopg2.extensions.cursor) -> None:
+    """Drop all triggers, views and functions, never with CASCADE: nothing else goes with them.
+
+    What others still need is tried again after them, as long as that helps. What is left then is needed by
+    something that no file of `sql/functions/` makes.
+    """
+    cursor.execute(_CODE)
+    statements = [row[0] for row in cursor.fetchall()]
+    while statements:
+        needed = []
+        for statement in statements:
+            cursor.execute("SAVEPOINT before_drop")
+            try:
+                cursor.execute(statement)
+            except psycopg2.errors.DependentObjectsStillExist as error:
+                cursor.execute("ROLLBACK TO before_drop")
+                needed.append((statement, error))
+            cursor.execute("RELEASE before_drop")
+        if len(needed) == len(statements):
+            raise MigrationError(
+                "the market's functions are needed by what no file of sql/ makes, so they cannot be made "
+                f"anew, and the database is as it was: {needed[0][1]}"
+            )
+        statements = [statement for statement, _ in needed]

@@ -16,7 +16,7 @@ from distributedmarket.runtime.release import LOCK, POM
 from distributedmarket.runtime.shell import command
 from distributedmarket.runtime.steps import Step
 from market.kit.settings import Paths
-from market.ops.run import submitter
+from market.ops.install import submitter_jar
 
 # Supervisor's last release is 15 months old, but what else is on PyPI is older (circus 21 months; honcho 25,
 # and it restarts nothing), and Debian's runit and s6 do not tell why a service does not run.
@@ -84,10 +84,10 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             "the warm submitter of jobs",
             lambda: [
                 LOCK.read_bytes(),
-                *(path.read_bytes() for path in submitter.sources()),
+                *(path.read_bytes() for path in submitter_jar.sources()),
             ],
-            lambda: submitter.build(paths),
-            lambda: not submitter.jar(paths).exists(),
+            lambda: submitter_jar.build(paths),
+            lambda: not submitter_jar.jar(paths).exists(),
         ),
     ]
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distributedmarket.errors import SetupError
-from market.hadoop.spark import PYSPARK_ARCHIVE
-from market.jobs.submission.spark_submit import JAVA_RUNNER, PYTHON_RUNNER, STAGING
+from market.cluster.clients import hdfs
+from market.hadoop.paths import JAVA_RUNNER, PYSPARK_ARCHIVE, PYTHON_RUNNER, STAGING
+from market.kit.patience import Patience
 from market.kit.settings import Settings
 from market.ops.database import migrate, postgres
 from market.ops.run import release, secrets
@@ -52,7 +53,7 @@ def prepare_stores(settings: Settings) -> None:
 
 
 def migrate_market(settings: Settings) -> list[str]:
-    """Make roles and database, and apply `sql/`; return the names of the files that were applied."""
+    """Make roles and database, and apply `sql/`; return the names of the files that were new or changed."""
     superuser = settings.database_url(postgres.SUPERUSER, "postgres")
     roles = (migrate.OWNER, migrate.APPLICATION, migrate.AIRFLOW)
     migrate.prepare(superuser, {role: settings.secret(f"db_{role}") for role in roles})
@@ -63,7 +64,9 @@ def migrate_airflow(settings: Settings, service: Service) -> None:
     """Bring Airflow's database to this version, and make the market's roles and its administrator."""
     folder = settings.paths.airflow_env / "bin"
     variables = environment(settings, service)
-    _quietly(settings, [str(folder / "airflow"), "db", "migrate"], "migrate-airflow", variables)
+    # A change of the schema takes as long as it takes: without the limits of the role.
+    unlimited = variables | {"PGOPTIONS": Patience(0, 0, 0).options}
+    _quietly(settings, [str(folder / "airflow"), "db", "migrate"], "migrate-airflow", unlimited)
     _quietly(
         settings, [str(folder / "python"), "-m", "market.airflow.bootstrap"], "bootstrap-accounts", variables
     )
@@ -71,8 +74,6 @@ def migrate_airflow(settings: Settings, service: Service) -> None:
 
 def fill_hdfs(settings: Settings) -> None:
     """Make HDFS's folders and upload what jobs share, where it is missing or has changed."""
-    from market.cluster.clients import hdfs
-
     files = hdfs()
     for folder, mode in _FOLDERS.items():
         if files.status(folder) is None:

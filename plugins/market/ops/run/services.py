@@ -9,10 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg2
+
 from distributedmarket.runtime.java import HADOOP_SERVER, SERVER
 from market.kit.settings import Settings
+from market.ops.database.postgres import server_command
 from market.ops.python_path import python_path
-from market.ops.run import leftovers, submitter
+from market.ops.run import airflow, leftovers, submitter
 
 Check = Callable[[Settings], str]  # what is wrong, in words; empty when all is well
 
@@ -80,14 +83,10 @@ def _jmx(settings: Settings, port: str, bean: str) -> dict[str, object]:
 
 
 def _postgres(settings: Settings) -> list[str]:
-    from market.ops.database.postgres import server_command
-
     return server_command(settings.paths.data / "postgres", settings.bind, settings.port("postgres"))
 
 
 def _check_postgres(settings: Settings) -> str:
-    import psycopg2
-
     url = settings.database_url("postgres", "postgres")
     psycopg2.connect(url, connect_timeout=_TIMEOUT_S).close()
     return ""
@@ -155,9 +154,7 @@ def _airflow(*arguments: str) -> Callable[[Settings], list[str]]:
 
 
 def _airflow_environment(settings: Settings) -> dict[str, str]:
-    from market.ops.run.airflow import environment
-
-    return environment(settings)
+    return airflow.environment(settings)
 
 
 def _spark_history(settings: Settings) -> list[str]:

@@ -1,21 +1,17 @@
-"""The warm submitter as a process of the stack: how it is built, started and asked how it is.
-
-Standard library only: setup builds it before anything is installed.
-"""
+"""The warm submitter as a process of the stack: how it is started and asked how it is."""
 
 from __future__ import annotations
 
 import shutil
-import zipfile
 from pathlib import Path
 
 from distributedmarket.runtime import class_data
-from distributedmarket.runtime.shell import command as run
+from market.hadoop import paths as places
 from market.hadoop import spark
 from market.jobs.submission import warm_submitter
-from market.kit.settings import ROOT, Paths, Settings
+from market.kit.settings import Settings
+from market.ops.install import submitter_jar
 
-SOURCES = ROOT / "java" / "submitter"
 PROGRAMS = Path(warm_submitter.__file__).with_name("bin")  # holds `spark-submit`
 _MAIN = "distributedmarket.submitter.Submitter"
 _JVM = [
@@ -31,31 +27,6 @@ _JVM = [
 _REHEARSAL_QUEUE = _REHEARSAL_USER = "nobody"
 
 
-def jar(paths: Paths) -> Path:
-    """Return where the compiled submitter lies."""
-    return paths.installs / "submitter.jar"
-
-
-def sources() -> list[Path]:
-    """Return the files of its source."""
-    return sorted(SOURCES.glob("*.java"))
-
-
-def build(paths: Paths) -> None:
-    """Compile it against the runtime's Spark. Raises SetupError."""
-    classes = paths.installs / "submitter.new"
-    shutil.rmtree(classes, ignore_errors=True)
-    classes.mkdir()
-    words = ["javac", "--release", "17", "-Xlint:all,-path", "-cp", f"{paths.runtime}/jars/*"]
-    run([*words, "-d", str(classes), *map(str, sources())], "javac")
-    fresh = jar(paths).with_suffix(".jar.new")
-    with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(classes.rglob("*.class")):
-            archive.write(path, path.relative_to(classes))
-    fresh.rename(jar(paths))
-    shutil.rmtree(classes)
-
-
 def socket(settings: Settings) -> Path:
     """Return its socket; the folder is closed to other accounts, and so is the file."""
     return settings.paths.run / "submitter.sock"
@@ -63,23 +34,22 @@ def socket(settings: Settings) -> Path:
 
 def command(settings: Settings) -> list[str]:
     """Return the command that runs it."""
-    from market.jobs.submission.spark_submit import PYTHON_RUNNER, STAGING
-
     paths = settings.paths
     shutil.rmtree(_folder(settings), ignore_errors=True)  # what an earlier process could not delete any more
     for name in ("tmp", "local"):
         (_folder(settings) / name).mkdir(mode=0o700, parents=True)
     # The runtime's jars come first: the archive of their classes holds for this beginning only.
-    path = [f"{paths.runtime}/jars/*", str(jar(paths)), str(paths.hadoop_conf), str(paths.conf / "spark")]
+    path = [f"{paths.runtime}/jars/*", str(submitter_jar.jar(paths))]
+    path += [str(paths.hadoop_conf), str(paths.conf / "spark")]
     words = ["java", *_JVM, *class_data.options(paths.runtime)]
     words += [f"-Djava.io.tmpdir={_folder(settings) / 'tmp'}"]
     words += [f"-Dlog4j2.configurationFile={paths.conf / 'spark' / 'log4j2.properties'}"]
     words += ["-cp", ":".join(path), _MAIN, str(socket(settings))]
     rehearsal = ["--master", "yarn", "--deploy-mode", "cluster", "--name", "rehearsal"]
     rehearsal += ["--proxy-user", _REHEARSAL_USER, "--queue", _REHEARSAL_QUEUE]
-    rehearsal += ["--conf", f"spark.yarn.stagingDir={settings.hdfs_uri}{STAGING}"]
+    rehearsal += ["--conf", f"spark.yarn.stagingDir={settings.hdfs_uri}{places.STAGING}"]
     rehearsal += ["--conf", "spark.yarn.submit.waitAppCompletion=false"]
-    return [*words, *rehearsal, settings.hdfs_uri + PYTHON_RUNNER]
+    return [*words, *rehearsal, settings.hdfs_uri + places.PYTHON_RUNNER]
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
-from market.airflow import tokens
+from market.airflow import logins
+from market.airflow.tokens import COOKIE
 from market.kit.errors import NotLoggedInError, RoleMissingError
 from market.people import members
 from market.people.member import Member
@@ -25,7 +26,7 @@ def current(request: Request) -> Member:
         return known
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if not kind:
-        token = request.cookies.get(tokens.COOKIE, "")
+        token = request.cookies.get(COOKIE, "")
         if token and request.method not in _HARMLESS and not _same_origin(request):
             raise NotLoggedInError(
                 "A cookie alone is enough only for requests of this site's own pages. "
@@ -35,7 +36,7 @@ def current(request: Request) -> Member:
         raise NotLoggedInError("Send the token of POST /login as: Authorization: Bearer TOKEN.")
     if not token.strip():
         raise NotLoggedInError("Log in with POST /login, and send the token as: Authorization: Bearer TOKEN.")
-    member = members.of_user(tokens.user_of(token.strip()))
+    member = members.of_login(logins.of_token(token.strip()))
     if member is None:
         raise NotLoggedInError("This login has no account of the market. Register one with POST /users.")
     request.state.market_member = member

@@ -24,6 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.errors import BadInputError, ConflictError
+from market.kit.patience import GUARD
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -35,7 +36,8 @@ _POLL_S = 0.05
 _PATIENCE_S = 120.0
 _CLEANING = 0.02  # share of the stored answers that also remove old ones
 
-# Each running request holds a connection to the database besides those that its route takes.
+# Each running request holds a connection to the database besides the one that its route takes: at most half
+# of the pool (`kit.pool.BOUND`), so that no request waits for a connection that only another such one has.
 _running = asyncio.Semaphore(16)
 
 
@@ -142,7 +144,7 @@ async def _run(claim: Claim, run: Callable[[], Awaitable[Response]]) -> Response
 def _claim(asked: Asked) -> Response | Claim | None:
     """Return the stored answer, or the right to run; None while another request runs."""
     with ExitStack() as stack:
-        cursor = stack.enter_context(database.transaction())
+        cursor = stack.enter_context(database.transaction(GUARD))
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [asked.lock])
         if not cursor.fetchone()[0]:
             return None

@@ -11,7 +11,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from marshmallow import Schema
+from marshmallow import Schema, fields
 
 from market.web.api.idempotency import HEADER
 from market.web.api.problems import MEDIA_TYPE
@@ -116,8 +116,6 @@ def _listed(schema: type[Schema], plural: str) -> Any:
 
 @functools.cache
 def _list_schema(schema: type[Schema], plural: str) -> type[Schema]:
-    from marshmallow import fields
-
     name = f"{plural.title().replace('_', '')}ListSchema"
     rows = {plural: fields.List(fields.Nested(schema)), "total": fields.Integer()}
     made: type[Schema] = type(name, (Schema,), rows)

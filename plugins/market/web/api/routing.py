@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from market.kit import database
 from market.kit.errors import BadInputError, MarketError, NotFoundError, TooLargeError
 from market.kit.paging import Listing, Page
-from market.people.schemas import loaded
+from market.kit.wire import loaded
 from market.web.api import caller, idempotency, problems
 
 _MAX_BODY = 1 << 20

@@ -16,7 +16,9 @@ from flask_appbuilder import BaseView
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 
+from market.airflow import logins
 from market.kit.errors import MarketError, UnavailableError
+from market.people import members
 from market.people.member import Member
 from market.web.pages import text
 
@@ -102,7 +104,7 @@ def page(action: str) -> Callable[[Handler], Handler]:
                 return handler(self, member, *arguments, **named)
             except MarketError as error:
                 return self.message(error.status, error.title, error.detail)
-            except psycopg2.OperationalError:
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
                 log.exception("the market's database does not answer")
                 return self.message(
                     503, "Unavailable", "The market's database does not answer. Try again in a minute."
@@ -122,9 +124,8 @@ def page(action: str) -> Callable[[Handler], Handler]:
 
 
 def _member() -> Member | None:
-    from market.people.members import by_fab_id
-
-    return by_fab_id(current_user.id)
+    login = logins.with_id(current_user.id)
+    return members.of_login(login) if login else None
 
 
 class MarketPage(BaseView):
@@ -150,11 +151,7 @@ class MarketPage(BaseView):
 
 def message(status: int, title: str, detail: str, entry: str = "") -> Response:
     """Render a page that only says something; it also stands where no member is known."""
-    login = ""
-    if status == 401:
-        from airflow.api_fastapi.app import get_auth_manager
-
-        login = get_auth_manager().get_url_login(next_url=request.url)
+    login = logins.page(next_url=request.url) if status == 401 else ""
     return answer(
         status, "market/message.html", title=title, detail=detail, login=login, entry=entry, member=None
     )

@@ -8,6 +8,8 @@ from flask import Response
 from flask_appbuilder import expose
 
 from market.airflow import menu
+from market.credits import statement as statements
+from market.credits import summary as summaries
 from market.kit import clock
 from market.people.member import Member
 from market.web.pages import charts
@@ -31,16 +33,13 @@ class CreditsView(MarketPage):
     @page("read")
     def credits(self, member: Member) -> Response:
         """Show the balance and the statement."""
-        from market.credits.statement import statement
-        from market.credits.summary import summary
-
-        lines = statement(member.user_id)
+        lines = statements.statement(member.user_id)
         newest = list(reversed(lines))
         first = offset(_ROWS)
         return self.show(
             "credits.html",
             member,
-            summary=summary(member.user_id),
+            summary=summaries.summary(member.user_id),
             lines=newest[first : first + _ROWS],
             total=len(lines),
             number=first // _ROWS + 1,

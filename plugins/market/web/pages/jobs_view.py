@@ -9,41 +9,28 @@ from flask import Response, request
 from flask_appbuilder import expose
 
 from market.airflow import menu
+from market.credits import receipt as receipts
+from market.credits import summary as summaries
+from market.hadoop import allocation
+from market.jobs import points, store
+from market.jobs.intake import service
 from market.kit import database, settings
 from market.kit.errors import BadInputError, MarketError, NotFoundError
 from market.kit.money import UCR_PER_CREDIT, format_credits, parse_credits
 from market.kit.paging import Page
+from market.kit.vocabulary import CANCELLING, ENDED, OPEN, REASONS, WAY
 from market.people.member import Member
 from market.web.pages import job_form
 from market.web.pages.base import MarketPage, offset, page
+from market.web.pages.text import statuses_of_jobs
 
 _ROWS = 25
-ENDED = ("succeeded", "failed", "cancelled", "lost")
-OPEN = ("submitted", "queued", "accepted", "running", "cancelling")
 _FILTERS = {
     "all": ("All", None),
     "open": ("Open", OPEN),
     "succeeded": ("Succeeded", ("succeeded",)),
     "failed": ("Failed", ("failed", "lost")),
     "cancelled": ("Cancelled", ("cancelled",)),
-}
-_STEPS = ("submitted", "queued", "accepted", "running")
-
-# What a person can do about the end of his job, by reason_code.
-ADVICE = {
-    "user_error": "The program itself failed. Its stderr below says where; the time until then is charged.",
-    "out_of_memory": "A container needed more memory than it had. Submit again with more for the executors "
-    "or the driver.",
-    "credit_exhausted": "The hold was used up, so the job was stopped. Submit again with a larger limit, "
-    "or let it extend by itself.",
-    "max_duration": "The job ran for as long as it was allowed to. Submit again with more minutes.",
-    "no_capacity": "No machine of this type came free in time. Nothing was charged. Try another type, "
-    "or later.",
-    "over_size": "The program held more containers than were quoted. Keep to the cores and the memory "
-    "of the submission.",
-    "cancelled": "Only what ran until then is charged.",
-    "points_failed": "The other points have their results. Run those that failed again, alone.",
-    "pool_failure": "The pool failed, not your program. What the lost attempt had paid is refunded.",
 }
 
 
@@ -59,19 +46,17 @@ class JobsView(MarketPage):
     @page("read")
     def jobs(self, member: Member) -> Response:
         """List the member's jobs, newest first."""
-        from market.jobs.store import all_to_wire, list_jobs
-
         chosen = request.args.get("status", "all")
         chosen = chosen if chosen in _FILTERS else "all"
         search = request.args.get("q", "").strip()[:100]
         first = offset(_ROWS)
-        listing = list_jobs(
+        listing = store.list_jobs(
             member, Page(limit=_ROWS, offset=first), statuses=_FILTERS[chosen][1], search=search
         )
         return self.show(
             "jobs.html",
             member,
-            jobs=all_to_wire(listing.rows),
+            jobs=store.all_to_wire(listing.rows),
             total=listing.total,
             number=first // _ROWS + 1,
             pages=max(1, math.ceil(listing.total / _ROWS)),
@@ -79,6 +64,7 @@ class JobsView(MarketPage):
             chosen=chosen,
             search=search,
             ended=ENDED,
+            statuses=statuses_of_jobs(),
         )
 
     @expose("/new")
@@ -92,10 +78,8 @@ class JobsView(MarketPage):
     @page("create")
     def submit(self, member: Member) -> Response:
         """Submit a job, or show the form again with what is wrong."""
-        from market.jobs.intake.service import submit
-
         try:
-            answer = submit(member, job_form.body(request.form))
+            answer = service.submit(member, job_form.body(request.form))
         except BadInputError as error:
             return self._form(member, job_form.given(request.form), job_form.messages(error), status=422)
         except NotFoundError:
@@ -114,8 +98,6 @@ class JobsView(MarketPage):
         said: str = "",
         status: int = 200,
     ) -> Response:
-        from market.credits.summary import summary
-
         return self.show(
             "submit.html",
             member,
@@ -125,27 +107,25 @@ class JobsView(MarketPage):
             said=said,
             types=settings.load().types,
             limits=settings.load().jobs,
-            available=summary(member.user_id)["available"],
+            most_heap_mib=allocation.most_heap_mib(),
+            available=summaries.summary(member.user_id)["available"],
         )
 
     @expose("/<string:job_id>")
     @page("read")
     def job(self, member: Member, job_id: str) -> Response:
         """Show one job: where it stands, what it costs, its results and logs."""
-        from market.credits.receipt import receipt
-        from market.jobs.store import history, owned_job, to_wire
-
-        found = to_wire(owned_job(member, job_id))
+        found = store.to_wire(store.owned_job(member, job_id))
         with database.transaction() as cursor:
-            paid = receipt(cursor, job_id)
+            paid = receipts.receipt(cursor, job_id)
         return self.show(
             "job.html",
             member,
             job=found,
             receipt=paid,
-            steps=steps(found["status"], history(job_id)),
+            steps=steps(found["status"], store.history(job_id)),
             open=found["status"] in OPEN,
-            advice=ADVICE.get(found.get("reason_code") or "", ""),
+            advice=REASONS.get(found.get("reason_code") or "", ""),
             doubled=_doubled(found["hold"]),
             **_point_table(job_id),
         )
@@ -154,26 +134,20 @@ class JobsView(MarketPage):
     @page("read")
     def points(self, member: Member, job_id: str) -> Response:
         """Return the table of a sweep's points alone, for the page to put in anew."""
-        from market.jobs.store import owned_job
-
-        return self.show("points.html", member, **_point_table(owned_job(member, job_id).job_id))
+        return self.show("points.html", member, **_point_table(store.owned_job(member, job_id).job_id))
 
     @expose("/<string:job_id>/retry", methods=["POST"])
     @page("create")
     def retry(self, member: Member, job_id: str) -> Response:
         """Submit the points of an ended sweep that did not succeed as a new job."""
-        from market.jobs.intake.service import retry
-
-        answer = retry(member, job_id, {})
+        answer = service.retry(member, job_id, {})
         return self.go("JobsView.job", "The points are submitted again.", job_id=answer["job_id"])
 
     @expose("/<string:job_id>/cancel", methods=["POST"])
     @page("edit")
     def cancel(self, member: Member, job_id: str) -> Response:
         """Cancel a job."""
-        from market.jobs.intake.service import cancel
-
-        answer = cancel(member, job_id)
+        answer = service.cancel(member, job_id)
         ended = answer["status"] in ENDED
         return self.go(
             "JobsView.job",
@@ -185,23 +159,19 @@ class JobsView(MarketPage):
     @page("edit")
     def extend(self, member: Member, job_id: str) -> Response:
         """Raise a job's limit of credits or of time, at the rate that was locked for it."""
-        from market.jobs.intake.service import extend
-
         asked: dict[str, object] = {}
         if text := request.form.get("max_credits", "").strip():
             asked["max_credits"] = text
         if (text := request.form.get("minutes", "").strip()).isdigit():
             asked["max_duration"] = int(text) * 60
-        extend(member, job_id, asked)
+        service.extend(member, job_id, asked)
         return self.go("JobsView.job", "The job may now use more.", job_id=job_id)
 
     @expose("/<string:job_id>/hide", methods=["POST"])
     @page("delete")
     def hide(self, member: Member, job_id: str) -> Response:
         """Take an ended job off the list; its receipt stays."""
-        from market.jobs.intake.service import hide
-
-        hide(member, job_id)
+        service.hide(member, job_id)
         return self.go("JobsView.jobs", "The job is off the list. Its receipt stays in your statement.")
 
 
@@ -211,13 +181,13 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
     `history` are the statuses it had: `{status, at}`. A step that was jumped over counts as done.
     """
     times = {str(line["status"]): line["at"] for line in reversed(history)}
-    last = "ended" if status not in (*ENDED, "cancelling") else status
-    reached = max((_STEPS.index(name) for name in times if name in _STEPS), default=0)
+    last = "ended" if status not in (*ENDED, CANCELLING) else status
+    reached = max((WAY.index(name) for name in times if name in WAY), default=0)
     ended = status in ENDED
     found: list[dict[str, object]] = []
-    for index, name in enumerate(_STEPS):
+    for index, name in enumerate(WAY):
         now = not ended and status == name
-        skipped = (ended or status == "cancelling") and index > reached
+        skipped = (ended or status == CANCELLING) and index > reached
         kind = "now" if now else "" if skipped or index > reached else "done"
         found.append({"name": name, "at": times.get(name), "kind": kind})
     tones = {
@@ -226,15 +196,13 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
         "lost": "now end bad",
         "cancelled": "now end none",
     }
-    closing = tones.get(status, "now warn" if status == "cancelling" else "")
+    closing = tones.get(status, "now warn" if status == CANCELLING else "")
     found.append({"name": last, "at": times.get(status) if ended else None, "kind": closing})
     return found
 
 
 def _point_table(job_id: str) -> dict[str, Any]:
     """Return what the table of points shows: rows, the names of its columns, each figure's largest value."""
-    from market.jobs import points
-
     found = [points.to_wire(point) for point in points.of_job(job_id)]
     metrics = sorted({name for point in found for name in point["metrics"]})
     largest = {}

@@ -9,8 +9,14 @@ from flask import Response, request
 from flask_appbuilder import expose
 
 from market.airflow import menu
+from market.credits import price
 from market.kit import clock, settings
+from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Page
+from market.kit.vocabulary import MACHINE_LIVE, MACHINE_STAYING
+from market.kit.wire import loaded
+from market.machines import contributions, registry, verification
+from market.machines.schemas import ResizeRequestSchema
 from market.people.member import Member
 from market.web.pages import charts
 from market.web.pages.base import MarketPage, offset, page
@@ -19,8 +25,6 @@ from market.web.pages.text import credits_text
 _ROWS = 25
 _INTERVALS = 100
 _MEASUREMENTS = 10
-LIVE = ("offered", "joining", "active", "draining", "resting", "lost")
-RESIZABLE = ("offered", "joining", "active", "resting", "lost")
 
 
 class MachinesView(MarketPage):
@@ -35,12 +39,9 @@ class MachinesView(MarketPage):
     @page("read")
     def machines(self, member: Member) -> Response:
         """List the member's machines and show the command that lends one."""
-        from market.credits.price import current
-        from market.machines.registry import list_own
-
-        rate = current()["rate"]
+        rate = price.current()["rate"]
         first = offset(_ROWS)
-        listing = list_own(member, Page(limit=_ROWS, offset=first))
+        listing = registry.list_own(member, Page(limit=_ROWS, offset=first))
         return self.show(
             "machines.html",
             member,
@@ -48,7 +49,8 @@ class MachinesView(MarketPage):
             total=listing.total,
             number=first // _ROWS + 1,
             pages=max(1, math.ceil(listing.total / _ROWS)),
-            live=LIVE,
+            live=MACHINE_LIVE,
+            staying=MACHINE_STAYING,
             rate=rate,
             offer=offer(member, float(rate)),
             types=settings.load().types,
@@ -59,13 +61,9 @@ class MachinesView(MarketPage):
     @page("read")
     def machine(self, member: Member, machine_id: str) -> Response:
         """Show one machine and what it has earned."""
-        from market.machines.contributions import of_machine
-        from market.machines.registry import get, verifications
-        from market.machines.verification import summary
-
-        found = get(member, machine_id)
-        earned = of_machine(member, machine_id)
-        measured = verifications(member, machine_id)
+        found = registry.get(member, machine_id)
+        earned = contributions.of_machine(member, machine_id)
+        measured = registry.verifications(member, machine_id)
         return self.show(
             "machine.html",
             member,
@@ -74,22 +72,17 @@ class MachinesView(MarketPage):
             count=len(earned),
             total=credits_text(sum_of(earned)),
             chart=_earnings_chart(earned),
-            live=LIVE,
-            resizable=RESIZABLE,
+            staying=MACHINE_STAYING,
             measured=measured[:_MEASUREMENTS],
-            speeds=summary(measured),
+            speeds=verification.summary(measured),
         )
 
     @expose("/<string:machine_id>/resize", methods=["POST"])
     @page("edit")
     def resize(self, member: Member, machine_id: str) -> Response:
         """Change what a machine lends."""
-        from market.machines.registry import resize
-        from market.machines.schemas import ResizeRequestSchema
-        from market.people.schemas import loaded
-
         form = {name: _number(request.form.get(name, "")) for name in ("core_count", "memory_size")}
-        resize(member, machine_id, **loaded(ResizeRequestSchema(), form))
+        registry.resize(member, machine_id, **loaded(ResizeRequestSchema(), form))
         return self.go(
             "MachinesView.machine",
             "The new size is in force within seconds. What runs beyond it may end first.",
@@ -100,9 +93,7 @@ class MachinesView(MarketPage):
     @page("delete")
     def remove(self, member: Member, machine_id: str) -> Response:
         """Drain a machine and take it out of the pool."""
-        from market.machines.registry import leave
-
-        leave(member, machine_id, now=request.form.get("now") == "yes")
+        registry.leave(member, machine_id, now=request.form.get("now") == "yes")
         return self.go(
             "MachinesView.machines",
             "The machine takes no more work. It leaves when the jobs on it have moved off.",
@@ -149,8 +140,6 @@ def _number(text: str) -> object:
 
 def sum_of(earned: list[dict[str, Any]]) -> str:
     """Return what the intervals add up to, in credits."""
-    from market.kit.money import format_credits, parse_credits
-
     return format_credits(sum(parse_credits(line["earned"]) for line in earned))
 
 

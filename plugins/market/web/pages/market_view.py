@@ -10,10 +10,14 @@ from flask import Response, jsonify, request
 from flask_appbuilder import expose
 
 from market.airflow import menu
-from market.kit import clock, settings
+from market.credits import price, tariff
+from market.hadoop import allocation
+from market.jobs import grid
+from market.kit import clock, database, settings
 from market.kit.errors import BadInputError
 from market.kit.money import format_credits
 from market.kit.paging import Page
+from market.machines import registry
 from market.people.member import Member
 from market.web.pages import charts
 from market.web.pages.base import MarketPage, page, part
@@ -37,19 +41,16 @@ class MarketView(MarketPage):
     @page("read")
     def overview(self, member: Member) -> Response:
         """Show the market as it is now."""
-        from market.credits.price import current
-        from market.machines.registry import list_market, metadata
-
         chosen = request.args.get("range", "24h")
         chosen = chosen if chosen in _RANGES else "24h"
         return self.show(
             "overview.html",
             member,
-            price=current(),
+            price=price.current(),
             capacity=part(
-                lambda: [type_line(name, line) for name, line in metadata()["machine_info"].items()]
+                lambda: [type_line(name, line) for name, line in registry.metadata()["machine_info"].items()]
             ),
-            machines=part(list_market, Page(limit=_POOL_ROWS)),
+            machines=part(registry.list_market, Page(limit=_POOL_ROWS)),
             chart=_rate_chart(chosen),
             ranges=_RANGES,
             chosen=chosen,
@@ -85,12 +86,6 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
 
     Raises BadInputError for a figure that is no number or beyond the market's limits.
     """
-    from market.credits.price import current_rate_micro
-    from market.credits.tariff import quote
-    from market.jobs import grid
-    from market.jobs.spec import container_mib
-    from market.kit import database
-
     loaded = settings.load()
     limits, errors = loaded.jobs, dict[str, object]()
     points, at_once = 1, 1
@@ -107,8 +102,8 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
         errors["type"] = f"there is no such machine type; there are: {', '.join(loaded.types)}"
     cores = number("cores", 2, limits.max_cores)
     per_executor = number("executor_cores", 1, limits.max_cores)
-    driver = number("driver_memory", limits.driver_memory_mib, limits.max_container_memory_mib)
-    executor = number("executor_memory", limits.executor_memory_mib, limits.max_container_memory_mib)
+    driver = number("driver_memory", limits.driver_memory_mib, allocation.most_heap_mib())
+    executor = number("executor_memory", limits.executor_memory_mib, allocation.most_heap_mib())
     minutes = number("minutes", limits.max_duration_s // 60, 60 * 24 * 365)
     if not errors and cores % per_executor:
         errors["executor_cores"] = f"must divide the {cores} cores evenly"
@@ -119,12 +114,11 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
         at_once = min(points, number("max_parallel", 2, limits.max_points))
     if errors:
         raise BadInputError(errors)
-    containers = [(1, container_mib(driver))] + [(per_executor, container_mib(executor))] * (
-        cores // per_executor
-    )
+    containers = allocation.containers(driver, executor, per_executor, cores // per_executor)
     with database.transaction() as cursor:
-        rate = current_rate_micro(cursor)
-    found = quote(machine_type, containers * at_once, Fraction(minutes * 60 * points, at_once), None, rate)
+        rate = price.current_rate_micro(cursor)
+    duration_s = Fraction(minutes * 60 * points, at_once)
+    found = tariff.quote(machine_type, containers * at_once, duration_s, None, rate)
     return {
         "rate": credits_text(format_credits(found.rate_micro)),
         "credits_per_hour": format_credits(found.credits_per_hour_ucr),
@@ -135,11 +129,9 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
 
 
 def _rate_chart(chosen: str) -> charts.Chart | None:
-    from market.credits.price import history
-
     words, hours = _RANGES[chosen]
     now_ms = clock.now_ms()
-    rows = history(Page(limit=min(_TICKS, hours * 15))).rows
+    rows = price.history(Page(limit=min(_TICKS, hours * 15))).rows
     samples = sorted((int(row["at"]), float(row["rate"])) for row in rows)
     since = now_ms - hours * 3_600_000
     before = [figure for at, figure in samples if at < since][-1:]

@@ -8,8 +8,11 @@ from flask import Response
 from flask_appbuilder import expose
 
 from market.airflow import menu
+from market.credits import invariants
+from market.credits.settlement import intervals
 from market.kit import database
 from market.kit.paging import Page
+from market.machines import alerts
 from market.people.member import Member
 from market.web.pages.base import MarketPage, offset, page
 
@@ -28,18 +31,14 @@ class OperationsView(MarketPage):
     @page("read")
     def operations(self, member: Member) -> Response:
         """Show alerts, the ledger's checks and the settled intervals."""
-        from market.credits.invariants import check, last_check
-        from market.credits.settlement.intervals import list_settlements
-        from market.machines.alerts import list_alerts
-
         first = offset(_ROWS)
-        settlements = list_settlements(Page(limit=_ROWS, offset=first))
+        settlements = intervals.list_settlements(Page(limit=_ROWS, offset=first))
         with database.transaction() as cursor:
-            violations, whole = check(cursor, only_new=True), last_check(cursor)
+            violations, whole = invariants.check(cursor, only_new=True), invariants.last_check(cursor)
         return self.show(
             "operations.html",
             member,
-            alerts=list_alerts(Page(limit=50)).rows,
+            alerts=alerts.list_alerts(Page(limit=50)).rows,
             violations=violations,
             whole=whole,
             settlements=settlements.rows,

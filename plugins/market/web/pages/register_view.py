@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from airflow.api_fastapi.app import get_auth_manager
 from flask import Response, request
 from flask_appbuilder import expose
 
-from market.airflow import menu
+from market.airflow import logins, menu
+from market.airflow.logins import AirflowLogins
 from market.kit import settings
 from market.kit.errors import BadInputError, MarketError
+from market.people.registration import register
 from market.web.pages.base import MarketPage, answer
 from market.web.pages.job_form import messages
 
-_FIELDS = ("username", "email", "password")
+_FIELDS = ("username", "password", "email")
+_SHOWN_AGAIN = ("username", "email")
 
 
 class RegisterView(MarketPage):
@@ -30,27 +32,21 @@ class RegisterView(MarketPage):
     @expose("/", methods=["POST"])
     def register(self) -> Response:
         """Make the account, or show the form again with what is wrong."""
-        from market.people.registration import register
-
         try:
-            made = register(*(request.form.get(name, "") for name in ("username", "password", "email")))
+            made = register(AirflowLogins(), *(request.form.get(name, "") for name in _FIELDS))
         except BadInputError as error:
             return self._form(messages(error), "", error.status)
         except MarketError as error:
             return self._form({}, error.detail, error.status)
-        return answer(201, "market/registered.html", username=made["username"], login=_login())
+        return answer(201, "market/registered.html", username=made["username"], login=logins.page())
 
     def _form(self, errors: dict[str, str], said: str, status: int) -> Response:
         return answer(
             status,
             "market/register.html",
-            values={name: request.form.get(name, "") for name in _FIELDS[:2]},
+            values={name: request.form.get(name, "") for name in _SHOWN_AGAIN},
             errors=errors,
             said=said,
             grant=settings.load().credits.signup_grant,
-            login=_login(),
+            login=logins.page(),
         )
-
-
-def _login() -> str:
-    return str(get_auth_manager().get_url_login())

@@ -9,30 +9,13 @@ from decimal import Decimal
 
 from markupsafe import Markup, escape
 
+from market.kit.vocabulary import ENDED, JOB_STATUSES
+
 MIN_PLACES = 2
 PLACES = 6
 
-STATUS_WORDS = {
-    "submitted": "Submitted",
-    "queued": "Queued",
-    "accepted": "Accepted",
-    "running": "Running",
-    "succeeded": "Succeeded",
-    "failed": "Failed",
-    "waiting": "Waiting",
-    "cancelling": "Cancelling",
-    "cancelled": "Cancelled",
-    "lost": "Lost",
-    "offered": "Offered",
-    "joining": "Joining",
-    "active": "Active",
-    "draining": "Draining",
-    "resting": "Resting",
-    "left": "Left",
-    "rejected": "Rejected",
-}
-
-_TONES = {
+# The colour family of each status of a job, a point or a machine; what is not here has none.
+TONES = {
     "succeeded": "good",
     "active": "good",
     "running": "busy",
@@ -53,12 +36,20 @@ _TONES = {
 
 def tone(status: str) -> str:
     """Return the colour family of a status; its word always stands beside it."""
-    return _TONES.get(status, "none")
+    return TONES.get(status, "none")
 
 
 def status_word(status: str) -> str:
     """Return a status as a word."""
-    return STATUS_WORDS.get(status, status.replace("_", " ").capitalize())
+    return status.replace("_", " ").capitalize()
+
+
+def statuses_of_jobs() -> dict[str, dict[str, object]]:
+    """Return what a page's program needs to know of each status of a job."""
+    return {
+        status: {"word": status_word(status), "tone": tone(status), "ended": status in ENDED}
+        for status in JOB_STATUSES
+    }
 
 
 def decimals(value: object) -> int:

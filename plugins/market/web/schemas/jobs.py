@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_dump
 
+from market.kit.vocabulary import CONTAINER_ROLES
 from market.web.schemas.common import FileSchema, credit, identity, text, time_ms
 
 
@@ -55,7 +56,7 @@ class LogFileSchema(Schema):
     """A log file of a container."""
 
     container_id = text()
-    role = fields.String(metadata={"enum": ["driver", "executor"]})
+    role = fields.String(metadata={"enum": list(CONTAINER_ROLES)})
     host = text("the machine's display name")
     file = text()
     size = fields.Integer(metadata={"description": "bytes"})

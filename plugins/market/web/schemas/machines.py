@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+from market.kit.vocabulary import MACHINE_STATES, VERIFICATION_OUTCOMES
 from market.web.schemas.common import credit, identity, text, time_ms
 
 
@@ -21,9 +22,7 @@ class MarketMachineSchema(Schema):
     core_count = fields.Integer()
     memory_size = mib()
     time_period = fields.Integer(metadata={"description": "seconds"})
-    availability = fields.String(
-        metadata={"enum": ["offered", "joining", "active", "draining", "resting", "left", "lost", "rejected"]}
-    )
+    availability = fields.String(metadata={"enum": list(MACHINE_STATES)})
     created_time = time_ms()
     active_time = time_ms()
     drain_time = time_ms()
@@ -134,7 +133,7 @@ class VerificationSchema(Schema):
     core_count = fields.Integer(metadata={"description": "cores that were measured"})
     start_time = time_ms()
     end_time = time_ms()
-    outcome = fields.String(metadata={"enum": ["running", "good", "poor", "none"]})
+    outcome = fields.String(metadata={"enum": ["running", *VERIFICATION_OUTCOMES]})
     detail = text("why it is not good, or measured nothing")
     core_speed = fields.Integer(allow_none=True, metadata={"description": "of one core alone"})
     speed = fields.Integer(allow_none=True, metadata={"description": "of all cores at once"})

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Request, Response
 
+from market.credits import grants, refunds, summary
+from market.credits import statement as statements
+from market.credits.schemas import GrantSchema, RefundSchema
 from market.people import members
-from market.people.schemas import GrantSchema, RefundSchema
 from market.web.api import routing
 from market.web.api.caller import AdminCaller, Caller
 from market.web.api.routing import JobId, UserId
@@ -23,8 +25,6 @@ router = routing.router()
 )
 def credits(member: Caller, user_id: UserId) -> dict[str, Any]:
     """Return what a user has earned, spent and holds."""
-    from market.credits import summary
-
     return routing.dumped(CreditsSchema, summary.summary(members.visible(member, user_id).user_id))
 
 
@@ -40,8 +40,6 @@ def credits(member: Caller, user_id: UserId) -> dict[str, Any]:
 )
 def statement(request: Request, member: Caller, user_id: UserId) -> Any:
     """Return every posting of a user's account, oldest first, with the balance after it."""
-    from market.credits import statement as statements
-
     form = routing.choice(request, "format", ("json", "csv", "beancount"))
     lines = statements.statement(members.visible(member, user_id).user_id)
     if form == "csv":
@@ -64,8 +62,6 @@ def grant(
     body: Annotated[dict[str, Any], routing.body(GrantSchema)],
 ) -> dict[str, Any]:
     """Give a user credits, with a reason; for administrators."""
-    from market.credits import grants
-
     to = members.visible(admin, user_id)
     answering = routing.answering(request, GrantedSchema, 201)
     return routing.dumped(GrantedSchema, grants.give(admin.user_id, to.user_id, **body, answering=answering))
@@ -84,8 +80,6 @@ def refund(
     body: Annotated[dict[str, Any], routing.body(RefundSchema)],
 ) -> dict[str, Any]:
     """Give back to its owner part of what a settled job has paid, with a reason; for administrators."""
-    from market.credits import refunds
-
     answering = routing.answering(request, RefundedSchema, 201)
     return routing.dumped(RefundedSchema, refunds.give(admin.user_id, job_id, **body, answering=answering))
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Request, Response
 
 from market.kit.paging import Page
+from market.people import files
 from market.web.api import routing, streams
 from market.web.api.caller import Caller
 from market.web.api.routing import FilePath
@@ -31,8 +32,6 @@ def list_files(
     request: Request, member: Caller, page: Annotated[Page, routing.page("path", "size", "modified_time")]
 ) -> dict[str, Any]:
     """List one folder of one's home."""
-    from market.people import files
-
     found = files.list_folder(member, request.query_params.get("path", "."), page)
     return routing.listed("files", FileSchema, found)
 
@@ -45,8 +44,6 @@ def list_files(
 )
 async def upload_file(request: Request, member: Caller, path: FilePath) -> dict[str, Any]:
     """Store the body as a file, whole or not at all; parents are made, an old file is replaced."""
-    from market.people import files
-
     body = streams.Upload(request)
     stored = await body.into(lambda chunks: files.put(member, path, chunks, body.length))
     return routing.dumped(FileSchema, stored)
@@ -57,8 +54,6 @@ async def upload_file(request: Request, member: Caller, path: FilePath) -> dict[
 )
 def download_file(member: Caller, path: FilePath) -> Response:
     """Return a file's bytes."""
-    from market.people import files
-
     status, chunks = files.get(member, path)
     return streams.download(chunks, path, status.size)
 
@@ -71,7 +66,5 @@ def download_file(member: Caller, path: FilePath) -> Response:
 )
 def delete_file(member: Caller, path: FilePath) -> Response:
     """Delete a file, or a folder with all that is in it."""
-    from market.people import files
-
     files.delete(member, path)
     return Response(status_code=204)

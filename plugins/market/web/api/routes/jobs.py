@@ -10,8 +10,13 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from market.jobs import store
+from market.credits import receipt as receipts
+from market.jobs import points, store
+from market.jobs.intake import service
 from market.jobs.intake.schemas import ExtensionSchema, JobRequestSchema, JobSchema, RetrySchema
+from market.jobs.output import logs, results
+from market.jobs.output import progress as progresses
+from market.kit import database
 from market.kit.errors import BadInputError
 from market.kit.paging import Page
 from market.people.member import Member
@@ -41,8 +46,6 @@ _LOOK_AGAIN_S = 0.5
 )
 def submit_job(request: Request, member: Caller, body: Json) -> Any:
     """Submit a job: hold what it may cost, and run it as soon as there is room."""
-    from market.jobs.intake import service
-
     dry = routing.flag(request, "dry_run")
     if dry:
         quoted = routing.dumped(schemas.QuotedSchema, service.quote(member, body))
@@ -76,8 +79,6 @@ def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
 )
 def cancel_job(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Stop a job in any status; of an ended one nothing changes."""
-    from market.jobs.intake import service
-
     return routing.dumped(schemas.JobStatusSchema, service.cancel(member, job_id))
 
 
@@ -90,8 +91,6 @@ def cancel_job(member: Caller, job_id: JobId) -> dict[str, Any]:
 )
 def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
     """Let an open job cost more or run longer, at its locked rate."""
-    from market.jobs.intake import service
-
     return routing.dumped(JobSchema, service.extend(member, job_id, body))
 
 
@@ -105,8 +104,6 @@ def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
 )
 def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
     """Submit an ended job once more as a new one; of a sweep the points that did not succeed."""
-    from market.jobs.intake import service
-
     answer = service.retry(member, job_id, body, routing.answering(request, schemas.SubmittedSchema, 201))
     return routing.dumped(schemas.SubmittedSchema, answer)
 
@@ -123,8 +120,6 @@ def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> di
 )
 def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
     """Return the points of a sweep with their parameters and what they reported; of other jobs none."""
-    from market.jobs import points
-
     found = points.of_job(_owned(member, job_id).job_id)
     if routing.choice(request, "format", ("json", "csv")) == "csv":
         return Response(points.as_csv(found), media_type="text/csv; charset=utf-8")
@@ -140,8 +135,6 @@ def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
 )
 def hide_job(member: Caller, job_id: JobId) -> Response:
     """Take an ended job off one's list; its receipt stays."""
-    from market.jobs.intake import service
-
     service.hide(member, job_id)
     return Response(status_code=204)
 
@@ -153,9 +146,6 @@ def hide_job(member: Caller, job_id: JobId) -> Response:
 )
 def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Return what a job cost so far, by container."""
-    from market.credits import receipt as receipts
-    from market.kit import database
-
     _owned(member, job_id)
     with database.transaction() as cursor:
         return routing.dumped(schemas.ReceiptSchema, receipts.receipt(cursor, job_id))
@@ -168,8 +158,6 @@ def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
 )
 def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Return how far a running job is."""
-    from market.jobs.output import progress as progresses
-
     return routing.dumped(schemas.ProgressSchema, progresses.progress(_owned(member, job_id)))
 
 
@@ -185,8 +173,6 @@ def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
 )
 def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
     """List a job's result files; before its end, what is there by now."""
-    from market.jobs.output import results
-
     found = _owned(member, job_id)
     if routing.choice(request, "format", ("json", "zip")) == "zip":
         return streams.download(results.zip(found), f"{found.job_name}.zip")
@@ -200,8 +186,6 @@ def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
 )
 def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
     """Return a result file's bytes."""
-    from market.jobs.output import results
-
     status, chunks = results.open_file(_owned(member, job_id), path)
     return streams.download(chunks, path, status.size)
 
@@ -213,8 +197,6 @@ def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
 )
 def list_logs(request: Request, member: Caller, job_id: JobId) -> dict[str, Any]:
     """List a job's log files."""
-    from market.jobs.output import logs
-
     found = logs.list_files(_owned(member, job_id))
     return routing.dumped(schemas.LogFilesSchema, routing.part(request, "files", found))
 
@@ -235,8 +217,6 @@ def list_logs(request: Request, member: Caller, job_id: JobId) -> dict[str, Any]
 )
 async def get_log(request: Request, member: Caller, job_id: JobId, container_id: str, file: str) -> Response:
     """Return a log file's bytes from an offset, or its last ones; past its end, nothing."""
-    from market.jobs.output import logs
-
     offset = routing.number(request, "offset", 0, 0, _MAX_OFFSET) or 0
     length = routing.number(request, "length", None, 0, _MAX_OFFSET)
     tail = routing.number(request, "tail", None, 0, _MAX_OFFSET)

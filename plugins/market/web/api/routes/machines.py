@@ -12,6 +12,8 @@ from fastapi import Request, Response
 
 from market.kit.paging import Page
 from market.kit.settings import load
+from market.machines import contributions as lines
+from market.machines import registry
 from market.machines.schemas import JoinRequestSchema, MachineRequestSchema, ResizeRequestSchema
 from market.web.api import routing, streams
 from market.web.api.caller import Caller
@@ -44,8 +46,6 @@ def register(
     request: Request, member: Caller, body: Annotated[dict[str, Any], routing.body(MachineRequestSchema)]
 ) -> dict[str, Any]:
     """Lend a machine: the answer holds what its agent starts the NodeManager with."""
-    from market.machines import registry
-
     address = request.client.host if request.client else ""
     return routing.dumped(schemas.RegisteredSchema, registry.register(member, body, address))
 
@@ -63,8 +63,6 @@ def join(
     body: Annotated[dict[str, Any], routing.body(JoinRequestSchema)],
 ) -> dict[str, Any]:
     """Use the one-time token: from now on the machine's NodeManager is expected and admitted."""
-    from market.machines import registry
-
     return routing.dumped(schemas.MachineSchema, registry.join(member, machine_id, **body))
 
 
@@ -79,8 +77,6 @@ def resize(
     body: Annotated[dict[str, Any], routing.body(ResizeRequestSchema)],
 ) -> dict[str, Any]:
     """Change what a machine lends while it runs; what runs there may end first."""
-    from market.machines import registry
-
     return routing.dumped(schemas.MachineSchema, registry.resize(member, machine_id, **body))
 
 
@@ -92,8 +88,6 @@ def resize(
 )
 def verify(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Have a machine measured as soon as nothing runs on it."""
-    from market.machines import registry
-
     return routing.dumped(schemas.MachineSchema, registry.verify(member, machine_id))
 
 
@@ -104,8 +98,6 @@ def verify(member: Caller, machine_id: MachineId) -> dict[str, Any]:
 )
 def verifications(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Return what was measured on a machine, newest first."""
-    from market.machines import registry
-
     found = registry.verifications(member, machine_id)
     return routing.dumped(schemas.VerificationsSchema, {"verifications": found, "total": len(found)})
 
@@ -117,8 +109,6 @@ def verifications(member: Caller, machine_id: MachineId) -> dict[str, Any]:
 )
 def resume(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Give the agent of a lent machine a new token, after it had to start again."""
-    from market.machines import registry
-
     return routing.dumped(schemas.RegisteredSchema, registry.resume(member, machine_id))
 
 
@@ -136,8 +126,6 @@ def list_machines(
     request: Request, member: Caller, page: Annotated[Page, routing.page(*_ORDER)]
 ) -> dict[str, Any]:
     """List one's own machines, or those of the market."""
-    from market.machines import registry
-
     if routing.choice(request, "scope", ("own", "market")) == "market":
         return routing.listed("machines", schemas.MarketMachineSchema, registry.list_market(page))
     return routing.listed("machines", schemas.MachineSchema, registry.list_own(member, page))
@@ -160,8 +148,6 @@ def hadoop(member: Caller) -> Response:
 )
 def machine(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Return a machine."""
-    from market.machines import registry
-
     return routing.dumped(schemas.MachineSchema, registry.get(member, machine_id))
 
 
@@ -177,8 +163,6 @@ def machine(member: Caller, machine_id: MachineId) -> dict[str, Any]:
 )
 def leave(request: Request, member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Drain a machine and take it out of the pool; again it changes nothing."""
-    from market.machines import registry
-
     now = routing.flag(request, "now")
     return routing.dumped(schemas.MachineStatusSchema, registry.leave(member, machine_id, now=now))
 
@@ -195,8 +179,6 @@ def leave(request: Request, member: Caller, machine_id: MachineId) -> dict[str, 
 )
 def contributions(request: Request, member: Caller, machine_id: MachineId) -> Any:
     """Return what a machine did and earned, by settled interval."""
-    from market.machines import contributions as lines
-
     form = routing.choice(request, "format", ("json", "csv"))
     found = lines.of_machine(member, machine_id)
     if form == "csv":
@@ -212,6 +194,4 @@ def contributions(request: Request, member: Caller, machine_id: MachineId) -> An
 )
 def metadata(member: Caller) -> dict[str, Any]:
     """Return capacity, use, waiting demand and price for each machine type."""
-    from market.machines import registry
-
     return routing.dumped(MetadataSchema, registry.metadata())

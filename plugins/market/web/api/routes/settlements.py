@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from market.credits.settlement import intervals
+from market.kit import database
 from market.kit.errors import NotFoundError
 from market.kit.paging import Page
 from market.web.api import routing
@@ -47,7 +48,5 @@ def settlement(member: Caller, interval_id: str) -> dict[str, Any]:
 )
 def trial_balance(admin: AdminCaller) -> dict[str, Any]:
     """Return the balance of every account; for administrators."""
-    from market.kit import database
-
     with database.transaction() as cursor:
         return routing.dumped(TrialBalanceSchema, intervals.trial_balance(cursor))

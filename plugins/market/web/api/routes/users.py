@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Request
 
+from market.airflow.logins import AirflowLogins
 from market.people import limits, profile, registration
 from market.people import login as password_login
 from market.people.schemas import LoginSchema, RegistrationSchema, TokenSchema, UserSchema
@@ -32,7 +33,7 @@ def register_user(
 ) -> dict[str, Any]:
     """Make a user, with a home in HDFS and the first credits."""
     limits.registration(_address(request))
-    return routing.dumped(UserSchema, registration.register(**body))
+    return routing.dumped(UserSchema, registration.register(AirflowLogins(), **body))
 
 
 @router.post(
@@ -43,8 +44,8 @@ def register_user(
 )
 def login(request: Request, body: Annotated[dict[str, Any], routing.body(LoginSchema)]) -> dict[str, Any]:
     """Return a token for a username and a password."""
-    found = password_login.login(body["username"], body["password"], _address(request))
-    return routing.dumped(TokenSchema, found)
+    token = password_login.login(AirflowLogins(), **body, address=_address(request))
+    return routing.dumped(TokenSchema, token)
 
 
 @router.get("/users/me", tags=["users"], openapi_extra=routing.described(gives=UserSchema))

@@ -4,9 +4,7 @@
   const table = document.querySelector("[data-jobs]");
   if (!table) return;
   const rows = [...table.querySelectorAll("tr[data-job]")];
-  const ended = ["succeeded", "failed", "cancelled", "lost"];
-  const words = (status) => status.charAt(0).toUpperCase() + status.slice(1);
-  const tones = { submitted: "calm", queued: "calm", accepted: "busy", running: "busy", cancelling: "warn" };
+  const statuses = JSON.parse(table.dataset.statuses);
 
   function tick() {
     for (const cell of table.querySelectorAll("[data-since]")) {
@@ -17,15 +15,16 @@
   async function refresh() {
     for (const row of rows) {
       const job = await market.get(`/jobs/${row.dataset.job}`);
-      if (ended.includes(job.status)) {
+      const status = statuses[job.status];
+      if (status.ended) {
         window.location.reload();
         return false;
       }
       const badge = row.querySelector(".badge");
       if (badge.dataset.status !== job.status) {
-        badge.className = `badge ${tones[job.status] || "none"}`;
+        badge.className = `badge ${status.tone}`;
         badge.dataset.status = job.status;
-        badge.textContent = words(job.status);
+        badge.textContent = status.word;
       }
       row.querySelector('[data-cell="warning"]').hidden = !job.warning;
       market.money(row.querySelector('[data-cell="used_credit"]'), job.used_credit);

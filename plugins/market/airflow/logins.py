@@ -1,0 +1,106 @@
+"""Logins of the market: users, passwords and roles of Flask-AppBuilder, and Airflow's tokens.
+
+Only an api-server has what they are asked of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.providers.fab.auth_manager.security_manager.override import (
+    FabAirflowSecurityManagerOverride,
+    FabException,
+)
+from flask import has_app_context
+
+from market.airflow import tokens
+from market.kit.errors import ConflictError, NotLoggedInError, UnavailableError
+from market.people.logins import ROLE, Login, Token
+
+if TYPE_CHECKING:
+    from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
+    from airflow.providers.fab.auth_manager.models import User
+
+
+class AirflowLogins:
+    """The logins that Airflow knows: `market.people.logins.Logins`."""
+
+    def named(self, username: str) -> Login | None:
+        """Return the login with this name."""
+        with _security_manager() as manager:
+            return _login(manager.find_user(username=username))
+
+    def with_email(self, email: str) -> Login | None:
+        """Return the login with this e-mail address."""
+        with _security_manager() as manager:
+            return _login(manager.find_user(email=email))
+
+    def add(self, username: str, email: str, password: str) -> Login:
+        """Make a login with the role of market users. Raises ConflictError, UnavailableError."""
+        with _security_manager() as manager:
+            role = manager.find_role(ROLE)
+            if role is None:
+                raise UnavailableError("The market is not set up yet: its roles are missing.")
+            try:
+                return login_of(manager.add_user(username, username, "", email, role, password))
+            except FabException:
+                # Somebody else was faster with this name or address, or the database is away.
+                if manager.find_user(username=username) or manager.find_user(email=email):
+                    raise ConflictError("The username or the e-mail address was taken meanwhile.") from None
+                raise UnavailableError("The account could not be stored. Try again in a minute.") from None
+
+    def check(self, username: str, password: str) -> Login | None:
+        """Return the active login whose password this is."""
+        with _security_manager() as manager:
+            return _login(manager.auth_user_db(username, password, rotate_session_id=False))
+
+    def issue(self, login: Login) -> Token:
+        """Return a new token for a login."""
+        with _security_manager() as manager:
+            user = manager.get_user_by_id(login.login_id)
+            if user is None:
+                raise NotLoggedInError("This login was deleted just now.")
+            return tokens.issue(user)
+
+
+def login_of(user: User) -> Login:
+    """Return a user of Flask-AppBuilder as the market knows him."""
+    return Login(user.id, user.username, user.email, frozenset(role.name for role in user.roles))
+
+
+def of_token(token: str) -> Login:
+    """Return the login that a token speaks for. Raises NotLoggedInError."""
+    return login_of(tokens.user_of(token))
+
+
+def with_id(login_id: int) -> Login | None:
+    """Return the active login with this `ab_user.id`."""
+    try:
+        return login_of(get_auth_manager().deserialize_user({"sub": str(login_id)}))
+    except ValueError:  # deleted or deactivated since
+        return None
+
+
+def page(next_url: str = "") -> str:
+    """Return the address of the page on which to log in, and which page comes after it."""
+    return str(get_auth_manager().get_url_login(next_url=next_url))
+
+
+def _login(user: User | None) -> Login | None:
+    return login_of(user) if user else None
+
+
+@contextmanager
+def _security_manager() -> Iterator[FabAirflowSecurityManagerOverride]:
+    """Yield the security manager of this api-server, inside the Flask application that it needs."""
+    manager = cast("FabAuthManager", get_auth_manager())
+    if has_app_context():  # a page asks
+        yield cast("FabAirflowSecurityManagerOverride", manager.security_manager)
+        return
+    if manager.flask_app is None:
+        raise RuntimeError("the auth manager's Flask application was not made: no api-server runs here")
+    with manager.flask_app.app_context():
+        yield cast("FabAirflowSecurityManagerOverride", manager.security_manager)

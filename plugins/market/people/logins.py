@@ -1,0 +1,55 @@
+"""What people need of logins. Passwords, roles and tokens are another's: `airflow/logins.py` keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+ADMIN = "Admin"
+ROLE = "MarketUser"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Somebody who can log in; `login_id` is Flask-AppBuilder's `ab_user.id`."""
+
+    login_id: int
+    username: str
+    email: str
+    roles: frozenset[str]
+
+    @property
+    def is_admin(self) -> bool:
+        """Tell whether it has the role Admin."""
+        return ADMIN in self.roles
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a login proves itself with from now on."""
+
+    text: str
+    lifetime_s: int
+
+
+class Logins(Protocol):
+    """The logins of this market."""
+
+    def named(self, username: str) -> Login | None:
+        """Return the login with this name."""
+
+    def with_email(self, email: str) -> Login | None:
+        """Return the login with this e-mail address."""
+
+    def add(self, username: str, email: str, password: str) -> Login:
+        """Make a login with the role of market users.
+
+        Raises ConflictError if somebody else was faster with the name or the address, UnavailableError if it
+        cannot be stored.
+        """
+
+    def check(self, username: str, password: str) -> Login | None:
+        """Return the active login whose password this is."""
+
+    def issue(self, login: Login) -> Token:
+        """Return a new token for a login. Raises NotLoggedInError if it is gone meanwhile."""
