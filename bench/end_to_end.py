@@ -21,13 +21,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
 
 import psutil
 import raw_spark
 from support import verdict
 
+from distributedmarket.client import MarketClient
 from market.kit import settings
-from market.ops.cli.rest import Rest
 
 _GOALS = {"tuned": 0.55, "untouched": 0.30}
 _DEADLINE_S = 600
@@ -77,7 +78,7 @@ def _report(times: dict[str, list[float]]) -> None:
         print(f"{title:10}   {middle:8.1f}   {said:18}   {' '.join(f'{one:.1f}' for one in taken)}")
 
 
-def _job(person: Rest, kind: str) -> None:
+def _job(person: MarketClient, kind: str) -> None:
     body = {"root_path": "bench", "core_num": 2, "machine_type": kind, "max_credits": "0.500000"}
     job_id = person.post("/jobs", body)["job_id"]
     until = time.monotonic() + _DEADLINE_S

@@ -20,12 +20,13 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
 
 import raw_spark
 
+from distributedmarket.runtime import class_data
 from market.hadoop import spark
 from market.kit import settings
-from market.ops.install import class_data
 
 _TRAINING = """\
 import time
@@ -81,7 +82,7 @@ def _run(folder: Path, program: str, options: str, memory_mib: int) -> str:
     paths = settings.load().paths
     (folder / "main.py").write_text(program)
     (folder / "conf").mkdir(exist_ok=True)
-    archive = " ".join(class_data.options(paths))
+    archive = " ".join(class_data.options(paths.runtime))
     conf = {
         "spark.driver.extraClassPath": f"{paths.runtime}/jars/*",
         "spark.executor.extraClassPath": f"{paths.runtime}/jars/*",

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
 
 from support import lent, p95, person, verdict, wait
 
+from distributedmarket.client import MarketClient
 from market.kit import settings
-from market.ops.cli.rest import Rest
 
 _KIB = 1024
 _SMALL = ("list of files", "first 64 KiB", "last 64 KiB")  # what the goal is for
@@ -79,7 +80,7 @@ def _timed(ask: Callable[[], Any]) -> float:
     return time.monotonic() - began
 
 
-def _finished_job(someone: Rest, machine_type: str) -> dict[str, Any]:
+def _finished_job(someone: MarketClient, machine_type: str) -> dict[str, Any]:
     body = {"root_path": "bench", "core_num": 1, "machine_type": machine_type, "max_duration": 300}
     job_id = someone.post("/jobs", body)["job_id"]
 

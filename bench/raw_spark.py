@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from distributedmarket.client import MarketClient
 from market.hadoop import spark
 from market.hadoop.site import POOL_LABEL
 from market.kit import settings
-from market.ops.cli.rest import Rest
 from market.ops.run.services import base_environment
 from market.ops.run.supervisor import Supervisor
 
@@ -102,7 +102,7 @@ class Raw:
 
 
 @contextmanager
-def on_a_lent_machine(loaded: settings.Settings, kind: str) -> Iterator[tuple[Rest, Raw]]:
+def on_a_lent_machine(loaded: settings.Settings, kind: str) -> Iterator[tuple[MarketClient, Raw]]:
     """Lend a machine of a type, with the program uploaded; yield its owner, logged in, and his raw way."""
     name, person = _member(loaded)
     machine = f"bench-{secrets.token_hex(3)}"
@@ -117,16 +117,16 @@ def on_a_lent_machine(loaded: settings.Settings, kind: str) -> Iterator[tuple[Re
             Supervisor(loaded).stop_at_once(machine)
 
 
-def _member(loaded: settings.Settings) -> tuple[str, Rest]:
+def _member(loaded: settings.Settings) -> tuple[str, MarketClient]:
     name, password = f"bench-{secrets.token_hex(4)}", secrets.token_hex(16)
-    market = Rest(loaded.url("api"))
-    market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"})
+    market = MarketClient(loaded.url("api"))
+    market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"}, key="")
     (loaded.paths.secrets / name).write_text(password)
     (loaded.paths.secrets / name).chmod(0o600)
     return name, market.login(name, password)
 
 
-def _lend(loaded: settings.Settings, person: Rest, name: str, machine: str, kind: str) -> None:
+def _lend(loaded: settings.Settings, person: MarketClient, name: str, machine: str, kind: str) -> None:
     words = [str(loaded.paths.root / "market"), "share", "--name", machine, "--type", kind, "--cores", "2"]
     words += ["--memory", "2g", "--hours", "2", "--username", name, "--server", loaded.url("api")]
     words += ["--password-file", str(loaded.paths.secrets / name)]

@@ -19,11 +19,12 @@ from pathlib import Path
 import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
 
 import support
 
+from distributedmarket.client import MarketClient
 from market.kit import settings
-from market.ops.cli.rest import Rest
 
 _DEADLINE_S = 120
 PROGRAM = "from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().range(1).count()\n"
@@ -36,7 +37,7 @@ def main() -> None:
     chosen = parser.parse_args()
     loaded = settings.load()
     admin = _airflow(loaded)
-    people: list[tuple[Rest, list[str]]] = []
+    people: list[tuple[MarketClient, list[str]]] = []
     waiting, first = 0, 0.0
     print("open jobs    p50 s    p95 s   of the first")
     try:
@@ -62,18 +63,18 @@ def _row(wanted: int, times: list[float], first: float) -> str:
     return f"{wanted:9}  {middle:7.2f}  {slowest:7.2f}  {middle / first:7.2f} x  p50, p95 {goals}"
 
 
-def _submit(person: Rest) -> dict[str, object]:
+def _submit(person: MarketClient) -> dict[str, object]:
     body = {"root_path": "bench", "core_num": 1, "machine_type": "gpu", "max_credits": "0.010000"}
     answer: dict[str, object] = person.post("/jobs", body)
     return answer
 
 
-def _waiting_jobs(loaded: settings.Settings, number: int) -> tuple[Rest, list[str]]:
+def _waiting_jobs(loaded: settings.Settings, number: int) -> tuple[MarketClient, list[str]]:
     person = support.person(loaded, PROGRAM)
     return person, [str(_submit(person)["job_id"]) for _ in range(number)]
 
 
-def _settled(people: list[tuple[Rest, list[str]]]) -> None:
+def _settled(people: list[tuple[MarketClient, list[str]]]) -> None:
     """Wait until every open job has reached YARN: what is measured is many that wait, not many that come."""
     for person, jobs in people:
         for job in jobs:

@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from distributedmarket.client import MarketClient
 from market.kit import settings
-from market.ops.cli.rest import Rest
 
 _DEADLINE_S = 300
 
 
-def person(loaded: settings.Settings, program: str) -> Rest:
+def person(loaded: settings.Settings, program: str) -> MarketClient:
     """Register somebody, log him in, and upload a program as bench/main.py."""
     name, password = f"bench-{secrets.token_hex(4)}", secrets.token_hex(16)
-    market = Rest(loaded.url("api"))
-    market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"})
+    market = MarketClient(loaded.url("api"))
+    market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"}, key="")
     found = market.login(name, password)
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         file.write(program)
@@ -28,7 +28,7 @@ def person(loaded: settings.Settings, program: str) -> Rest:
     return found
 
 
-def lent(market: Rest, machine_type: str) -> None:
+def lent(market: MarketClient, machine_type: str) -> None:
     """End the program when nobody lends a machine of a type: jobs for it would wait for hours, not run."""
     types = market.get("/metadata")["machine_info"]
     if not types.get(machine_type, {}).get("machines"):

@@ -19,13 +19,16 @@ class MarketPlugin(AirflowPlugin):
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The REST interface."""
+        """The REST interfaces: of agents and of people; an address goes to the first that it begins with."""
         from market.kit import database
         from market.kit.patience import WEB
-        from market.web.api.app import create_app
+        from market.web.api.app import create_agent_app, create_app
 
         database.limit_process(WEB)  # this process answers people; nothing else reads this attribute
-        return [{"app": create_app(), "url_prefix": "/market", "name": "DistributedMarket"}]
+        return [
+            {"app": create_agent_app(), "url_prefix": "/market/agent", "name": "DistributedMarket's agents"},
+            {"app": create_app(), "url_prefix": "/market", "name": "DistributedMarket"},
+        ]
 
     @cached_property
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override]

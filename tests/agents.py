@@ -12,14 +12,14 @@ from typing import Any
 
 from people import Person, until
 
-from market.machines import marks
+from distributedmarket.agent import process_tags
 
 
 def nodemanager(name: str) -> int:
     """Return the process of a machine's NodeManager."""
     found = [
         pid
-        for pid, folder in marks.processes()
+        for pid, folder in process_tags.processes()
         if folder.endswith(f"/machines/{name}")
         and (words := command_line(pid))[0].endswith("java")
         and words[-1].endswith("server.nodemanager.NodeManager")
@@ -109,7 +109,7 @@ class Agent:
 
     def left_behind(self) -> list[int]:
         """Return the processes of this machine."""
-        return [pid for pid, folder in marks.processes() if folder.endswith(f"/machines/{self.name}")]
+        return [pid for pid, folder in process_tags.processes() if folder.endswith(f"/machines/{self.name}")]
 
     def processors(self) -> int:
         """Return how many of this host's processors its processes may use in all."""

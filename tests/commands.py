@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from market.kit import settings
+from market.ops.python_path import python_path
 
 
 def market(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -14,7 +15,7 @@ def market(*arguments: str, **options: object) -> subprocess.CompletedProcess[st
     done = subprocess.run(
         [sys.executable, "-m", "market.ops.cli", *arguments],
         cwd=settings.ROOT,
-        env={**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
+        env={**os.environ, "PYTHONPATH": python_path(settings.ROOT)},
         capture_output=True,
         text=True,
         **options,  # type: ignore[call-overload]

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import requests
 
+from distributedmarket.client import MarketClient
 from market.credits.settlement.steps import settle
 from market.kit import clock, database, settings
 from market.kit.vocabulary import ENDED
-from market.ops.cli.rest import Rest
 
 T = TypeVar("T")
 _everybody: dict[str, Person] = {}
@@ -38,7 +38,7 @@ class Person:
     username: str
     user_id: str
     password: str
-    rest: Rest
+    rest: MarketClient
 
     def put(self, path: str, text: str | bytes) -> None:
         """Upload a file with this content."""
@@ -46,10 +46,15 @@ class Person:
         assert answer.status_code == 201, answer.text
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send any request; the answer may be a refusal."""
-        return self.rest._session.request(
-            method, f"{self.rest.url}/market/api/v1{path}", timeout=60, **options
-        )
+        """Send any request to the market, once; the answer may be a refusal."""
+        return self.ask(method, f"{self.rest.url}/market/api/v1{path}", **options)
+
+    def ask(self, method: str, url: str, **options: Any) -> requests.Response:
+        """Send a request to any address, with this person's token."""
+        headers = {"Authorization": f"Bearer {self.rest.token}"} | options.pop("headers", {})
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.request(method, url, headers=headers, timeout=60, **options)
 
     def submit(self, root: str, **fields: Any) -> str:
         """Submit a small job and return its id."""
@@ -95,9 +100,9 @@ class Person:
 def person(stack: settings.Settings, name: str) -> Person:
     """Register somebody new and log him in."""
     username, password = f"{name}-{secrets.token_hex(3)}", secrets.token_hex(12)
-    market = Rest(stack.url("api"))
+    market = MarketClient(stack.url("api"))
     made = market.post(
-        "/users", {"username": username, "password": password, "email": f"{username}@example.org"}
+        "/users", {"username": username, "password": password, "email": f"{username}@example.org"}, key=""
     )
     _everybody[made["user_id"]] = Person(
         username, made["user_id"], password, market.login(username, password)

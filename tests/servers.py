@@ -27,28 +27,64 @@ def free_port(host: str = "127.0.0.1") -> int:
         return probe.getsockname()[1]
 
 
-@contextmanager
-def answering(
-    answer: Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], bytes]],
-) -> Iterator[int]:
-    """Answer GET on a free port, which is yielded.
+Answer = tuple[int, Mapping[str, str], bytes]  # status, headers, body
 
-    `answer` gets the path, with its query, and the headers; it returns status, headers and body.
-    """
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came; the path has its query."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@contextmanager
+def answering(answer: Callable[[str, Mapping[str, str]], Answer]) -> Iterator[int]:
+    """Answer GET on a free port, which is yielded; `answer` gets the path and the headers."""
+    with serving(lambda request: answer(request.path, request.headers)) as port:
+        yield port
+
+
+@contextmanager
+def serving(answer: Callable[[Received], Answer | None], port: int = 0) -> Iterator[int]:
+    """Answer all methods on a port, which is yielded; where `answer` returns None the line is cut."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
-            status, headers, body = answer(self.path, self.headers)
+            answered = answer(Received(self.command, self.path, self.headers, self._body()))
+            if answered is None:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            status, headers, body = answered
             self.send_response(status)
             for name, value in ({"Content-Length": str(len(body))} | dict(headers)).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+            if int(dict(headers).get("Content-Length", 0)) > len(body):  # announced and not sent: cut
+                self.close_connection = True
+
+        do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") == "chunked":
+                whole = b""
+                while size := int(self.rfile.readline(), 16):
+                    whole += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return whole
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server.server_port

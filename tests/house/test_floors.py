@@ -21,6 +21,7 @@ MISTAKES = {
     "no-circles": ("kit/money.py", "from market.kit import errors"),
     "no-airflow-below": ("people/homes.py", "from airflow.sdk import DAG"),
     "no-airflow-in-web": ("web/pages/text.py", "from airflow.api_fastapi.app import get_auth_manager"),
+    "no-client-in-the-server": ("machines/registry.py", "from distributedmarket.agent import host"),
     "words-of-people": ("machines/hours.py", "from market.people.schemas import USERNAME"),
     "words-of-credits": ("jobs/grid.py", "from market.credits.schemas import GrantSchema"),
 }
@@ -30,7 +31,7 @@ FURTHER = [
     ("floors", "credits/price.py", "def hidden() -> None:\n    from market.people import members"),
     ("floors", "metering/usage.py", "from market.jobs.spec import JobSpec"),
     ("floors", "hadoop/site.py", "from market.cluster.hdfs import Hdfs"),
-    ("floors", "machines/roster.py", "from market.ops.install.shell import command"),
+    ("floors", "machines/roster.py", "from market.ops.python_path import python_path"),
     ("floors", "web/api/health.py", "from market.ops.run.services import all_services"),
     ("no-airflow-below", "ops/cli/settle.py", "from market.airflow.settlement import freeze"),
 ]

@@ -11,6 +11,7 @@ import pytest
 
 import market
 from market.kit import settings
+from market.ops.python_path import python_path
 
 BELOW_AIRFLOW = ("kit", "cluster", "hadoop", "credits", "people", "metering", "machines", "jobs")
 # `None` makes each import of Airflow fail, as if it were not installed.
@@ -39,6 +40,6 @@ def test_the_launcher_needs_nothing_but_python() -> None:
 
 
 def run(*command: str) -> None:
-    variables = {**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")}
+    variables = {**os.environ, "PYTHONPATH": python_path(settings.ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -171,21 +171,29 @@ def leave(member: Member, machine_id: str, now: bool = False) -> dict[str, str]:
     """
     with database.transaction() as cursor:
         found = visible(cursor, member, machine_id, lock=True)
-        at, whose = clock.now_ms(), "its owner" if found.user_id == member.user_id else "an administrator"
-        reason = f"removed by {whose}"
-        state = found.state
-        if state in (OFFERED, RESTING):  # no NodeManager of it is admitted
-            state = LEFT
-            store.update(cursor, found, found.state, state=LEFT, left_ms=at, reason=reason)
-        elif state in (JOINING, ACTIVE, LOST):
-            state = DRAINING
-            changes = {"state": DRAINING, "drain_ms": at, "drain_now": now, "reason": reason}
-            store.update(cursor, found, found.state, **changes)
-        elif state == DRAINING and (now or found.rests):
-            store.update(
-                cursor, found, DRAINING, drain_now=now or found.drain_now, rests=False, reason=reason
-            )
+        whose = "its owner" if found.user_id == member.user_id else "an administrator"
+        state = take_out(cursor, found, f"removed by {whose}", now)
     return {"status": state, "machine_id": machine_id}
+
+
+def take_out(cursor: database.Cursor, machine: Machine, reason: str, now: bool = False) -> str:
+    """Begin to take a machine out of the pool, for a reason that its owner is told; return its new state.
+
+    The caller holds the machine's row. What drains goes on draining, except that `now` may still be said.
+    """
+    at, state = clock.now_ms(), machine.state
+    if state in (OFFERED, RESTING):  # no NodeManager of it is admitted
+        store.update(cursor, machine, state, state=LEFT, left_ms=at, reason=reason)
+        return LEFT
+    if state in (JOINING, ACTIVE, LOST):
+        changes = {"state": DRAINING, "drain_ms": at, "drain_now": now, "reason": reason}
+        store.update(cursor, machine, state, **changes)
+        return DRAINING
+    if state == DRAINING and (now or machine.rests):
+        store.update(
+            cursor, machine, DRAINING, drain_now=now or machine.drain_now, rests=False, reason=reason
+        )
+    return state
 
 
 def verifications(member: Member, machine_id: str) -> list[dict[str, Any]]:

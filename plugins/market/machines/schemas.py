@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from market.kit.settings import load
 from market.kit.wire import Input
 from market.machines import hours
+from market.machines.release import AgentRelease, Release
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _MIN_PERIOD_S = 60
@@ -87,6 +89,59 @@ class JoinRequestSchema(Input):
         validate=_POSITIVE, metadata={"description": "cores of the host, up to which it may be resized"}
     )
     host_memory = whole(validate=_POSITIVE, metadata={"description": "MiB of the host"})
+
+
+class AgentReleaseSchema(Input):
+    """Body of `POST /handshake`: what an agent is, and what its machine runs jobs with."""
+
+    agent_version = fields.String(required=True, validate=validate.Length(1, 40))
+    api = whole(required=True, metadata={"description": "version of this interface"})
+    runtime = fields.String(
+        required=True,
+        validate=validate.Regexp(r"^[0-9a-f]{64}\Z", error="must be 64 hex digits"),
+        metadata={"description": "digest of the machine's runtime, SHA-256"},
+    )
+    python = fields.String(
+        required=True,
+        validate=validate.Regexp(r"^\d{1,2}\.\d{1,2}\Z", error="must be like 3.11"),
+        metadata={"description": "version of the Python that runs jobs, as 3.11"},
+    )
+
+    @post_load
+    def _as_release(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+        machine = Release(data.pop("runtime"), data.pop("python"))
+        agent = AgentRelease(data.pop("agent_version"), data.pop("api"), machine)
+        return data | {"agent": agent}
+
+
+class AgentJoinSchema(AgentReleaseSchema):
+    """Body of `POST /machines/{machine_id}/join`: the agent is about to start the NodeManager."""
+
+    token = fields.String(required=True, validate=validate.Length(1, 256))
+    service_port = whole(
+        required=True, validate=_PORT, metadata={"description": "the port that the NodeManager will use"}
+    )
+    host_cores = whole(
+        required=True,
+        validate=_POSITIVE,
+        metadata={"description": "cores of the host, up to which it may be resized"},
+    )
+    host_memory = whole(required=True, validate=_POSITIVE, metadata={"description": "MiB of the host"})
+
+
+class HeartbeatSchema(AgentReleaseSchema):
+    """Body of `POST /machines/{machine_id}/heartbeat`."""
+
+    known = fields.String(
+        load_default="",
+        validate=validate.Length(max=64),
+        metadata={"description": "version of the last answer; empty: answer at once"},
+    )
+    wait_s = whole(
+        load_default=0,
+        validate=validate.Range(0, 3600),
+        metadata={"description": "seconds for which nothing new is waited for; at most 10 are"},
+    )
 
 
 class ResizeRequestSchema(Input):

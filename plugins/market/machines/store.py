@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from market.kit.errors import ConflictError
 from market.kit.money import format_credits
 from market.kit.paging import Listing, Page
 from market.kit.vocabulary import ACTIVE, MACHINE_IN_POOL, MACHINE_LIVE
+from market.machines import earnings
 
 # Field of the record -> column.
 ORDER = {
@@ -110,6 +111,12 @@ def find(cursor: database.Cursor, machine_id: str, lock: bool = False) -> Machin
     return _machine(cursor.fetchone())
 
 
+def find_many(cursor: database.Cursor, machine_ids: Collection[str]) -> dict[str, Machine]:
+    """Return machines by their ids; those that are not there are missing."""
+    cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE machine_id = ANY(%s)", [list(machine_ids)])  # noqa: S608
+    return {row.machine_id: Machine(*row) for row in cursor.fetchall()}
+
+
 def live(cursor: database.Cursor) -> list[Machine]:
     """Return all live registrations."""
     cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE state = ANY(%s)", [list(MACHINE_LIVE)])  # noqa: S608
@@ -134,8 +141,9 @@ def update(cursor: database.Cursor, machine: Machine, expected: str, **changes: 
 
 def record(cursor: database.Cursor, machine_id: str) -> dict[str, Any]:
     """Return a machine as the routes and the pages show it to its owner."""
-    cursor.execute(f"SELECT {COLUMNS}, {_EARNED} FROM machine WHERE machine_id = %s", [machine_id])  # noqa: S608
-    return _record(cursor.fetchone())
+    cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE machine_id = %s", [machine_id])  # noqa: S608
+    row = cursor.fetchone()
+    return _record(row, earnings.earned_ucr(cursor, machine_id))
 
 
 def records(cursor: database.Cursor, user_id: str, page: Page) -> Listing[dict[str, Any]]:
@@ -147,7 +155,7 @@ def records(cursor: database.Cursor, user_id: str, page: Page) -> Listing[dict[s
         f" ORDER BY {_order(page)} LIMIT %s OFFSET %s",
         [user_id, page.limit, page.offset],
     )
-    return Listing([_record(row) for row in cursor.fetchall()], total)
+    return Listing([_record(row, row.earned_ucr) for row in cursor.fetchall()], total)
 
 
 def market_records(cursor: database.Cursor, page: Page) -> Listing[dict[str, Any]]:
@@ -156,13 +164,13 @@ def market_records(cursor: database.Cursor, page: Page) -> Listing[dict[str, Any
     cursor.execute(f"SELECT count(*) AS total FROM machine WHERE {where}", [list(MACHINE_IN_POOL)])  # noqa: S608
     total = cursor.fetchone().total
     cursor.execute(
-        f"SELECT {COLUMNS}, 0 AS earned_ucr FROM machine WHERE {where}"  # noqa: S608
+        f"SELECT {COLUMNS} FROM machine WHERE {where}"  # noqa: S608
         f" ORDER BY {_order(page)} LIMIT %s OFFSET %s",
         [list(MACHINE_IN_POOL), page.limit, page.offset],
     )
     hidden = ("ip_address", "service_port", "user_id", "reason", "earned")
     rows = [
-        {name: value for name, value in _record(row).items() if name not in hidden}
+        {name: value for name, value in _record(row, 0).items() if name not in hidden}
         for row in cursor.fetchall()
     ]
     return Listing(rows, total)
@@ -183,7 +191,7 @@ def _machine(row: Sequence[Any] | None) -> Machine | None:
     return Machine(*row) if row else None
 
 
-def _record(row: Any) -> dict[str, Any]:
+def _record(row: Any, earned_ucr: int) -> dict[str, Any]:
     return {
         "machine_id": row.machine_id,
         "display_name": row.display_name,
@@ -205,7 +213,7 @@ def _record(row: Any) -> dict[str, Any]:
         "time_zone": row.time_zone,
         "trust": row.trust,
         "verified_time": row.verified_ms,
-        "earned": format_credits(row.earned_ucr),
+        "earned": format_credits(earned_ucr),
     }
 
 

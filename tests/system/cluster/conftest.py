@@ -16,6 +16,7 @@ from people import Person, end_open_jobs, person
 
 from market.kit import settings
 from market.ops.cli import demo
+from market.ops.python_path import python_path
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +77,7 @@ def lenders(
             name,
             owner,
             folder / f"{name}.log",
-            {**os.environ, "PYTHONPATH": str(settings.ROOT / "plugins")},
+            {**os.environ, "PYTHONPATH": python_path(settings.ROOT)},
             cwd=settings.ROOT,
         )
         agents.append(agent)  # threads of one file lend side by side: the last one may be another's

@@ -14,8 +14,8 @@ import pytest
 from commands import market
 from people import Person
 
+from distributedmarket.agent import sandbox
 from market.kit import settings
-from market.machines import sandbox
 
 pytestmark = pytest.mark.cluster
 

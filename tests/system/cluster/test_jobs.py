@@ -95,7 +95,7 @@ def test_airflow_shows_the_job_to_its_owner_and_to_nobody_else(
     base = f"{stack.url('api')}/api/v2/dags"
 
     def get(who: Person, path: str) -> requests.Response:
-        return who.rest._session.get(f"{base}{path}", timeout=30)
+        return who.ask("GET", f"{base}{path}")
 
     def states() -> list[str]:
         return [run["state"] for run in get(buyer, f"/{digits['dag_id']}/dagRuns").json()["dag_runs"]]
@@ -105,9 +105,7 @@ def test_airflow_shows_the_job_to_its_owner_and_to_nobody_else(
     assert get(stranger, f"/{digits['dag_id']}").status_code == 403
     seen = {dag["dag_id"] for dag in get(stranger, "?limit=100").json()["dags"]}
     assert seen <= {job["dag_id"] for job in stranger.rest.get("/jobs", limit=200)["jobs"]}
-    pressed = buyer.rest._session.post(
-        f"{base}/{digits['dag_id']}/dagRuns", json={"logical_date": None}, timeout=30
-    )
+    pressed = buyer.ask("POST", f"{base}/{digits['dag_id']}/dagRuns", json={"logical_date": None})
     assert pressed.status_code == 403
 
 

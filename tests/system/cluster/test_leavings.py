@@ -266,7 +266,7 @@ def memory_kib(pid: int) -> int:
 def test_a_client_that_goes_away_leaves_nothing(buyer: Person) -> None:
     buyer.put("kept", "old")
     address = urlsplit(buyer.rest.url)
-    token = buyer.rest._session.headers["Authorization"]
+    token = f"Bearer {buyer.rest.token}"
     head = f"PUT /market/api/v1/files/kept HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: {token}\r\n"
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.sendall(f"{head}Content-Length: 5000000\r\n\r\n".encode() + bytes(2 * MIB))
@@ -303,7 +303,7 @@ def test_what_files_refuse(buyer: Person, method: str, path: str, status: int) -
 
 def test_an_announced_size_above_the_quota_is_refused_before_it_is_sent(buyer: Person) -> None:
     address = urlsplit(buyer.rest.url)
-    token = buyer.rest._session.headers["Authorization"]
+    token = f"Bearer {buyer.rest.token}"
     head = f"PUT /market/api/v1/files/huge HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: {token}\r\n"
     started = time.monotonic()
     with socket.create_connection((address.hostname, address.port), timeout=20) as connection:

@@ -14,6 +14,8 @@ import pytest
 from agents import Agent
 from people import Person, person, until
 
+from distributedmarket.agent import host
+from distributedmarket.agent.nodemanager import NodeManager
 from market.cluster.clients import hdfs, resource_manager
 from market.cluster.errors import ClusterUnavailable
 from market.cluster.resourcemanager import Node
@@ -22,8 +24,8 @@ from market.hadoop.node_config import shared_files
 from market.kit import clock, database, settings
 from market.kit.money import parse_credits
 from market.kit.paging import Page
-from market.machines import alerts, host
-from market.machines.nodemanager import NodeManager
+from market.machines import alerts
+from market.ops.install.install_steps import places_of
 from market.ops.run.supervisor import Supervisor
 
 pytestmark = pytest.mark.cluster
@@ -272,7 +274,7 @@ def test_a_nodemanager_that_is_killed_is_started_again(lend: Any) -> None:
 
 def test_a_host_that_nobody_registered_is_turned_away(stack: settings.Settings) -> None:
     stranger = NodeManager(
-        stack.paths,
+        places_of(stack.paths),
         stack.paths.state / "machines" / "stranger",
         "127.0.7.7",
         host.look(stack.paths.state).java_home,
@@ -291,7 +293,7 @@ def test_an_impostor_is_emptied_and_the_honest_machine_goes_on(stack: settings.S
     address = record["ip_address"]
     ports = host.choose_ports(address, 45999)
     impostor = NodeManager(
-        stack.paths,
+        places_of(stack.paths),
         stack.paths.state / "machines" / "impostor",
         address,
         host.look(stack.paths.state).java_home,
@@ -340,7 +342,9 @@ def test_another_size_than_declared_is_refused(stack: settings.Settings, owner: 
     ports = host.choose_ports(joined["ip_address"], joined["service_port"])
     owner.rest.post(f"{path}/join", {"token": joined["token"], "service_port": ports.service})
     java = host.look(stack.paths.state).java_home
-    liar = NodeManager(stack.paths, stack.paths.state / "machines" / "liar", joined["ip_address"], java)
+    liar = NodeManager(
+        places_of(stack.paths), stack.paths.state / "machines" / "liar", joined["ip_address"], java
+    )
     liar.start(shared_files(stack, 2, 2048), ports)
     try:
         record = until(

@@ -22,13 +22,13 @@ import pytest
 from people import Person, until
 from warm_submitter import pid, said
 
+from distributedmarket.runtime import class_data
 from market.cluster.clients import hdfs, resource_manager
 from market.hadoop import spark
 from market.hadoop.paths import PYTHON_RUNNER, STAGING
 from market.jobs.life import kill
 from market.jobs.submission import submission_lock
 from market.kit import settings
-from market.ops.install import class_data
 from market.ops.run import submitter
 from market.ops.run.services import base_environment
 
@@ -237,7 +237,7 @@ def test_a_job_goes_through_it_and_starts_from_the_class_data_archive(
 
 
 def test_the_archive_has_what_speaks_to_hdfs_and_what_java_makes_of_lambdas(stack: settings.Settings) -> None:
-    words = ["java", "-XX:+UseSerialGC", *class_data.options(stack.paths), "-Xlog:class+load"]
+    words = ["java", "-XX:+UseSerialGC", *class_data.options(stack.paths.runtime), "-Xlog:class+load"]
     words += ["-cp", f"{stack.paths.runtime}/jars/*:{stack.paths.hadoop_conf}"]
     words += ["org.apache.hadoop.fs.FsShell", "-ls", "/"]
     listing = subprocess.run(words, capture_output=True, text=True, timeout=60)
@@ -277,10 +277,10 @@ def test_pyspark_does_not_import_pandas_for_a_program_without(
 
 
 def test_an_archive_that_java_does_not_take_is_told(stack: settings.Settings, tmp_path: Path) -> None:
-    assert class_data.problem(stack.paths) == ""
+    assert class_data.problem(stack.paths.runtime) == ""
     other = settings.Paths(root=stack.paths.root, installs=tmp_path, state=tmp_path)
     other.runtime.mkdir()
     (other.runtime / "jars").symlink_to(stack.paths.runtime / "jars")
-    assert "there is no class-data archive" in class_data.problem(other)
-    class_data.archive(other).write_bytes(b"another Java's" * 1000)
-    assert "Java refuses the class-data archive" in class_data.problem(other)
+    assert "there is no class-data archive" in class_data.problem(other.runtime)
+    class_data.archive(other.runtime).write_bytes(b"another Java's" * 1000)
+    assert "Java refuses the class-data archive" in class_data.problem(other.runtime)

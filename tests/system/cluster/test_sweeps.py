@@ -131,7 +131,7 @@ def test_airflow_has_one_run_with_a_task_for_each_point(
     base = f"{stack.url('api')}/api/v2/dags/{sweep['dag_id']}/dagRuns"
 
     def get(url: str) -> Any:
-        answer: requests.Response = buyer.rest._session.get(url, timeout=30)
+        answer: requests.Response = buyer.ask("GET", url)
         return answer.json()
 
     def ended() -> Any:

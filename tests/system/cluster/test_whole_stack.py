@@ -20,10 +20,10 @@ import requests
 from commands import market
 from people import Person, until
 
+from distributedmarket.agent.cores import _groups
+from distributedmarket.client import MarketClient
 from market.credits.settlement.steps import settle
 from market.kit import clock, database, settings
-from market.machines.cores import _groups
-from market.ops.cli.rest import Rest
 from market.ops.run import leftovers
 from market.ops.run.services import get_json
 
@@ -125,7 +125,7 @@ def again(stack: settings.Settings, person: Person) -> Person:
         person.username,
         person.user_id,
         person.password,
-        Rest(stack.url("api")).login(person.username, person.password),
+        MarketClient(stack.url("api")).login(person.username, person.password),
     )
 
 

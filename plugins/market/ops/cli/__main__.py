@@ -6,12 +6,12 @@ import argparse
 import importlib
 import sys
 
+from distributedmarket.errors import DistributedMarketError
 from market.kit import settings
 from market.kit.errors import MarketError
 from market.ops.cli import lock, test
 from market.ops.install import setup
 from market.ops.install.environment import enter
-from market.ops.install.shell import SetupError
 
 # Commands with a module of their own: `add_arguments(parser)` and `run(settings, chosen) -> exit code`.
 _MODULES = {
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     try:
         chosen = _parser(arguments).parse_args(arguments)
         return _run(chosen)
-    except (SetupError, settings.SettingsError, MarketError) as error:
+    except (DistributedMarketError, settings.SettingsError, MarketError) as error:
         print(f"market: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

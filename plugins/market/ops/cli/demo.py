@@ -10,13 +10,13 @@ from typing import Any
 
 from rich.table import Table
 
+from distributedmarket.client import MarketApiError, MarketClient
+from distributedmarket.errors import SetupError
 from market.credits.settlement.steps import settle
 from market.kit.clock import now_ms
 from market.kit.settings import Settings
 from market.kit.vocabulary import ACTIVE, ENDED
-from market.ops.cli.rest import Rest
 from market.ops.cli.stack import console, progress, where
-from market.ops.install.shell import SetupError
 from market.ops.run import lifecycle, secrets
 from market.ops.run.supervisor import Supervisor
 
@@ -33,7 +33,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     """Start what is missing, lend, train, settle, and print the receipt; return 0 if the job succeeded."""
     console.rule("The stack")
     lifecycle.up(settings, progress, console.print)
-    market = Rest(settings.url("api"))
+    market = MarketClient(settings.url("api"))
 
     console.rule("Two people")
     lender = _person(settings, market, LENDER)
@@ -64,18 +64,22 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _person(settings: Settings, market: Rest, name: str) -> Rest:
+def _person(settings: Settings, market: MarketClient, name: str) -> MarketClient:
     """Register a person, or find him from an earlier run, and log in."""
     file = settings.paths.secrets / f"demo_{name}"
     secrets.generate_word(file)
     password = file.read_text().strip()
     with progress(f"{name} registers and logs in"):
         body = {"username": name, "password": password, "email": f"{name}@example.org"}
-        market.post("/users", body, expect=(409,))
+        try:
+            market.post("/users", body, key="")
+        except MarketApiError as error:
+            if error.status != 409:
+                raise
         return market.login(name, password)
 
 
-def lend(settings: Settings, lender: Rest, username: str, password_file: Path) -> None:
+def lend(settings: Settings, lender: MarketClient, username: str, password_file: Path) -> None:
     """Lend the demo's machines for a person, each by an agent under the supervisor; wait until they work."""
     supervisor = Supervisor(settings)
     for name, (cores, memory) in _MACHINES.items():
@@ -102,7 +106,7 @@ def lend(settings: Settings, lender: Rest, username: str, password_file: Path) -
         console.print(f"  {one['machine_type']}: {one['core_count']} cores, {one['memory_size']} MiB")
 
 
-def _train(settings: Settings, buyer: Rest) -> dict[str, Any]:
+def _train(settings: Settings, buyer: MarketClient) -> dict[str, Any]:
     program = settings.paths.root / "examples" / "digits" / "main.py"
     with progress("buyer uploads digits/main.py"):
         buyer.upload("digits/main.py", Path(program))
@@ -123,7 +127,7 @@ def _train(settings: Settings, buyer: Rest) -> dict[str, Any]:
     return _follow(buyer, answer["job_id"])
 
 
-def _follow(buyer: Rest, job_id: str) -> dict[str, Any]:
+def _follow(buyer: MarketClient, job_id: str) -> dict[str, Any]:
     """Show the job's status as it moves; return the job when it has ended."""
     started, last = time.monotonic(), ""
     with console.status("the job waits") as line:
@@ -141,7 +145,7 @@ def _follow(buyer: Rest, job_id: str) -> dict[str, Any]:
             time.sleep(1)
 
 
-def _outcome(buyer: Rest, job_id: str) -> None:
+def _outcome(buyer: MarketClient, job_id: str) -> None:
     with progress("log and results fetched"):
 
         def accuracy() -> list[str]:
@@ -163,7 +167,7 @@ def _settle(settings: Settings) -> None:
         settle(now_ms())
 
 
-def _receipt(buyer: Rest, job_id: str) -> None:
+def _receipt(buyer: MarketClient, job_id: str) -> None:
     with progress("receipt"):
 
         def final() -> Any:
@@ -185,7 +189,7 @@ def _receipt(buyer: Rest, job_id: str) -> None:
     console.print(f"  charge [bold]{receipt['charge']}[/] credits")
 
 
-def _balances(*people: Rest) -> list[dict[str, Any]]:
+def _balances(*people: MarketClient) -> list[dict[str, Any]]:
     return [person.get(f"/users/{person.get('/users/me')['user_id']}/credits") for person in people]
 
 

@@ -15,10 +15,10 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
+from distributedmarket.errors import SetupError
 from market.kit import database
 from market.kit.errors import UnavailableError
 from market.kit.settings import Settings
-from market.ops.install.shell import SetupError
 from market.ops.run import lifecycle
 from market.ops.run.services import all_services
 from market.ops.run.supervisor import Supervisor

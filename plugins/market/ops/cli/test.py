@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from market.kit import settings
 from market.ops.install import setup
+from market.ops.python_path import python_path
 
 _QUICK = ("unit", "database")
 _WAITING = ("cluster", "browser")
@@ -95,4 +96,4 @@ def _pytest(paths: settings.Paths, groups: list[str]) -> list[str]:
 
 
 def _environment(paths: settings.Paths) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(paths.root / "plugins")}
+    return {**os.environ, "PYTHONPATH": python_path(paths.root)}

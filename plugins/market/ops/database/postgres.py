@@ -12,7 +12,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from market.ops.install.shell import SetupError, command
+from distributedmarket.errors import SetupError
+from distributedmarket.runtime.shell import command
 
 SUPERUSER = "postgres"
 _UID = "1000"

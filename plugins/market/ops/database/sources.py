@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from market.ops.install.shell import SetupError
+from distributedmarket.errors import SetupError
 
 _DEFINITION = re.compile(
     r"^CREATE (?:OR REPLACE )?(?:(?P<kind>FUNCTION|PROCEDURE|VIEW) (?P<name>\w+)"

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from market.ops.install.shell import SetupError
+from distributedmarket.errors import SetupError
 
 
 def enter(environment: Path) -> None:

@@ -6,8 +6,8 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from distributedmarket.runtime.shell import command
 from market.kit.settings import ROOT, Paths
-from market.ops.install.shell import command
 
 SOURCES = ROOT / "java" / "submitter"
 

@@ -6,13 +6,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from distributedmarket.errors import SetupError
 from market.cluster.clients import hdfs
 from market.hadoop.paths import JAVA_RUNNER, PYSPARK_ARCHIVE, PYTHON_RUNNER, STAGING
 from market.kit.patience import Patience
 from market.kit.settings import Settings
 from market.ops.database import migrate, postgres
-from market.ops.install.shell import SetupError
-from market.ops.run import secrets
+from market.ops.run import release, secrets
 from market.ops.run.services import Service, base_environment, environment, hadoop_environment, java
 
 _CHUNK = 1 << 20
@@ -38,6 +38,7 @@ def before_start(settings: Settings) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     paths.state.chmod(0o711)  # machines run jobs as another user, who must pass through to his own folder
     secrets.generate(paths)
+    release.write(settings)
 
 
 def prepare_stores(settings: Settings) -> None:

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from fcntl import LOCK_EX, flock
 from typing import Any
 
+from distributedmarket.agent import cores
+from distributedmarket.agent.sandbox import weakness
+from distributedmarket.errors import SetupError
 from market.hadoop import site, spark
 from market.kit.settings import Settings
-from market.machines import cores
-from market.machines.sandbox import weakness
-from market.ops.install.shell import SetupError
 from market.ops.run import bootstrap, leftovers, ports
 from market.ops.run.services import Service, all_services
 from market.ops.run.supervisor import Supervisor

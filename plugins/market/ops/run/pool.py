@@ -6,11 +6,13 @@ import signal
 import sys
 import threading
 
+from distributedmarket.agent import host
+from distributedmarket.agent.folder import claim
+from distributedmarket.agent.nodemanager import NodeManager
 from market.hadoop import node_config
-from market.kit import settings
-from market.machines import host, registry
-from market.machines.agent import claim
-from market.machines.nodemanager import NodeManager
+from market.kit import database, settings
+from market.machines import registry, store
+from market.ops.install.install_steps import places_of
 
 _TICK_S = 0.5
 _CHECK_TICKS = 20
@@ -18,21 +20,22 @@ _CHECK_TICKS = 20
 
 def main() -> int:
     """Keep the pool's NodeManager running until a signal; return the exit code."""
-    from market.kit import database
-    from market.machines import store
-
     loaded = settings.load()
     ended = threading.Event()
     for sent in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sent, lambda *_: ended.set())
-    folder, _, lock = claim(loaded, registry.POOL_TYPE, wished=True)
+    places = places_of(loaded.paths)
+    folder = claim(places, registry.POOL_TYPE, exactly=True)
     pool = loaded.pool
-    node = NodeManager(loaded.paths, folder, pool.ip_address, host.look(folder).java_home)
+    node = NodeManager(places, folder.path, pool.ip_address, host.look(folder.path).java_home)
     node.sweep()
     ports = host.choose_ports(pool.ip_address, registry.DEFAULT_PORT)
     machine = registry.register_pool(pool.ip_address, ports.service, pool.cores, pool.memory_mib)
     shared = node_config.shared_files(loaded, pool.cores, pool.memory_mib)
-    print(f"machine {machine.machine_id} at {machine.node_id}, NodeManager {node.sandbox.said}", flush=True)
+    print(
+        f"machine {machine.machine_id} at {machine.node_id}, NodeManager {node.sandbox.description}",
+        flush=True,
+    )
     node.start(shared, ports)
     ticks, live = 0, True
     try:
@@ -42,11 +45,11 @@ def main() -> int:
             ticks += 1
             if ticks % _CHECK_TICKS == 0:
                 with database.transaction() as cursor:
-                    found = store.find(cursor, machine.machine_id)
-                live = found is not None and found.live
+                    row = store.find(cursor, machine.machine_id)
+                live = row is not None and row.live
     finally:
         node.stop()
-        lock.close()
+        folder.release()
     return 0
 
 

@@ -11,10 +11,11 @@ from datetime import datetime
 
 import psycopg2
 
+from distributedmarket.runtime.java import HADOOP_SERVER, SERVER
 from market.kit.settings import Settings
 from market.ops.database.postgres import server_command
+from market.ops.python_path import python_path
 from market.ops.run import airflow, leftovers, submitter
-from market.ops.run.java import HADOOP_SERVER, SPARK_SERVER
 
 Check = Callable[[Settings], str]  # what is wrong, in words; empty when all is well
 
@@ -169,12 +170,16 @@ def _spark_history(settings: Settings) -> list[str]:
     path = f"{settings.paths.conf / 'spark'}:{settings.paths.hadoop_conf}:{settings.paths.runtime}/jars/*"
     main = "org.apache.spark.deploy.history.HistoryServer"
     scratch = f"-Djava.io.tmpdir={settings.paths.run}"
-    return ["java", "-Xmx192m", *SPARK_SERVER, scratch, *given, "-cp", path, main]
+    return ["java", "-Xmx192m", *SERVER, scratch, *given, "-cp", path, main]
 
 
 def _spark_history_environment(settings: Settings) -> dict[str, str]:
     host = settings.bind
     return hadoop_environment(settings) | {"SPARK_LOCAL_IP": host, "SPARK_PUBLIC_DNS": host}
+
+
+def _pool_environment(settings: Settings) -> dict[str, str]:
+    return _airflow_environment(settings) | {"PYTHONPATH": python_path(settings.paths.root)}
 
 
 def _pool(settings: Settings) -> list[str]:
@@ -266,7 +271,7 @@ def all_services(settings: Settings) -> list[Service]:
     )
     if settings.pool.enabled:
         services.append(
-            Service("pool", 3, None, _pool, _check_pool, _airflow_environment, stop_wait_s=30),
+            Service("pool", 3, None, _pool, _check_pool, _pool_environment, stop_wait_s=30),
         )
     return services
 

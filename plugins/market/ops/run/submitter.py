@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from distributedmarket.runtime import class_data
 from market.hadoop import paths as places
 from market.hadoop import spark
 from market.jobs.submission import warm_submitter
 from market.kit.settings import Settings
-from market.ops.install import class_data, submitter_jar
+from market.ops.install import submitter_jar
 
 PROGRAMS = Path(warm_submitter.__file__).with_name("bin")  # holds `spark-submit`
 _MAIN = "distributedmarket.submitter.Submitter"
@@ -40,7 +41,7 @@ def command(settings: Settings) -> list[str]:
     # The runtime's jars come first: the archive of their classes holds for this beginning only.
     path = [f"{paths.runtime}/jars/*", str(submitter_jar.jar(paths))]
     path += [str(paths.hadoop_conf), str(paths.conf / "spark")]
-    words = ["java", *_JVM, *class_data.options(paths)]
+    words = ["java", *_JVM, *class_data.options(paths.runtime)]
     words += [f"-Djava.io.tmpdir={_folder(settings) / 'tmp'}"]
     words += [f"-Dlog4j2.configurationFile={paths.conf / 'spark' / 'log4j2.properties'}"]
     words += ["-cp", ":".join(path), _MAIN, str(socket(settings))]
@@ -70,7 +71,7 @@ def check(settings: Settings) -> str:
 def note(settings: Settings) -> str:
     """Return what is worth knowing of it, and of how jobs start."""
     said = warm_submitter.status(str(socket(settings)))
-    slow = class_data.problem(settings.paths)
+    slow = class_data.problem(settings.paths.runtime)
     return f"{said}; jobs start slowly: {slow}" if slow else said
 
 

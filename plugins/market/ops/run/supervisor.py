@@ -11,13 +11,14 @@ import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
+from distributedmarket.errors import SetupError
 from market.kit.settings import Settings
-from market.ops.install.shell import SetupError
+from market.ops.python_path import python_path
 from market.ops.run.services import Service
 
 _START_DEADLINE_S = 20
 _RESTARTS = 10
-# With these a machine's agent ends for good: it has left, or was rejected (machines/agent.py).
+# With these a machine's agent ends for good: it has left, or was rejected (distributedmarket/agent/agent.py).
 _DONE = "0,3"
 _NOT_THERE = ("NOT_RUNNING", "BAD_NAME")
 
@@ -46,7 +47,7 @@ class Supervisor:
         environment = os.environ | {
             "MARKET_STATE_DIR": str(self._settings.paths.state),
             "MARKET_STACK": str(self._settings.paths.state),
-            "PYTHONPATH": str(self._settings.paths.root / "plugins"),
+            "PYTHONPATH": python_path(self._settings.paths.root),
         }
         done = subprocess.run(
             [str(program), "-c", str(config)], env=environment, capture_output=True, text=True

@@ -1,20 +1,36 @@
-"""The REST interface as an application of its own: Airflow mounts it at /market, tests use it bare."""
+"""The REST interfaces as applications of their own: Airflow mounts them, tests use them bare.
+
+That of people lies at /market/api/v1, that of agents at /market/agent/v1: they change at different times.
+"""
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from collections.abc import Iterable
+
+from fastapi import APIRouter, FastAPI
 
 from market.web.api import problems
-from market.web.api.routes import ROUTERS
+from market.web.api.routes import AGENT_ROUTERS, ROUTERS
 
 PREFIX = "/api/v1"
+AGENT_PREFIX = "/v1"
 
 
 def create_app() -> FastAPI:
-    """Return the application. Its OpenAPI document is made from the marshmallow schemas, not by FastAPI."""
-    app = FastAPI(title="DistributedMarket", openapi_url=None, redirect_slashes=False)
+    """Return the application for people, to be mounted at /market."""
+    return _app("DistributedMarket", ROUTERS, PREFIX)
+
+
+def create_agent_app() -> FastAPI:
+    """Return the application for the agents of lent machines, to be mounted at /market/agent."""
+    return _app("DistributedMarket's agents", AGENT_ROUTERS, AGENT_PREFIX)
+
+
+def _app(title: str, routers: Iterable[APIRouter], prefix: str) -> FastAPI:
+    """Return an application whose OpenAPI document is made from the marshmallow schemas, not by FastAPI."""
+    app = FastAPI(title=title, openapi_url=None, redirect_slashes=False)
     problems.register(app)
-    for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX)
+    for router in routers:
+        app.include_router(router, prefix=prefix)
     app.add_middleware(problems.Shield)
     return app

@@ -25,7 +25,7 @@ _PAGE = {
 }
 
 
-def document(app: FastAPI) -> dict[str, Any]:
+def document(app: FastAPI, mounted_at: str = "/market") -> dict[str, Any]:
     """Return the document of an application's routes."""
     spec = APISpec(
         title="DistributedMarket",
@@ -41,7 +41,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     for route in app.routes:
         if isinstance(route, APIRoute):
             path = _PARAMETER.sub(r"{\1}", route.path_format)
-            spec.path(path=f"/market{path}", operations=_operations(route))
+            spec.path(path=f"{mounted_at}{path}", operations=_operations(route))
     made: dict[str, Any] = spec.to_dict()
     return made
 
@@ -64,6 +64,8 @@ def _operations(route: APIRoute) -> dict[str, Any]:
     }
     if rest.strip():
         operation["description"] = rest.strip()
+    if extra.get("deprecated"):
+        operation["deprecated"] = True
     if isinstance(extra.get("takes"), str):
         operation["requestBody"] = {
             "required": True,
@@ -87,7 +89,7 @@ def _parameters(route: APIRoute, extra: dict[str, Any]) -> list[dict[str, Any]]:
     found += [
         {"in": "query", "name": name, "description": said, "schema": text} for name, said in query.items()
     ]
-    if "POST" in route.methods and not extra.get("public"):
+    if "POST" in route.methods and extra.get("keyed", True):
         said = "the same key and body gives the first answer again"
         found.append({"in": "header", "name": HEADER, "description": said, "schema": text})
     return found

@@ -35,7 +35,8 @@ class MarketRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """Return what serves a request."""
         serve = super().get_route_handler()
-        takes_key = "POST" in self.methods and not (self.openapi_extra or {}).get("public")
+        extra = self.openapi_extra or {}
+        takes_key = "POST" in self.methods and extra.get("keyed", not extra.get("public"))
 
         async def keyed(request: Request) -> Response:
             key = request.headers.get(idempotency.HEADER)
@@ -70,11 +71,14 @@ def described(
     public: bool = False,
     query: Mapping[str, str] | None = None,
     whole: bool = False,
+    keyed: bool = True,
+    deprecated: bool = False,
 ) -> dict[str, Any]:
     """Return what a route adds to the OpenAPI document, for its `openapi_extra`.
 
     `takes` and `gives` are schemas, or media types for bytes; with `plural` it gives a list under this name.
-    `whole`: what it gives holds a list of which `part` is taken.
+    `whole`: what it gives holds a list of which `part` is taken. A POST that is not `keyed` takes no
+    `Idempotency-Key`: it changes nothing that may not be changed twice.
     """
     return {
         "takes": takes,
@@ -82,6 +86,8 @@ def described(
         "plural": plural,
         "refuses": tuple(refuses),
         "public": public,
+        "keyed": keyed and not public,
+        "deprecated": deprecated,
         "query": dict(query or {}) | (_PART if whole else {}),
     }
 

@@ -35,6 +35,7 @@ class ProblemSchema(Schema):
     title = text()
     status = fields.Integer()
     detail = text("what happened and what to do")
+    code = text("name of a problem that programs tell from others of its status, where it has one")
     errors = fields.Dict(metadata={"description": "messages by field, for bad input"})
     available = credit("for 402")
     needed = credit("for 402")

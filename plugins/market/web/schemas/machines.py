@@ -67,6 +67,26 @@ class RegisteredSchema(Schema):
     join = fields.Nested(JoinSchema)
 
 
+class HandshakeSchema(Schema):
+    """The market's release."""
+
+    api = fields.Integer(metadata={"description": "version of the interface for agents"})
+    runtime = text("digest of what runs jobs, SHA-256")
+    python = text("version of the Python that runs jobs, as 3.11")
+
+
+class PulseSchema(Schema):
+    """How a machine is, for its agent."""
+
+    version = text("changes with what an agent acts upon: send it with the next heartbeat")
+    availability = text()
+    reason = text("why it is in this state")
+    core_count = fields.Integer()
+    memory_size = mib()
+    remaining_s = fields.Integer(metadata={"description": "seconds until the lease ends"})
+    earned = credit("over all settled intervals")
+
+
 class MachineStatusSchema(Schema):
     """A machine's state after a command."""
 

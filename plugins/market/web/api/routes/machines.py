@@ -1,4 +1,8 @@
-"""Routes on machines: lend, look, take back."""
+"""Routes on machines: lend, look, take back.
+
+`join`, `resume` and `hadoop` are for whoever starts a NodeManager by hand. Agents have an interface of their
+own (`agents`), which refuses a release that does not fit.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,9 @@ def register(
 @router.post(
     "/machines/{machine_id}/join",
     tags=["machines"],
-    openapi_extra=routing.described(JoinRequestSchema, schemas.MachineSchema, refuses=(404, 409, 413, 422)),
+    openapi_extra=routing.described(
+        JoinRequestSchema, schemas.MachineSchema, refuses=(404, 409, 413, 422), deprecated=True
+    ),
 )
 def join(
     member: Caller,
@@ -99,7 +105,7 @@ def verifications(member: Caller, machine_id: MachineId) -> dict[str, Any]:
 @router.post(
     "/machines/{machine_id}/resume",
     tags=["machines"],
-    openapi_extra=routing.described(gives=schemas.RegisteredSchema, refuses=(404, 409)),
+    openapi_extra=routing.described(gives=schemas.RegisteredSchema, refuses=(404, 409), deprecated=True),
 )
 def resume(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Give the agent of a lent machine a new token, after it had to start again."""
@@ -125,7 +131,11 @@ def list_machines(
     return routing.listed("machines", schemas.MachineSchema, registry.list_own(member, page))
 
 
-@router.get("/machines/hadoop", tags=["machines"], openapi_extra=routing.described(gives="application/zip"))
+@router.get(
+    "/machines/hadoop",
+    tags=["machines"],
+    openapi_extra=routing.described(gives="application/zip", deprecated=True),
+)
 def hadoop(member: Caller) -> Response:
     """Return Hadoop's jars, from which an agent starts its machine's NodeManager."""
     return streams.own_file(load().paths.hadoop_archive, "application/zip")

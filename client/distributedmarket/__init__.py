@@ -1,0 +1,3 @@
+"""Client and agent of DistributedMarket. Imports nothing by itself: each part is loaded when it is used."""
+
+VERSION = "0.2.0"

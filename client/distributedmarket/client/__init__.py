@@ -1,0 +1,24 @@
+"""A client of the market's REST interface."""
+
+from distributedmarket.client.errors import (
+    BrokenOffError,
+    MarketApiError,
+    MarketClientError,
+    NotRepeatableError,
+    UnreachableError,
+)
+from distributedmarket.client.market import AGENTS, PEOPLE, MarketClient
+from distributedmarket.client.retries import ONCE, Retries
+
+__all__ = [
+    "AGENTS",
+    "ONCE",
+    "PEOPLE",
+    "BrokenOffError",
+    "MarketApiError",
+    "MarketClient",
+    "MarketClientError",
+    "NotRepeatableError",
+    "Retries",
+    "UnreachableError",
+]

@@ -1,0 +1,29 @@
+"""All that a machine installs before it can run jobs."""
+
+from __future__ import annotations
+
+from distributedmarket.runtime import class_data, hadoop, python, spark
+from distributedmarket.runtime.hadoop import Fetch
+from distributedmarket.runtime.places import Places
+from distributedmarket.runtime.steps import Step, carry_out
+from distributedmarket.runtime.system import JRE
+
+_SPACE_GIB = 3
+
+
+def install(places: Places, fetch: Fetch) -> bool:
+    """Do what is missing, saying so; `fetch` gets Hadoop's archive. Tell whether there was anything to do.
+
+    Raises SetupError when the system lacks what this user may not install, or a step fails.
+    """
+    return carry_out(places.installs, [JRE], lambda: steps(places, fetch), _SPACE_GIB)
+
+
+def steps(places: Places, fetch: Fetch) -> list[Step]:
+    """Return the steps in their order."""
+    return [
+        python.tools_step(places),
+        hadoop.step(places, fetch),
+        spark.step(places),
+        class_data.step(places),
+    ]

@@ -1,0 +1,95 @@
+"""What agents ask of the market: whether their release fits, to join, and how their machine is."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+
+from market.kit import clock, database
+from market.kit.money import format_credits
+from market.machines import earnings, registry, release, store, waiting
+from market.machines.release import AgentRelease
+from market.machines.store import Machine
+from market.machines.waiting import Gone
+from market.people.member import Member
+
+# An api-server that is restarted waits for what it answers, and is killed after 20 s.
+MOST_WAIT_S = 10
+
+
+def handshake(agent: AgentRelease) -> dict[str, Any]:
+    """Return the market's release to an agent that fits it. Raises MisfitError."""
+    release.require(agent)
+    market = release.expected()
+    return {"api": release.API, "runtime": market.runtime, "python": market.python}
+
+
+def join(
+    member: Member,
+    machine_id: str,
+    agent: AgentRelease,
+    token: str,
+    service_port: int,
+    host_cores: int,
+    host_memory: int,
+) -> dict[str, Any]:
+    """Take the one-time token of an agent that fits: the roster expects its NodeManager from now on.
+
+    Return the same as a heartbeat. Raises MisfitError, NotFoundError, and ConflictError for a used token.
+    """
+    release.require(agent)
+    registry.join(member, machine_id, token, service_port, host_cores, host_memory)
+    return _pulse(member, machine_id)
+
+
+async def heartbeat(
+    member: Member, machine_id: str, agent: AgentRelease, known: str, wait_s: int, gone: Gone
+) -> dict[str, Any]:
+    """Return how a machine is, as soon as its version is another one than the `known`, or after `wait_s`.
+
+    A machine whose release does not fit any more, since the market was upgraded, is drained, and its reason
+    says what to do. `gone` tells whether nobody waits any more. Raises NotFoundError.
+    """
+    found = await asyncio.to_thread(_checked_pulse, member, machine_id, agent)
+    if wait_s <= 0 or found["version"] != known:
+        return found
+    await waiting.room(_versions).change(machine_id, known, min(wait_s, MOST_WAIT_S), gone)
+    return await asyncio.to_thread(_pulse, member, machine_id)
+
+
+def _checked_pulse(member: Member, machine_id: str, agent: AgentRelease) -> dict[str, Any]:
+    reason = release.misfit(agent)
+    if reason:
+        with database.transaction() as cursor:
+            machine = registry.visible(cursor, member, machine_id, lock=True)
+            if machine.live:
+                registry.take_out(cursor, machine, reason)
+    return _pulse(member, machine_id)
+
+
+def _pulse(member: Member, machine_id: str) -> dict[str, Any]:
+    with database.transaction() as cursor:
+        machine = registry.visible(cursor, member, machine_id)
+        earned = earnings.earned_ucr(cursor, machine_id)
+    return {
+        "version": _version(machine),
+        "availability": machine.state,
+        "reason": machine.reason,
+        "core_count": machine.core_count,
+        "memory_size": machine.memory_mib,
+        "remaining_s": max(0, (machine.lease_end_ms - clock.now_ms()) // 1000),
+        "earned": format_credits(earned),
+    }
+
+
+def _versions(machine_ids: set[str]) -> dict[str, str]:
+    with database.transaction() as cursor:
+        machines = store.find_many(cursor, machine_ids)
+    return {machine_id: _version(machine) for machine_id, machine in machines.items()}
+
+
+def _version(machine: Machine) -> str:
+    """Return a word that changes with what an agent acts upon."""
+    what = (machine.state, machine.reason, machine.core_count, machine.memory_mib, machine.lease_end_ms)
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:16]

@@ -1,0 +1,117 @@
+"""Routes for the agents of lent machines, version 1; a person's token says whose machine it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Request, Response
+
+from market.kit.settings import load
+from market.machines import agents, registry
+from market.machines.schemas import AgentJoinSchema, AgentReleaseSchema, HeartbeatSchema, MachineRequestSchema
+from market.web.api import openapi, routing, streams
+from market.web.api.caller import Caller
+from market.web.api.routing import MachineId
+from market.web.schemas import machines as schemas
+
+router = routing.router()
+
+
+@router.post(
+    "/handshake",
+    tags=["agents"],
+    openapi_extra=routing.described(
+        AgentReleaseSchema, schemas.HandshakeSchema, refuses=(409, 413, 422), keyed=False
+    ),
+)
+def handshake(
+    member: Caller, body: Annotated[dict[str, Any], routing.body(AgentReleaseSchema)]
+) -> dict[str, Any]:
+    """Tell whether an agent's release fits the market, before it installs or registers anything."""
+    return routing.dumped(schemas.HandshakeSchema, agents.handshake(**body))
+
+
+@router.get("/hadoop", tags=["agents"], openapi_extra=routing.described(gives="application/zip"))
+def hadoop(member: Caller) -> Response:
+    """Return Hadoop's jars, from which an agent starts its machine's NodeManager."""
+    return streams.own_file(load().paths.hadoop_archive, "application/zip")
+
+
+@router.post(
+    "/machines",
+    status_code=201,
+    tags=["agents"],
+    openapi_extra=routing.described(
+        MachineRequestSchema, schemas.RegisteredSchema, refuses=(409, 413, 422, 429)
+    ),
+)
+def register(
+    request: Request, member: Caller, body: Annotated[dict[str, Any], routing.body(MachineRequestSchema)]
+) -> dict[str, Any]:
+    """Register a machine: the answer holds what its agent starts the NodeManager with."""
+    address = request.client.host if request.client else ""
+    return routing.dumped(schemas.RegisteredSchema, registry.register(member, body, address))
+
+
+@router.post(
+    "/machines/{machine_id}/resume",
+    tags=["agents"],
+    openapi_extra=routing.described(gives=schemas.RegisteredSchema, refuses=(404, 409)),
+)
+def resume(member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Give the agent of a lent machine a new token, after it had to start again."""
+    return routing.dumped(schemas.RegisteredSchema, registry.resume(member, machine_id))
+
+
+@router.post(
+    "/machines/{machine_id}/join",
+    tags=["agents"],
+    openapi_extra=routing.described(AgentJoinSchema, schemas.PulseSchema, refuses=(404, 409, 413, 422)),
+)
+def join(
+    member: Caller, machine_id: MachineId, body: Annotated[dict[str, Any], routing.body(AgentJoinSchema)]
+) -> dict[str, Any]:
+    """Use the one-time token: from now on the machine's NodeManager is expected and admitted."""
+    return routing.dumped(schemas.PulseSchema, agents.join(member, machine_id, **body))
+
+
+@router.post(
+    "/machines/{machine_id}/heartbeat",
+    tags=["agents"],
+    openapi_extra=routing.described(
+        HeartbeatSchema, schemas.PulseSchema, refuses=(404, 413, 422), keyed=False
+    ),
+)
+async def heartbeat(
+    request: Request,
+    member: Caller,
+    machine_id: MachineId,
+    body: Annotated[dict[str, Any], routing.body(HeartbeatSchema)],
+) -> dict[str, Any]:
+    """Tell how a machine is, as soon as it is otherwise than the agent knows, or after some seconds."""
+    found = await agents.heartbeat(member, machine_id, **body, gone=request.is_disconnected)
+    return routing.dumped(schemas.PulseSchema, found)
+
+
+@router.delete(
+    "/machines/{machine_id}",
+    status_code=202,
+    tags=["agents"],
+    openapi_extra=routing.described(
+        gives=schemas.MachineStatusSchema,
+        refuses=(404, 422),
+        query={"now": "true: at once, without waiting for what runs there"},
+    ),
+)
+def leave(request: Request, member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Drain a machine and take it out of the pool; again it changes nothing."""
+    now = routing.flag(request, "now")
+    return routing.dumped(schemas.MachineStatusSchema, registry.leave(member, machine_id, now=now))
+
+
+@router.get(
+    "/openapi.json", tags=["agents"], openapi_extra=routing.described(gives="application/json", public=True)
+)
+def openapi_document(request: Request) -> dict[str, Any]:
+    """Return the document of this interface."""
+    return openapi.document(request.app, "/market/agent")

@@ -1,0 +1,79 @@
+"""`market share`: what its options mean, and the line that it shows."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from distributedmarket.agent.agent import REJECTED, Glance
+from distributedmarket.agent.api import MISFIT, AgentApi, Pulse
+from distributedmarket.cli import credentials, share
+from distributedmarket.cli.live_line import live_line
+from distributedmarket.cli.share import memory_mib
+from distributedmarket.client import MarketApiError, MarketClient
+from distributedmarket.errors import SetupError
+from distributedmarket.runtime.places import Places
+
+PULSE = Pulse("1", "draining", "the lease ends", 4, 8192, 5400, "0.250000")
+
+
+@pytest.mark.parametrize(("text", "mib"), [("8g", 8192), ("8G", 8192), ("8GiB", 8192), ("1536m", 1536)])
+def test_memory_is_read_as_people_write_it(text: str, mib: int) -> None:
+    assert memory_mib(text) == mib
+
+
+@pytest.mark.parametrize("text", ["8", "g", "-1g", "8t", "1.5g", ""])
+def test_memory_without_a_unit_is_refused(text: str) -> None:
+    with pytest.raises(SetupError, match="8g or 1536m"):
+        memory_mib(text)
+
+
+def test_the_live_line_says_state_use_time_and_earnings() -> None:
+    assert live_line(Glance(PULSE, 2, 3, 2048)) == (
+        "draining (the lease ends), 2 containers, 3 of 4 cores, 2048 of 8192 MiB, 1 h 30 min left,"
+        " earned 0.250000"
+    )
+    assert live_line(Glance(None, 0, 0, 0, "the market does not answer")) == (
+        "registering, the market does not answer"
+    )
+    for seconds, words in ((59, "59 s"), (61, "1 min"), (3600, "1 h 0 min"), (200_000, "2 days")):
+        assert f"{words} left" in live_line(Glance(replace(PULSE, remaining_s=seconds), 0, 0, 0))
+
+
+def chosen(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    share.add_arguments(parser)
+    return parser.parse_args(["--cores", "1", "--memory", "1g", "--type", "cpu", "--hours", "1", *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["--cores", "0"], "more than 0"),
+        (["--hours", "-1"], "more than 0"),
+        (["--name", "pool"], "not the name pool"),
+        (["--name", "a b"], "letters, digits"),
+        (["--window", "at night"], "22:00-06:00"),
+    ],
+)
+def test_what_no_market_would_take_is_refused_at_once(words: list[str], remedy: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=remedy):
+        share.run(Places(tmp_path, tmp_path), "http://127.0.0.1:9", chosen(*words))
+
+
+def test_a_release_that_does_not_fit_installs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(api: AgentApi) -> None:
+        raise MarketApiError(
+            "POST", "/handshake", 409, {"code": MISFIT, "detail": "stop the agent, update it"}
+        )
+
+    monkeypatch.setattr(credentials, "login", lambda server, chosen: MarketClient(server))
+    monkeypatch.setattr(AgentApi, "handshake", refuse)
+    assert share.run(Places(tmp_path, tmp_path), "http://127.0.0.1:9", chosen()) == REJECTED
+    assert "update it" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []

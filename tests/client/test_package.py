@@ -1,0 +1,123 @@
+"""The client is a package of its own: it knows nothing of the server, and needs little."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distributedmarket import VERSION
+from distributedmarket.runtime import release
+from market.kit import settings
+
+CLIENT = settings.ROOT / "client"
+LOCK = settings.ROOT / "requirements-agent.txt"
+UV = settings.ROOT / ".market" / "tools" / "bin" / "uv"
+
+
+def imports(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the modules that the files of a folder import, wherever in them."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((path, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield path, node.module or ""
+
+
+def test_the_client_imports_nothing_of_the_market() -> None:
+    assert not [found for found in imports(CLIENT) if found[1].split(".")[0] == "market"]
+
+
+def test_what_runs_before_anything_is_installed_needs_only_python() -> None:
+    program = "import distributedmarket.runtime.machine, market.ops.install.setup, sys; print(*sys.modules)"
+    assert not {"requests", "rich", "marshmallow", "psycopg2"} & loaded_by(program)
+
+
+def test_what_a_machine_runs_imports_nothing_of_the_stack_s() -> None:
+    """In a Python that has only the agent's packages, as far as an import tells."""
+    names = loaded_by("import market.ops.cli.share, sys; print(*sys.modules)")
+    assert {"market", "requests", "distributedmarket"} <= names
+    assert not {"airflow", "psycopg2", "flask", "fastapi", "marshmallow"} & names
+
+
+def loaded_by(program: str) -> set[str]:
+    path = f"{settings.ROOT / 'plugins'}:{CLIENT}"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": path, "PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the package into an environment of its own, from earlier downloads; return its Python."""
+    if not UV.exists():
+        pytest.skip("nothing is set up yet")
+    environment = tmp_path_factory.mktemp("installed") / "env"
+    python = environment / "bin" / "python"
+    variables = {
+        **os.environ,
+        "UV_CACHE_DIR": str(settings.ROOT / ".market" / "uv-cache"),
+        "UV_NO_CONFIG": "1",
+    }
+    variables.pop("PYTHONPATH", None)
+    for words in (
+        ["venv", "--python", os.path.realpath(sys.executable), str(environment)],
+        ["pip", "install", "--offline", "--python", str(python), "-c", str(LOCK), str(CLIENT)],
+    ):
+        done = subprocess.run([str(UV), "-q", *words], env=variables, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return python
+
+
+def run(python: Path, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(python), *words],
+        env={"PATH": os.defpath, "HOME": str(python.parents[2])},
+        cwd=python.parents[2],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_installed_it_brings_few_packages_and_everything_that_a_machine_needs(installed: Path) -> None:
+    program = (
+        "import importlib.metadata as metadata\n"
+        "from distributedmarket import VERSION, client\n"
+        "from distributedmarket.agent import agent, enter, guard\n"
+        "from distributedmarket.runtime import class_data, machine, release\n"
+        "import os\n"
+        "files = [release.LOCK, release.POM, class_data.PROGRAM, guard.__file__, enter.__file__]\n"
+        "assert all(map(os.path.exists, files)), files\n"
+        "assert metadata.version('distributedmarket') == VERSION\n"
+        "print(release.digest(), *sorted(one.name.lower() for one in metadata.distributions()))\n"
+    )
+    done = run(installed, "-c", program)
+    assert done.returncode == 0, done.stderr
+    digest, *packages = done.stdout.split()
+    assert digest == release.digest()
+    assert len(packages) < 15
+    assert not [name for name in packages if name.startswith(("apache", "airflow", "psycopg", "flask"))]
+
+
+def test_installed_it_gives_the_command(installed: Path) -> None:
+    command = installed.with_name("market")
+    assert run(command, "--version").stdout.strip() == VERSION
+    words = ["share", "--cores", "1", "--memory", "1g", "--type", "cpu", "--hours", "1"]
+    done = run(command, *words)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "market: to which market? Give --server http://HOST:PORT\n",
+    )
+    done = run(command, *words, "--server", "http://127.0.0.1:9")
+    assert (done.returncode, "who lends?" in done.stderr) == (1, True)
