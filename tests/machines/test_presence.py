@@ -7,7 +7,7 @@ from ledger_world import MINUTE, T0, World
 
 from market.credits.settlement.steps import settle
 from market.kit import database
-from market.metering import store
+from market.metering import changes
 
 pytestmark = pytest.mark.database
 
@@ -18,7 +18,7 @@ def seen(machine_id: str, *at: int) -> None:
     """Let the meter see a machine online at these times."""
     for one in at:
         with database.transaction() as cursor:
-            store.save_presence(cursor, [machine_id], one, gap_ms=15 * SECOND)
+            changes.save_presence(cursor, [machine_id], one, gap_ms=15 * SECOND)
 
 
 def resize(world: World, machine_id: str, cores: int) -> None:

@@ -23,21 +23,21 @@ APP = App(
 
 @dataclass
 class FakeResourceManager:
-    """Answers from its fields; counts what it was asked."""
+    """Answers from its fields; counts the requests."""
 
     started_on: int
     listed: dict[str, App] = field(default_factory=dict)
     live: dict[str, list[Container]] = field(default_factory=dict)
     tried: dict[str, list[Attempt]] = field(default_factory=dict)
     members: dict[str, Node] = field(default_factory=dict)
-    asked: int = 0
+    requests: int = 0
 
     def info(self) -> dict[str, Any]:
-        self.asked += 1
+        self.requests += 1
         return {"startedOn": self.started_on}
 
     def apps(self, states: Iterable[str] | None = None, started_after_ms: int | None = None) -> list[App]:
-        self.asked += 1
+        self.requests += 1
         return [
             app
             for app in self.listed.values()
@@ -45,23 +45,23 @@ class FakeResourceManager:
         ]
 
     def app(self, application_id: str) -> App | None:
-        self.asked += 1
+        self.requests += 1
         return self.listed.get(application_id)
 
     def containers(self, application_id: str) -> list[Container]:
-        self.asked += 1
+        self.requests += 1
         return self.live.get(application_id, [])
 
     def attempts(self, application_id: str) -> list[Attempt]:
-        self.asked += 1
+        self.requests += 1
         return self.tried.get(application_id, [])
 
     def nodes(self) -> list[Node]:
-        self.asked += 1
+        self.requests += 1
         return list(self.members.values())
 
     def partitions(self) -> dict[str, Partition]:
-        self.asked += 1
+        self.requests += 1
         return {"cpu": Partition("cpu", 8192, 8, 1024, 1, 512, 1)}
 
     def run(self, job_id: str, started_ms: int, application_id: str = APP.application_id) -> None:
@@ -91,7 +91,9 @@ class FakeResourceManager:
 
     def stop(self, container_id: str) -> None:
         """Let a container be gone."""
-        kept = [one for one in self.live[APP.application_id] if one.container_id != container_id]
+        kept = [
+            container for container in self.live[APP.application_id] if container.container_id != container_id
+        ]
         self.live[APP.application_id] = kept
         self._count()
 

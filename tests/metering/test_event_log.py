@@ -72,14 +72,14 @@ def read(content: dict[str, bytes]) -> list[ExecutorLife]:
 
 def test_executors_are_read_over_all_files_of_a_rolled_log_and_all_frames() -> None:
     noise = {"Event": "SparkListenerTaskEnd", "Task Info": {"x": "y" * 5000}}
-    found = read(
+    lives = read(
         {
             f"events_10_{APP}.zstd": packed(removed(1, 500)),
             f"events_2_{APP}.zstd": packed(noise, added(1, 100)) + packed(added(2, 200), noise),
             f"appstatus_{APP}": b"",
         }
     )
-    assert found == [
+    assert lives == [
         ExecutorLife("container_1_0001_01_000002", "10.0.0.1:8041", 100, 500),
         ExecutorLife("container_1_0001_01_000003", "10.0.0.1:8041", 200, None),
     ]

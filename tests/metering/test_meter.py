@@ -10,7 +10,7 @@ from metering.conftest import APP, FakeResourceManager
 from market.cluster.resourcemanager import Attempt
 from market.credits.settlement.steps import settle
 from market.hadoop.allocation import container_mib
-from market.metering.meter import poll
+from market.metering.meter import poll_once
 
 pytestmark = pytest.mark.database
 
@@ -19,19 +19,19 @@ JOB_APP = APP.application_id
 
 @pytest.fixture
 def job(world: World, rm: FakeResourceManager) -> str:
-    """Submit a job that runs on two machines; what it runs as is seen by nobody yet."""
+    """Submit a job that runs on two machines; no poll has observed its application yet."""
     buyer = world.member()
-    made = world.job(buyer)
+    job_id = world.job(buyer)
     world.sql("DELETE FROM application_usage")
-    rm.run(made, T0)
-    return made
+    rm.run(job_id, T0)
+    return job_id
 
 
 def machine(world: World, rm: FakeResourceManager, lent: bool = True) -> str:
     """Register a machine whose node runs; return its node id."""
-    made = world.machine(world.member() if lent else None)
+    machine_id = world.machine(world.member() if lent else None)
     node_id = str(
-        world.one("SELECT ip_address || ':' || service_port FROM machine WHERE machine_id = %s", made)
+        world.one("SELECT ip_address || ':' || service_port FROM machine WHERE machine_id = %s", machine_id)
     )
     rm.node(node_id)
     return node_id
@@ -47,47 +47,47 @@ def end_job(world: World, job: str, at_ms: int) -> None:
 
 def test_a_short_job_is_metered_to_the_second(world: World, rm: FakeResourceManager, job: str) -> None:
     pool, lent = machine(world, rm, lent=False), machine(world, rm)
-    poll(rm, T0)
+    poll_once(rm, T0)
     driver = rm.start(1, pool, T0 + 300)
-    poll(rm, T0 + 2_000)
+    poll_once(rm, T0 + 2_000)
     executor = rm.start(2, lent, T0 + 2_500, vcores=2, mib=2048)
     for second in (4, 6, 8):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     # The executor ended at 9.1 s, the driver at 9.4 s.
     rm.end(T0 + 9_400, memory_seconds=(9_100 + 2 * 6_600) * 1024 // 1000, vcore_seconds=22)
     for second in (10, 12, 14, 16):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
 
-    found = containers(world)
-    assert found[driver].role == "driver"
-    assert found[executor].role == "executor"
-    assert found[executor].machine_id == world.one("SELECT machine_id FROM machine WHERE user_id IS NOT NULL")
-    assert found[driver].start_ms == T0 + 300
-    assert found[driver].end_ms == pytest.approx(T0 + 9_250, abs=200)
-    assert found[executor].end_ms == pytest.approx(T0 + 9_250, abs=200)
-    assert found[executor].end_kind == "finished"
+    metered = containers(world)
+    assert metered[driver].role == "driver"
+    assert metered[executor].role == "executor"
+    assert metered[executor].machine_id == world.one(
+        "SELECT machine_id FROM machine WHERE user_id IS NOT NULL"
+    )
+    assert metered[driver].start_ms == T0 + 300
+    assert metered[driver].end_ms == pytest.approx(T0 + 9_250, abs=200)
+    assert metered[executor].end_ms == pytest.approx(T0 + 9_250, abs=200)
+    assert metered[executor].end_kind == "finished"
     usage = world.sql("SELECT * FROM application_usage")[0]
     assert (usage.final, usage.final_ms) == (True, T0 + 14_000)
-    held = sum(row.memory_mib * (row.end_ms - row.start_ms) for row in found.values())
-    assert held / 1000 <= usage.memory_mib_seconds + len(found)
+    held = sum(row.memory_mib * (row.end_ms - row.start_ms) for row in metered.values())
+    assert held / 1000 <= usage.memory_mib_seconds + len(metered)
 
-    asked = rm.asked
-    poll(rm, T0 + 18_000)
-    assert rm.asked - asked == 5, "a final application is not read again"
+    requests = rm.requests
+    poll_once(rm, T0 + 18_000)
+    assert rm.requests - requests == 5, "a final application is not read again"
 
 
-def test_of_an_application_that_waits_nothing_is_asked(
-    world: World, rm: FakeResourceManager, job: str
-) -> None:
+def test_an_application_that_waits_costs_no_request(world: World, rm: FakeResourceManager, job: str) -> None:
     lent = machine(world, rm)
     rm.change(state="ACCEPTED")
-    asked = rm.asked
-    poll(rm, T0 + 2_000)
-    assert rm.asked - asked == 5, "the same whatever waits"
+    requests = rm.requests
+    poll_once(rm, T0 + 2_000)
+    assert rm.requests - requests == 5, "the same whatever waits"
 
     rm.change(state="RUNNING")
     executor = rm.start(1, lent, T0 + 3_000)
-    poll(rm, T0 + 4_000)
+    poll_once(rm, T0 + 4_000)
     assert list(containers(world)) == [executor]
 
 
@@ -95,11 +95,11 @@ def test_the_settlement_charges_what_was_metered(world: World, rm: FakeResourceM
     lent = machine(world, rm)
     rm.start(1, lent, T0)
     for second in range(0, 60, 2):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     rm.end(T0 + 59_000, memory_seconds=59 * 1024, vcore_seconds=59)
     end_job(world, job, T0 + 59_000)
     for second in range(60, 320, 20):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
 
     settle(T0 + 5 * MINUTE)
 
@@ -108,11 +108,11 @@ def test_the_settlement_charges_what_was_metered(world: World, rm: FakeResourceM
     assert world.violations() == []
 
 
-def test_a_driver_that_nobody_saw_is_charged_by_its_attempt(
+def test_a_driver_that_no_poll_observed_is_charged_by_its_attempt(
     world: World, rm: FakeResourceManager, job: str
 ) -> None:
     pool = machine(world, rm, lent=False)
-    poll(rm, T0)
+    poll_once(rm, T0)
     rm.run(job, T0 + 30_000)
     rm.tried[JOB_APP] = [
         Attempt(
@@ -121,7 +121,7 @@ def test_a_driver_that_nobody_saw_is_charged_by_its_attempt(
     ]
     rm.end(T0 + 90_000, memory_seconds=60 * container_mib(512), vcore_seconds=60)
     for minute in (3, 4, 5):
-        poll(rm, T0 + minute * MINUTE)
+        poll_once(rm, T0 + minute * MINUTE)
 
     (driver,) = containers(world).values()
     assert (driver.role, driver.memory_mib, driver.vcores) == ("driver", container_mib(512), 1)
@@ -134,17 +134,17 @@ def test_an_application_that_ends_is_final_only_after_two_equal_reads(
     """The totals go on rising after FINISHED, while containers are still there."""
     lent = machine(world, rm)
     executor = rm.start(2, lent, T0)
-    poll(rm, T0 + 2_000)
+    poll_once(rm, T0 + 2_000)
     rm.change(state="FINISHED", final_status="SUCCEEDED", finished_ms=T0 + 3_000, running_containers=1)
     rm.change(memory_seconds=3 * 1024, vcore_seconds=3)
     for second in (4, 6, 8, 10):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     assert not world.one("SELECT final FROM application_usage")
     assert containers(world)[executor].last_seen_ms == T0 + 10_000
 
     rm.end(T0 + 3_000, running_containers=0, memory_seconds=11 * 1024, vcore_seconds=11)
     for second in (12, 14, 16):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     assert world.one("SELECT final FROM application_usage")
     assert containers(world)[executor].end_ms == pytest.approx(T0 + 11_000, abs=20)
 
@@ -155,17 +155,17 @@ def test_the_totals_never_fall_and_a_restart_ends_nothing(
     lent = machine(world, rm)
     executor = rm.start(2, lent, T0)
     rm.change(memory_seconds=36_309)
-    poll(rm, T0 + 60_000)
+    poll_once(rm, T0 + 60_000)
 
     rm.started_on = T0 + 61_000
     rm.change(memory_seconds=0)
     kept, rm.live[JOB_APP] = rm.live[JOB_APP], []
-    poll(rm, T0 + 62_000)
-    poll(rm, T0 + 80_000)
+    poll_once(rm, T0 + 62_000)
+    poll_once(rm, T0 + 80_000)
     assert containers(world)[executor].end_ms is None
     rm.live[JOB_APP] = kept
     rm.change(memory_seconds=900)
-    poll(rm, T0 + 90_000)
+    poll_once(rm, T0 + 90_000)
 
     assert containers(world)[executor].last_seen_ms == T0 + 90_000
     assert world.one("SELECT memory_mib_seconds FROM application_usage") == 36_309
@@ -177,12 +177,12 @@ def test_preemption_counters_of_a_restarted_resource_manager_earn_nothing(
 ) -> None:
     lent = machine(world, rm)
     executor = rm.start(2, lent, T0)
-    poll(rm, T0 + 10_000)
+    poll_once(rm, T0 + 10_000)
     rm.started_on = T0 + 11_000
     rm.change(preempted_memory_seconds=10**6)
-    poll(rm, T0 + 12_000)
+    poll_once(rm, T0 + 12_000)
     rm.stop(executor)
-    poll(rm, T0 + 80_000)
+    poll_once(rm, T0 + 80_000)
     assert containers(world)[executor].end_kind == "finished"
 
 
@@ -192,30 +192,30 @@ def test_a_lost_node_ends_its_containers_and_its_uptime(
     lent = machine(world, rm)
     executor = rm.start(2, lent, T0)
     for second in range(0, 120, 10):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     rm.node(lent, "LOST")
     rm.stop(executor)
-    poll(rm, T0 + 120_000)
-    poll(rm, T0 + 130_000)
+    poll_once(rm, T0 + 120_000)
+    poll_once(rm, T0 + 130_000)
 
     lost = containers(world)[executor]
     assert (lost.end_kind, lost.end_ms) == ("node_lost", T0 + 120_000)
     assert world.one("SELECT max(to_ms) FROM machine_presence") == T0 + 60_000
 
 
-def test_a_node_that_is_lost_while_it_is_asked_about_ends_nothing_well(
+def test_a_node_that_is_lost_during_a_poll_ends_nothing_well(
     world: World, rm: FakeResourceManager, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lent = machine(world, rm)
     executor = rm.start(2, lent, T0)
-    poll(rm, T0)
+    poll_once(rm, T0)
 
     def lost_now(application_id: str) -> list[Any]:
         rm.node(lent, "LOST")
         return []
 
     monkeypatch.setattr(rm, "containers", lost_now)
-    poll(rm, T0 + 10_000)
+    poll_once(rm, T0 + 10_000)
     assert containers(world)[executor].end_kind == "node_lost"
 
 
@@ -224,7 +224,7 @@ def test_presence_is_that_of_active_machines_and_has_gaps(world: World, rm: Fake
     draining = machine(world, rm)
     world.sql("UPDATE machine SET state = 'draining' WHERE ip_address = %s", draining.split(":")[0])
     for second in (0, 2, 4, 60, 62):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     stretches = world.sql(
         "SELECT from_ms - %s AS a, to_ms - %s AS b FROM machine_presence ORDER BY 1", T0, T0
     )
@@ -234,10 +234,10 @@ def test_presence_is_that_of_active_machines_and_has_gaps(world: World, rm: Fake
 def test_presence_begins_with_the_first_good_measurement(world: World, rm: FakeResourceManager) -> None:
     machine(world, rm)
     world.sql("UPDATE machine SET verified_ms = NULL")
-    poll(rm, T0)
+    poll_once(rm, T0)
     assert world.sql("SELECT * FROM machine_presence") == []
     world.sql("UPDATE machine SET verified_ms = %s", T0 + 1_000)
-    poll(rm, T0 + 2_000)
+    poll_once(rm, T0 + 2_000)
     assert world.one("SELECT from_ms FROM machine_presence") == T0 + 2_000
 
 
@@ -252,7 +252,7 @@ def test_a_canary_is_nobody_s_job_and_raises_no_alert(
     )
     rm.change(user="spark", tags=("canary-" + "c" * 32,))
     rm.start(2, lent, T0)
-    poll(rm, T0 + 2_000)
+    poll_once(rm, T0 + 2_000)
     assert world.sql("SELECT * FROM alert") == []
     assert containers(world) == {}
 
@@ -265,8 +265,8 @@ def test_an_application_without_a_job_of_its_user_raises_one_alert(
     changes: dict[str, Any] = {"user": "mallory"} if stranger == "another's tag" else {"tags": ()}
     rm.change(**changes)
     rm.start(2, lent, T0)
-    poll(rm, T0 + 2_000)
-    poll(rm, T0 + 4_000)
+    poll_once(rm, T0 + 2_000)
+    poll_once(rm, T0 + 4_000)
 
     (alert,) = world.sql("SELECT * FROM alert")
     assert (alert.kind, alert.subject) == ("unknown_application", JOB_APP)
@@ -277,7 +277,7 @@ def test_an_application_that_nobody_knows_raises_an_alert_even_if_it_has_ended(
     world: World, rm: FakeResourceManager, job: str
 ) -> None:
     rm.change(tags=(), state="FINISHED", final_status="SUCCEEDED", finished_ms=T0 + 1000)
-    poll(rm, T0 + 2_000)
+    poll_once(rm, T0 + 2_000)
     (alert,) = world.sql("SELECT * FROM alert")
     assert (alert.kind, alert.subject) == ("unknown_application", JOB_APP)
 
@@ -287,22 +287,22 @@ def test_a_node_that_nobody_registered_has_no_machine(
 ) -> None:
     rm.node("10.9.9.9:45999")
     rm.start(2, "10.9.9.9:45999", T0)
-    poll(rm, T0 + 2_000)
+    poll_once(rm, T0 + 2_000)
     (row,) = containers(world).values()
     assert (row.machine_id, row.host) == (None, "unregistered machine")
 
 
-def test_what_the_resource_manager_forgot_is_closed_as_it_was_seen(
+def test_what_the_resource_manager_forgot_is_closed_as_it_was_observed(
     world: World, rm: FakeResourceManager, job: str
 ) -> None:
     lent = machine(world, rm)
     executor = rm.start(2, lent, T0)
-    poll(rm, T0 + 10_000)
+    poll_once(rm, T0 + 10_000)
     rm.listed.clear()
     rm.live.clear()
-    poll(rm, T0 + 20_000)
+    poll_once(rm, T0 + 20_000)
     assert containers(world)[executor].end_ms is None
-    poll(rm, T0 + 80_000)
+    poll_once(rm, T0 + 80_000)
     assert containers(world)[executor].end_ms == T0 + 10_000
     assert world.one("SELECT final FROM application_usage")
 
@@ -310,9 +310,9 @@ def test_what_the_resource_manager_forgot_is_closed_as_it_was_seen(
 def test_a_poll_that_comes_late_changes_nothing(world: World, rm: FakeResourceManager, job: str) -> None:
     lent = machine(world, rm)
     rm.start(2, lent, T0)
-    assert poll(rm, T0 + 10_000)
+    assert poll_once(rm, T0 + 10_000)
     rm.live.clear()
-    assert not poll(rm, T0 + 8_000)
+    assert not poll_once(rm, T0 + 8_000)
     assert world.one("SELECT max(last_seen_ms) FROM container_usage") == T0 + 10_000
     assert world.one("SELECT at_ms FROM meter_mark") == T0 + 10_000
 
@@ -323,32 +323,32 @@ def test_samples_are_taken_now_and_then_and_kept_until_they_are_settled(
     world.member()
     machine(world, rm)
     for second in range(0, 60, 2):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     assert world.one("SELECT count(*) FROM demand_sample") == 6
-    poll(rm, T0 + 4 * 86_400_000)
+    poll_once(rm, T0 + 4 * 86_400_000)
     assert world.one("SELECT count(*) FROM demand_sample") == 7, "the settlement has not read them yet"
     settle(T0 + 5 * MINUTE)
     world.sql("UPDATE demand_sample SET at_ms = at_ms - 1")
-    poll(rm, T0 + 4 * 86_400_000 + 20_000)
+    poll_once(rm, T0 + 4 * 86_400_000 + 20_000)
     assert world.one("SELECT count(*) FROM demand_sample WHERE at_ms > %s", T0 + 5 * MINUTE) == 2
     assert world.one("SELECT count(*) FROM node_sample") == 2
 
 
-def test_the_settlement_never_takes_back_what_a_container_was_seen(
+def test_the_settlement_never_takes_back_the_time_for_which_a_container_was_observed(
     world: World, rm: FakeResourceManager, job: str
 ) -> None:
     lent = machine(world, rm)
     executor = rm.start(2, lent, T0)
     for second in range(0, 400, 20):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     settle(T0 + 5 * MINUTE)
     rm.stop(executor)
     for second in range(400, 420, 2):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     end_job(world, job, T0 + 405_000)
     rm.end(T0 + 405_000, memory_seconds=1, vcore_seconds=1)
     for second in range(420, 1200, 60):
-        poll(rm, T0 + second * 1000)
+        poll_once(rm, T0 + second * 1000)
     settle(T0 + 10 * MINUTE)
     assert world.violations() == []
     assert not world.hold(job).open
@@ -359,14 +359,15 @@ def test_attempts_are_counted_through_all_applications_of_a_job(
 ) -> None:
     lent = machine(world, rm)
     rm.start(1, lent, T0)
-    poll(rm, T0 + 2_000)
+    poll_once(rm, T0 + 2_000)
     rm.run(job, T0 + 2_500, "application_1_0002")
     rm.live["application_1_0002"] = [
-        replace(one, container_id="container_1_0002_01_000001") for one in rm.live[APP.application_id]
+        replace(container, container_id="container_1_0002_01_000001")
+        for container in rm.live[APP.application_id]
     ]
-    poll(rm, T0 + 4_000)
+    poll_once(rm, T0 + 4_000)
     executor = rm.start(2, lent, T0 + 5_000)
-    poll(rm, T0 + 6_000)
+    poll_once(rm, T0 + 6_000)
     attempts = {row.container_id: row.attempt for row in containers(world).values()}
     assert attempts == {
         "container_1_0001_01_000001": 1,

@@ -1,4 +1,4 @@
-"""Executors that no poll saw: taken from the event log, and never more than the ResourceManager counted."""
+"""Executors that no poll observed: from the event log, and never more than the ResourceManager counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metering.conftest import FakeResourceManager
 from market.cluster.event_log import ExecutorLife
 from market.credits.settlement.steps import settle
 from market.hadoop.allocation import container_mib
-from market.metering.meter import poll
+from market.metering.meter import poll_once
 
 pytestmark = pytest.mark.database
 
@@ -19,11 +19,11 @@ MIB = container_mib(512)  # what YARN allocates for an executor
 
 
 class Program:
-    """A job whose driver is seen by every poll, on the pool; its event log says what a test writes."""
+    """A job whose driver every poll observes, on the pool; its event log says what a test writes."""
 
     def __init__(self, world: World, rm: FakeResourceManager) -> None:
         self.world, self.rm, self.claims = world, rm, list[ExecutorLife]()
-        self.asked = 0
+        self.logs_read = 0
         buyer = world.member()
         self.nodes = []
         for owner in (None, world.member(), world.member()):
@@ -41,12 +41,12 @@ class Program:
         self.driver = rm.start(1, self.nodes[0][0], T0)
 
     def logged(self, application_id: str, attempt: int) -> list[ExecutorLife]:
-        self.asked += 1
+        self.logs_read += 1
         return self.claims
 
-    def look(self, since_s: int, until_s: int, step_s: int = 2) -> None:
+    def poll(self, since_s: int, until_s: int, step_s: int = 2) -> None:
         for second in range(since_s, until_s, step_s):
-            poll(self.rm, T0 + second * 1000, self.logged)
+            poll_once(self.rm, T0 + second * 1000, self.logged)
 
     def claim(self, number: int, start_s: float, end_s: float, node: str | None = None, **other: Any) -> None:
         container = other.get("container") or f"container_1_0001_01_{number:06}"
@@ -56,21 +56,21 @@ class Program:
             )
         )
 
-    def end(self, at_s: int, unseen_s: float) -> None:
-        """End; the totals hold the driver and this much of executors beside those that were seen."""
-        seen = sum(
+    def end(self, at_s: int, unobserved_s: float) -> None:
+        """End; the totals hold the driver and this much of executors beside those that were observed."""
+        observed = sum(
             row.memory_mib * ((row.end_ms or T0 + at_s * 1000) - row.start_ms)
             for row in self.world.sql("SELECT * FROM container_usage")
         )
         self.rm.end(
             T0 + at_s * 1000,
-            memory_seconds=round(seen / 1000 + MIB * unseen_s),
-            vcore_seconds=round(4 * at_s + unseen_s),
+            memory_seconds=round(observed / 1000 + MIB * unobserved_s),
+            vcore_seconds=round(4 * at_s + unobserved_s),
         )
-        self.look(at_s, at_s + 10)
+        self.poll(at_s, at_s + 10)
 
     @property
-    def found(self) -> dict[str, Any]:
+    def executors(self) -> dict[str, Any]:
         return {
             row.container_id: row
             for row in self.world.sql("SELECT * FROM container_usage WHERE container_id <> %s", self.driver)
@@ -84,47 +84,47 @@ class Program:
 
 @pytest.fixture
 def program(world: World, rm: FakeResourceManager) -> Program:
-    made = Program(world, rm)
-    made.look(0, 40)
-    return made
+    program = Program(world, rm)
+    program.poll(0, 40)
+    return program
 
 
 def test_an_executor_between_two_polls_is_paid_where_it_was(world: World, program: Program) -> None:
     program.claim(2, 20.2, 21.8)
-    program.end(40, unseen_s=1.6)
+    program.end(40, unobserved_s=1.6)
 
-    (row,) = program.found.values()
+    (row,) = program.executors.values()
     assert (row.role, row.memory_mib, row.vcores, row.end_kind) == ("executor", MIB, 1, "finished")
     assert row.machine_id == program.nodes[1][1]
     assert row.end_ms - row.start_ms == pytest.approx(1600, abs=10)
     world.sql("UPDATE job SET status = 'succeeded', ended_ms = %s", T0 + 40_000)
-    program.look(300, 320)
+    program.poll(300, 320)
     settle(T0 + 5 * MINUTE)
     assert world.one("SELECT captured_ucr FROM payout WHERE machine = %s", program.nodes[1][1]) > 400
     assert world.violations() == []
 
 
-def test_the_log_is_not_read_where_all_was_seen(program: Program) -> None:
+def test_the_log_is_not_read_where_all_was_observed(program: Program) -> None:
     program.claim(2, 20, 22)
-    program.end(40, unseen_s=0.5)
-    assert program.asked == 0
-    assert program.found == {}
+    program.end(40, unobserved_s=0.5)
+    assert program.logs_read == 0
+    assert program.executors == {}
 
 
-def test_a_forged_log_raises_no_charge_and_takes_nothing_from_who_was_seen(
+def test_a_forged_log_raises_no_charge_and_takes_nothing_from_who_was_observed(
     world: World, rm: FakeResourceManager, program: Program
 ) -> None:
-    seen = rm.start(2, program.nodes[1][0], T0 + 40_000, mib=MIB)
-    program.look(40, 80)
+    observed = rm.start(2, program.nodes[1][0], T0 + 40_000, mib=MIB)
+    program.poll(40, 80)
     for number in range(3, 300):
         program.claim(number, 41, 50, node=program.nodes[2][0])
-    program.end(80, unseen_s=2)
+    program.end(80, unobserved_s=2)
 
     held, counted = program.counted()
     assert held <= counted
-    honest = program.found[seen]
+    honest = program.executors[observed]
     assert honest.end_ms - honest.start_ms == pytest.approx(40_000, abs=100)
-    forged = [row for name, row in program.found.items() if name != seen]
+    forged = [row for name, row in program.executors.items() if name != observed]
     assert sum(row.end_ms - row.start_ms for row in forged) <= 2000
     assert {row.end_kind for row in forged} == {"finished"}, "nothing of it is refunded"
 
@@ -146,21 +146,21 @@ def test_a_claim_that_cannot_be_true_is_not_believed(
 ) -> None:
     other = {"container": number} if isinstance(number, str) else {}
     program.claim(2 if other else number, start_s, end_s, **other)
-    program.end(40, unseen_s=5)
-    assert program.found == {}
+    program.end(40, unobserved_s=5)
+    assert program.executors == {}
 
 
 def test_after_a_pause_of_the_meter_a_long_life_is_believed(program: Program) -> None:
-    program.look(100, 104)
+    program.poll(100, 104)
     program.claim(2, 45, 95)
-    program.end(104, unseen_s=50)
-    (row,) = program.found.values()
+    program.end(104, unobserved_s=50)
+    (row,) = program.executors.values()
     assert row.end_ms - row.start_ms == pytest.approx(50_000, abs=10)
 
 
 @pytest.mark.parametrize("node", ["10.9.9.9:8041", "the pool's"])
 def test_a_machine_that_was_not_there_with_that_type_earns_nothing(program: Program, node: str) -> None:
     program.claim(2, 20, 22, node=program.nodes[0][0] if node == "the pool's" else node)
-    program.end(40, unseen_s=2)
-    (row,) = program.found.values()
+    program.end(40, unobserved_s=2)
+    (row,) = program.executors.values()
     assert (row.machine_id, row.host) == (None, "unregistered machine")

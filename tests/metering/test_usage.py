@@ -15,7 +15,7 @@ from market.metering.usage import (
 )
 
 NODE = "10.0.0.1:8041"
-SEEN = KnownContainer("container_1_0001_01_000002", "a", "executor", NODE, 1, 1024, 0, 10_000, None, None)
+KNOWN = KnownContainer("container_1_0001_01_000002", "a", "executor", NODE, 1, 1024, 0, 10_000, None, None)
 
 
 def node(state: str) -> dict[str, Node]:
@@ -31,8 +31,8 @@ def ended(containers: list[KnownContainer], memory: int, vcores: int, **changes:
         vcore_seconds=vcores,
         **changes,  # type: ignore[arg-type]
     )
-    found = endings_of_ended(containers, app, 0, node("RUNNING"), {}, at_ms=20_000)
-    return [ending.end_ms for ending in found]
+    endings = endings_of_ended(containers, app, 0, node("RUNNING"), {}, at_ms=20_000)
+    return [ending.end_ms for ending in endings]
 
 
 def test_ids_tell_attempt_and_driver() -> None:
@@ -52,32 +52,32 @@ def test_ids_tell_attempt_and_driver() -> None:
     ],
 )
 def test_the_node_says_why_a_container_is_gone(state: str, kind: str, end_ms: int) -> None:
-    (found,) = endings_while_running([SEEN], node(state), 0, at_ms=12_000)
-    assert (found.kind, found.end_ms) == (kind, end_ms)
+    (ending,) = endings_while_running([KNOWN], node(state), 0, at_ms=12_000)
+    assert (ending.kind, ending.end_ms) == (kind, end_ms)
 
 
 def test_a_node_that_is_not_listed_any_more_is_lost() -> None:
-    (found,) = endings_while_running([SEEN], {}, 0, at_ms=12_000)
-    assert found.kind == "node_lost"
+    (ending,) = endings_while_running([KNOWN], {}, 0, at_ms=12_000)
+    assert ending.kind == "node_lost"
 
 
 def test_the_preemption_counter_says_which_container_it_was() -> None:
-    small = replace(SEEN, container_id="container_1_0001_01_000003", memory_mib=512)
-    found = endings_while_running([SEEN, small], node("RUNNING"), 512 * 10 + 700, at_ms=12_000)
-    assert {one.container_id: one.kind for one in found} == {
-        SEEN.container_id: "finished",
+    small = replace(KNOWN, container_id="container_1_0001_01_000003", memory_mib=512)
+    endings = endings_while_running([KNOWN, small], node("RUNNING"), 512 * 10 + 700, at_ms=12_000)
+    assert {ending.container_id: ending.kind for ending in endings} == {
+        KNOWN.container_id: "finished",
         small.container_id: "preempted",
     }
 
 
 def test_the_totals_say_when_a_container_ended_between_two_polls() -> None:
-    gone = replace(SEEN, gone_ms=12_000)
+    gone = replace(KNOWN, gone_ms=12_000)
     assert ended([gone], memory=1024 * 11 - 1, vcores=11) == [11_000]
 
 
 def test_all_containers_together_never_exceed_the_totals() -> None:
-    closed = replace(SEEN, container_id="container_1_0001_01_000003", end_ms=8_000)
-    gone = replace(SEEN, gone_ms=12_000)
+    closed = replace(KNOWN, container_id="container_1_0001_01_000003", end_ms=8_000)
+    gone = replace(KNOWN, gone_ms=12_000)
     (end_ms,) = ended([closed, gone], memory=1024 * 18, vcores=30)
     assert end_ms == 10_001  # rounding: less than a MiB and second for each
     assert ended([closed, gone], memory=0, vcores=0) == [10_000]
@@ -85,17 +85,17 @@ def test_all_containers_together_never_exceed_the_totals() -> None:
 
 
 def test_cores_bound_it_as_well() -> None:
-    assert ended([replace(SEEN, gone_ms=14_000)], memory=10**9, vcores=10) == [11_000]
+    assert ended([replace(KNOWN, gone_ms=14_000)], memory=10**9, vcores=10) == [11_000]
 
 
 def test_a_restarted_resource_manager_knows_too_little() -> None:
-    """Its totals begin at its own start: what was seen counts, and what the driver's attempt says."""
-    driver = replace(SEEN, container_id="container_1_0001_01_000001", role="driver", gone_ms=14_000)
+    """Its totals begin at its own start: what was observed counts, and what the driver's attempt says."""
+    driver = replace(KNOWN, container_id="container_1_0001_01_000001", role="driver", gone_ms=14_000)
     app = replace(APP, state="FINISHED", final_status="SUCCEEDED", started_ms=1, finished_ms=11_500)
-    found = endings_of_ended(
-        [SEEN, driver], app, 5_000, node("RUNNING"), {driver.container_id: 11_500}, at_ms=20_000
+    endings = endings_of_ended(
+        [KNOWN, driver], app, 5_000, node("RUNNING"), {driver.container_id: 11_500}, at_ms=20_000
     )
-    assert [one.end_ms for one in found] == [10_000, 11_500]
+    assert [ending.end_ms for ending in endings] == [10_000, 11_500]
 
 
 @pytest.mark.parametrize(
@@ -113,5 +113,5 @@ def test_the_end_of_an_application_ends_its_containers(
     state: str, final_status: str, node_state: str, kind: str
 ) -> None:
     app = replace(APP, state=state, final_status=final_status)
-    (found,) = endings_of_ended([SEEN], app, 0, node(node_state), {}, at_ms=20_000)
-    assert found.kind == kind
+    (ending,) = endings_of_ended([KNOWN], app, 0, node(node_state), {}, at_ms=20_000)
+    assert ending.kind == kind

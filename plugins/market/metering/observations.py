@@ -1,4 +1,4 @@
-"""What one poll of the ResourceManager starts from, and what it saw."""
+"""What one poll of the ResourceManager starts from, and what it observed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from market.cluster.event_log import ExecutorLife
 from market.cluster.resourcemanager import App, Attempt, Container, Node, Partition
-from market.metering.store import Mark, TaggedJob
+from market.metering.queries import Mark, TaggedJob
 from market.metering.usage import KnownApplication, KnownContainer, Machine
 
 # After its start the ResourceManager hears of containers only as their nodes come back: they retry for this
@@ -17,7 +17,7 @@ RECOVERY_MS = 60_000
 
 @dataclass(frozen=True)
 class Before:
-    """What earlier polls left, read before this one asks."""
+    """What earlier polls left, read before this one begins."""
 
     mark: Mark
     applications: Mapping[str, KnownApplication]
@@ -26,8 +26,8 @@ class Before:
 
 
 @dataclass
-class Seen:
-    """What a poll found out about one application. `app` None: the ResourceManager does not know it."""
+class Observation:
+    """What a poll observed of one application. `app` None: the ResourceManager does not know it."""
 
     job: TaggedJob
     application_id: str
@@ -47,18 +47,22 @@ class Seen:
     def vanished(self) -> list[KnownContainer]:
         """Containers that were open and are not live now."""
         live = {container.container_id for container in self.live}
-        return [one for one in self.known if one.end_ms is None and one.container_id not in live]
+        return [
+            container
+            for container in self.known
+            if container.end_ms is None and container.container_id not in live
+        ]
 
 
 @dataclass(frozen=True)
 class Poll:
-    """All that one poll saw."""
+    """All that one poll observed."""
 
     at_ms: int
     epoch_ms: int
     nodes: Mapping[str, Node]
     partitions: Mapping[str, Partition]
-    seen: list[Seen]
+    observations: list[Observation]
     unknown: list[App]
 
     @property

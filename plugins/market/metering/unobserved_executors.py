@@ -1,7 +1,7 @@
 """Executors that lived wholly between two polls: where they were, as the program's own event log says.
 
-The log is the program's word, so it only shares out what the ResourceManager counted and no poll saw. It
-takes nothing from a container that was seen, raises no total, and nothing in it is ever refunded.
+The log is the program's word, so it only shares out what the ResourceManager counted and no poll observed. It
+takes nothing from a container that was observed, raises no total, and nothing in it is ever refunded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from market.kit.vocabulary import EXECUTOR, FINISHED
 from market.metering.usage import UNREGISTERED, Ending, KnownContainer, Machine, attempt_of, is_first
 
 # Longer than two polls are apart, unless a gap was noted: see `meter_gap` in sql/schema/0005_metering.sql.
-UNSEEN_MS = 10_000
+UNOBSERVED_MS = 10_000
 _CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_\d+")
 
 
@@ -30,7 +30,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Room:
-    """What the ResourceManager counted and nobody saw, times milliseconds."""
+    """What the ResourceManager counted and no poll observed, times milliseconds."""
 
     mib_ms: int
     vcore_ms: int
@@ -46,10 +46,15 @@ def room_of(app: App, containers: Iterable[KnownContainer], ends: Mapping[str, i
     `ends`: the ends, by container, of those that are still open.
     """
     mib_ms, vcore_ms = app.memory_seconds * 1000, app.vcore_seconds * 1000
-    for one in containers:
-        end_ms = one.end_ms or ends.get(one.container_id) or one.gone_ms or one.last_seen_ms
-        mib_ms -= one.memory_mib * (end_ms - one.start_ms)
-        vcore_ms -= one.vcores * (end_ms - one.start_ms)
+    for container in containers:
+        end_ms = (
+            container.end_ms
+            or ends.get(container.container_id)
+            or container.gone_ms
+            or container.last_seen_ms
+        )
+        mib_ms -= container.memory_mib * (end_ms - container.start_ms)
+        vcore_ms -= container.vcores * (end_ms - container.start_ms)
     return Room(max(0, mib_ms), max(0, vcore_ms))
 
 
@@ -62,25 +67,25 @@ def believable(
 ) -> list[ExecutorLife]:
     """Return the claims that could be true, each with its end.
 
-    That is: an executor of this attempt of the application that no poll saw, within the application's life,
-    and for no longer than a poll can have missed it.
+    That is: of an executor of this attempt of the application that no poll observed, within the application's
+    life, and for no longer than polls can have missed it.
     """
-    seen, found = set(known), []
-    for life in sorted(lives, key=lambda one: (one.added_ms, one.container_id)):
-        start_ms = max(life.added_ms, app.started_ms)
-        end_ms = min(life.removed_ms or app.finished_ms, app.finished_ms)
-        unseen = end_ms - start_ms <= UNSEEN_MS or any(
+    taken, believed = set(known), []
+    for claim in sorted(lives, key=lambda claim: (claim.added_ms, claim.container_id)):
+        start_ms = max(claim.added_ms, app.started_ms)
+        end_ms = min(claim.removed_ms or app.finished_ms, app.finished_ms)
+        unobserved = end_ms - start_ms <= UNOBSERVED_MS or any(
             start_ms >= since and end_ms <= until for since, until in gaps
         )
         if (
             start_ms < end_ms
-            and unseen
-            and life.container_id not in seen
-            and _is_of(life.container_id, app, attempt)
+            and unobserved
+            and claim.container_id not in taken
+            and _is_of(claim.container_id, app, attempt)
         ):
-            seen.add(life.container_id)
-            found.append(ExecutorLife(life.container_id, life.node_id, start_ms, end_ms))
-    return found
+            taken.add(claim.container_id)
+            believed.append(ExecutorLife(claim.container_id, claim.node_id, start_ms, end_ms))
+    return believed
 
 
 def _is_of(container_id: str, app: App, attempt: int) -> bool:

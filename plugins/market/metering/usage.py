@@ -1,4 +1,4 @@
-"""When a container ended, and why: rules over what was seen, without any input or output.
+"""When a container ended, and why: rules over what polls observed, without any input or output.
 
 The ResourceManager lists live containers only, so an end lies between the last poll that saw a container and
 the first that did not. Its own totals for the application, which it keeps to the millisecond, narrow that
@@ -15,7 +15,7 @@ from market.cluster.resourcemanager import TERMINAL, App, Container, Node
 from market.kit.vocabulary import DRAINED, DRIVER, EXECUTOR, FINISHED, KILLED, NODE_LOST, PREEMPTED
 
 UNREGISTERED = "unregistered machine"
-_FINAL_AFTER_MS = 4000  # the ResourceManager keeps a running total for 3 s before it looks again
+_FINAL_AFTER_MS = 4000  # the ResourceManager keeps a running total for 3 s before it counts again
 _LOST = ("LOST", "REBOOTED", "UNHEALTHY")
 _DRAINED = ("DECOMMISSIONING", "DECOMMISSIONED", "SHUTDOWN")
 
@@ -104,18 +104,18 @@ def endings_while_running(
 
     `preempted_mib_seconds` is by how much the application's preemption counter rose since the last poll: the
     ResourceManager adds a container's whole life to it. The end is the last poll that saw the container,
-    never later than the truth; that of a lost node is when it was found lost.
+    never later than the truth; that of a lost node is the poll that found it lost.
     """
-    found = []
-    for container in sorted(vanished, key=lambda one: one.memory_mib * one.known_ms, reverse=True):
+    endings = []
+    for container in sorted(vanished, key=lambda known: known.memory_mib * known.known_ms, reverse=True):
         kind = _node_kind(nodes.get(container.node_id))
         if kind is None:
             life = container.memory_mib * container.known_ms // 1000
             kind = PREEMPTED if 0 < life <= preempted_mib_seconds else FINISHED
             preempted_mib_seconds -= life if kind == PREEMPTED else 0
         end_ms = max(at_ms, container.last_seen_ms) if kind == NODE_LOST else container.last_seen_ms
-        found.append(Ending(container.container_id, end_ms, kind))
-    return found
+        endings.append(Ending(container.container_id, end_ms, kind))
+    return endings
 
 
 def endings_of_ended(
@@ -131,20 +131,23 @@ def endings_of_ended(
     Where the totals cannot be trusted, because the ResourceManager started anew after the application did,
     a driver ended when its attempt did (`driver_ends`, by container) and an executor when it was last seen.
     """
-    still_open = [one for one in containers if one.end_ms is None]
-    latest = {one.container_id: max(one.last_seen_ms, one.gone_ms or at_ms) for one in still_open}
+    still_open = [container for container in containers if container.end_ms is None]
+    latest = {
+        container.container_id: max(container.last_seen_ms, container.gone_ms or at_ms)
+        for container in still_open
+    }
     part = _part(containers, app, latest) if app.started_ms >= epoch_ms else None
-    found = []
-    for one in still_open:
-        window_ms = latest[one.container_id] - one.last_seen_ms
+    endings = []
+    for container in still_open:
+        window_ms = latest[container.container_id] - container.last_seen_ms
         if part is not None:
-            end_ms = one.last_seen_ms + window_ms * part.numerator // part.denominator
+            end_ms = container.last_seen_ms + window_ms * part.numerator // part.denominator
         else:
-            told = driver_ends.get(one.container_id, 0)
-            end_ms = max(one.last_seen_ms, min(told, latest[one.container_id]))
-        kind = _kind_at_end(app, nodes.get(one.node_id))
-        found.append(Ending(one.container_id, end_ms, kind))
-    return found
+            driver_end_ms = driver_ends.get(container.container_id, 0)
+            end_ms = max(container.last_seen_ms, min(driver_end_ms, latest[container.container_id]))
+        kind = _kind_at_end(app, nodes.get(container.node_id))
+        endings.append(Ending(container.container_id, end_ms, kind))
+    return endings
 
 
 def _part(containers: Iterable[KnownContainer], app: App, latest: Mapping[str, int]) -> Fraction:
@@ -156,14 +159,14 @@ def _part(containers: Iterable[KnownContainer], app: App, latest: Mapping[str, i
     parts = [Fraction(1)]
     listed = list(containers)
     for total, size in (
-        (app.memory_seconds + len(listed), lambda one: one.memory_mib),
-        (app.vcore_seconds + len(listed), lambda one: one.vcores),
+        (app.memory_seconds + len(listed), lambda container: container.memory_mib),
+        (app.vcore_seconds + len(listed), lambda container: container.vcores),
     ):
-        certain = sum(size(one) * one.known_ms for one in listed)
+        certain = sum(size(container) * container.known_ms for container in listed)
         open_ms = sum(
-            size(one) * (latest[one.container_id] - one.last_seen_ms)
-            for one in listed
-            if one.container_id in latest
+            size(container) * (latest[container.container_id] - container.last_seen_ms)
+            for container in listed
+            if container.container_id in latest
         )
         if open_ms:
             parts.append(Fraction(total * 1000 - certain, open_ms))
@@ -187,27 +190,27 @@ def _kind_at_end(app: App, node: Node | None) -> str:
 
 
 def new_container(
-    seen: Container,
+    container: Container,
     job_id: str,
     application_id: str,
     drivers: Iterable[str],
     machine: Machine | None,
     at_ms: int,
 ) -> dict[str, object]:
-    """Return the row of a container that is seen for the first time."""
-    start_ms = seen.started_ms or at_ms
-    is_driver = seen.container_id in drivers or is_first(seen.container_id)
+    """Return the row of a container that is observed for the first time."""
+    start_ms = container.started_ms or at_ms
+    is_driver = container.container_id in drivers or is_first(container.container_id)
     return {
-        "container_id": seen.container_id,
+        "container_id": container.container_id,
         "job_id": job_id,
         "application_id": application_id,
-        "attempt": attempt_of(seen.container_id),
+        "attempt": attempt_of(container.container_id),
         "role": DRIVER if is_driver else EXECUTOR,
-        "node_id": seen.node_id,
+        "node_id": container.node_id,
         "host": machine.display_name if machine else UNREGISTERED,
         "machine_id": machine.machine_id if machine else None,
-        "vcores": max(1, seen.allocated_vcores),
-        "memory_mib": max(1, seen.allocated_mib),
+        "vcores": max(1, container.allocated_vcores),
+        "memory_mib": max(1, container.allocated_mib),
         "start_ms": start_ms,
         "last_seen_ms": max(at_ms, start_ms),
     }
