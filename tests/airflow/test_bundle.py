@@ -136,18 +136,18 @@ def test_a_parser_is_a_child_until_airflow_has_seen_its_end() -> None:
 
 def test_nobody_waits_while_the_server_is_away(world: World, patient: MarketJobsBundle) -> None:
     listener = patient._news = notify.Listener(notify.NEW_JOB)
-    assert listener.comes(0) is False
+    assert listener.wait(0) is False
     world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'")
     began = time.monotonic()
-    assert listener.comes(60) is False
+    assert listener.wait(60) is False
     assert time.monotonic() - began < 30
     _tell()
-    assert listener.comes(0) is True, "it was not listening then, so there may be news"
-    assert listener.comes(0) is False
+    assert listener.wait(0) is True, "it was not listening then, so a notification may have been missed"
+    assert listener.wait(0) is False
     _tell()
-    assert listener.comes(30) is True
+    assert listener.wait(30) is True
 
 
 def _tell() -> None:
     with database.transaction() as cursor:
-        notify.tell(cursor, notify.NEW_JOB)
+        notify.notify(cursor, notify.NEW_JOB)

@@ -35,14 +35,14 @@ def test_the_queue_of_unlabelled_machines_takes_no_application():
 
 
 def test_everything_binds_to_the_address_of_the_settings():
-    found = [
+    addresses = [
         value
         for properties in site.files(LOADED).values()
         for name, value in properties.items()
         if name.endswith(("address", "bind-host"))
     ]
-    assert found
-    assert all(value.split(":")[0] == LOADED.bind for value in found)
+    assert addresses
+    assert all(value.split(":")[0] == LOADED.bind for value in addresses)
 
 
 def test_the_include_list_is_never_empty_and_is_not_overwritten(tmp_path):

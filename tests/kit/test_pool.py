@@ -144,31 +144,31 @@ def test_a_connection_that_does_not_answer_delays_its_own_user_only(
         with ThreadPoolExecutor(8) as hands:
             running = [hands.submit(timed, number) for number in range(8)]
             until = time.monotonic() + 10
-            while sum(one.done() for one in running) < 7 and time.monotonic() < until:
+            while sum(future.done() for future in running) < 7 and time.monotonic() < until:
                 time.sleep(0.02)
-            assert sum(one.done() for one in running) == 7
+            assert sum(future.done() for future in running) == 7
             assert max(times) < 2
             proxy.close()
     finally:
         proxy.close()
 
 
-def test_a_restart_of_the_server_is_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_of_the_server_is_not_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for sent in (signal.SIGINT, signal.SIGQUIT):
         folder = tmp_path / sent.name
         with servers.database(folder) as served:
             monkeypatch.setenv("MARKET_DATABASE_URL", served.url(migrate.APPLICATION))
             before = _pids(4)
-            listener = notify.Listener("news")
-            assert listener.comes(0) is False
+            listener = notify.Listener("jobs")
+            assert listener.wait(0) is False
             served.restart(sent)
-            assert listener.comes(0) is False
-            assert listener.comes(0) is True, "there may have been news that nobody heard"
+            assert listener.wait(0) is False
+            assert listener.wait(0) is True, "a notification may have been missed"
             assert not before & _pids(4)
-            assert listener.comes(0.01) is False
+            assert listener.wait(0.01) is False
             with database.transaction() as cursor:
-                notify.tell(cursor, "news")
-            assert listener.comes(5) is True
+                notify.notify(cursor, "jobs")
+            assert listener.wait(5) is True
             database.dispose()
 
 
@@ -183,7 +183,7 @@ def test_a_session_that_an_administrator_ended_is_replaced(world: World) -> None
     assert _pid() != first
 
 
-def test_a_message_that_comes_at_rest_costs_no_connection(world: World) -> None:
+def test_a_message_that_arrives_at_rest_costs_no_connection(world: World) -> None:
     """The server tells idle clients when a setting changes, as after a reload: that is no end."""
     with database.transaction() as cursor:
         first = _pid_of(cursor)

@@ -37,15 +37,15 @@ def lists(definition: str) -> list[tuple[str, frozenset[str]]]:
 
 @pytest.mark.database
 def test_the_schema_checks_for_exactly_these_words(world: World) -> None:
-    found = defaultdict(list)
+    words = defaultdict(list)
     for table, definition in world.sql(
         "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
         " WHERE contype = 'c' AND connamespace = 'market'::regnamespace AND conrelid <> 0"
     ):
         for column, listed in lists(definition):
-            found[table.removeprefix("market."), column].append(listed)
+            words[table.removeprefix("market."), column].append(listed)
     expected = {where: {frozenset(one) for one in listed} for where, listed in CHECKS.items()}
-    assert {where: set(listed) for where, listed in found.items()} == expected
+    assert {where: set(listed) for where, listed in words.items()} == expected
 
 
 @pytest.mark.database

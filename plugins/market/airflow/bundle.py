@@ -55,7 +55,7 @@ class MarketJobsBundle(BaseDagBundle):
         self._follow()
         if time.monotonic() >= self._busy_until and not _has_children():
             self._news = self._news or notify.Listener(notify.NEW_JOB)
-            if self._news.comes(_WAIT_S):
+            if self._news.wait(_WAIT_S):
                 self._follow()
 
     def _follow(self) -> None:

@@ -14,6 +14,6 @@ def now_ms() -> int:
 def new_id() -> str:
     """Return a new id, 32 hex digits that sort by time: epoch milliseconds, and 80 random bits.
 
-    So the newest entries of an index lie together, however many old ones there are (as in UUID version 7).
+    As with UUID version 7, the newest entries of an index lie together, however many old ones there are.
     """
     return f"{now_ms():012x}{secrets.token_hex(10)}"

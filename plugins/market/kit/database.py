@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Cursor = Any  # a NamedTupleCursor: psycopg2 ships no types
-# What is to happen with an answer in the transaction that makes it true: kept for the same request again.
+# Keeps an answer for the same request again, in the transaction that makes the answer true.
 Answering = Callable[[Cursor, Mapping[str, Any]], None]
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -157,8 +157,8 @@ def again(whole: Callable[P, T]) -> Callable[P, T]:
     """Have a function that makes a transaction of its own run again when PostgreSQL asks for it.
 
     Like `retried`, for 40001 and 40P01; it must have no effect outside that transaction. Not for a lock that
-    was not free in time (55P03): after a deadlock the rival is through, but here it still holds the lock, and
-    this caller has waited as long as it should. BusyError leaves it to the caller.
+    was not free in time (55P03). After a deadlock the rival is done; after such a wait it still holds the
+    lock, and this caller has waited as long as it should: it gets a BusyError.
     """
 
     @functools.wraps(whole)
@@ -187,19 +187,20 @@ def _pool() -> QueuePool:
         old = _current
         if old and old[0] == url:
             return old[1]
-        made = pool.new(lambda: _connect(url))
-        _current = (url, made)
+        new = pool.new(lambda: _connect(url))
+        _current = (url, new)
     if old:
         old[1].dispose()
-    return made
+    return new
 
 
 def _leave_to_parent() -> None:
     """In a forked child, let go of the parent's connections without a word to the server.
 
-    Two processes must not speak on one socket. Nor may the child keep its copy: while it lives, the server
-    would not see that a parent was killed, and would keep its locks. In the copy's place comes an empty file,
-    so that no other file of the child gets the number and what a stray write would hit is nothing.
+    Two processes must not speak on one socket. Nor may the child keep its copy of it: as long as the child
+    lived, the server would not notice that the parent was killed, and would keep the parent's locks. The copy
+    is replaced by an empty file, so that no other file of the child gets its number and a stray write harms
+    nothing.
     """
     global _current, _lock
     _current, _lock = None, threading.Lock()  # another thread of the parent may have held it

@@ -41,7 +41,9 @@ class BadInputError(MarketError):
     title = "Invalid input"
 
     def __init__(self, errors: Mapping[str, object], detail: str | None = None) -> None:
-        super().__init__(detail or "; ".join(f"{field}: {_words(said)}" for field, said in errors.items()))
+        super().__init__(
+            detail or "; ".join(f"{field}: {_text(messages)}" for field, messages in errors.items())
+        )
         self.errors = dict(errors)
 
     @property
@@ -58,7 +60,7 @@ class NotLoggedInError(MarketError):
 
 
 class NotEnoughCreditError(MarketError):
-    """The available balance does not cover what is asked; both figures in micro-credits."""
+    """The available balance is less than what this needs; both figures in micro-credits."""
 
     status = 402
     title = "Not enough credit"
@@ -138,5 +140,7 @@ class BusyError(UnavailableError):
         return {"Retry-After": "5"}
 
 
-def _words(said: object) -> str:
-    return " ".join(str(item) for item in said) if isinstance(said, list | tuple) else str(said)
+def _text(messages: object) -> str:
+    if isinstance(messages, list | tuple):
+        return " ".join(str(message) for message in messages)
+    return str(messages)

@@ -1,4 +1,4 @@
-"""News between the market's processes, through PostgreSQL: who waits for something need not ask for it."""
+"""Notifications between the market's processes, through PostgreSQL: nobody who waits has to poll for it."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ from market.kit import database
 NEW_JOB = "market_new_job"
 
 
-def tell(cursor: database.Cursor, channel: str) -> None:
-    """Tell whoever listens, when the transaction commits."""
+def notify(cursor: database.Cursor, channel: str) -> None:
+    """Notify whoever listens on a channel, when the transaction commits."""
     cursor.execute("SELECT pg_notify(%s, '')", [channel])
 
 
 class Listener:
-    """Waits for news on a channel, over a connection of its own; for one thread."""
+    """Waits for notifications on a channel, over a connection of its own; for one thread."""
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
         self._connection: database.Connection | None = None
-        self._deaf = False  # a connection was lost, and none was made since
+        self._lost = False  # a connection was lost, and none was made since
 
-    def comes(self, within_s: float) -> bool:
-        """Wait for news; tell whether there was some, at once if it came since the last call.
+    def wait(self, within_s: float) -> bool:
+        """Wait for a notification, at most so long; tell whether one arrived since the last call.
 
-        The first call hears nothing of what was before it. False, and at once, while the server is away; the
-        first call after that tells of news, for there may have been some that nobody heard.
+        One that has arrived already is answered at once. Those before the first call are missed. While the
+        server is away the answer is False, at once; the first call after that answers True, as a notification
+        may have been missed.
         """
         try:
             if self._connection is None:
                 self._connection = self._listen()
-                if self._deaf:
-                    self._deaf = False
+                if self._lost:
+                    self._lost = False
                     return True
             connection = self._connection
             connection.poll()
             if not connection.notifies and _readable(connection, within_s):
                 connection.poll()
-            came = bool(connection.notifies)
+            arrived = bool(connection.notifies)
             connection.notifies.clear()
         except psycopg2.Error:
-            self._connection, self._deaf = None, True
+            self._connection, self._lost = None, True
             return False
-        return came
+        return arrived
 
     def _listen(self) -> database.Connection:
         connection = database.connect()

@@ -41,10 +41,10 @@ class Patience:
         return "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in self.settings.items())
 
 
-# Triggers, tasks and passes. A pass over thousands of machines takes seconds. One that waits for a lock waits
-# for a step of the settlement, which holds accounts for seconds; a pass that gives up is made again.
+# Triggers, tasks and passes. A pass over thousands of machines takes seconds. If it waits for a lock, it is
+# for that of a settlement's step, which holds accounts for seconds. A pass that gives up is made again.
 BACKGROUND = Patience(statement_s=300, lock_s=60, idle_s=300)
-# A person waits, and so does one of the api-server's few threads: both are better off with an answer.
+# A person waits, and so does one of the api-server's few threads: an early refusal is better for both.
 WEB = Patience(statement_s=30, lock_s=10, idle_s=300)
 # A step of the settlement is one statement over all lines of an interval: 100 000 take some seconds. A second
 # settlement waits for the lock of the first one.

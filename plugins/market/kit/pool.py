@@ -20,11 +20,11 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from market.kit.errors import BusyError, UnavailableError
 
 # What one process may have open. A request with an Idempotency-Key holds one connection and takes a second;
-# there are at most 16 such requests at once, so that the other half always comes back.
+# there are at most 16 such requests at once, so that the other 16 connections are always given back.
 BOUND = 32
 _KEPT = 16  # of these stay open when they are not in use: a new one costs some 10 ms
 _WAIT_S = 10.0  # as long as a person waits for a lock, see `patience.WEB`
-_RECYCLE_S = 1800  # the server's process for a connection grows with what it has seen
+_RECYCLE_S = 1800  # the server's process for a connection grows with its use
 
 
 def new(connect: Callable[[], Connection]) -> QueuePool:
@@ -35,7 +35,7 @@ def new(connect: Callable[[], Connection]) -> QueuePool:
         max_overflow=BOUND - _KEPT,
         timeout=_WAIT_S,
         recycle=_RECYCLE_S,
-        use_lifo=True,  # the rest grows old and is replaced, instead of all being kept warm
+        use_lifo=True,  # those that are used seldom grow old and are replaced
         reset_on_return="rollback",
     )
     event.listen(pool, "checkout", _check)
@@ -68,15 +68,15 @@ def give_back(taken: PoolProxiedConnection) -> None:
 def _check(connection: Connection, *_: object) -> None:
     """Have a connection replaced that did not outlive a restart of the server.
 
-    A server that ends says so, and the kernel closes what it leaves behind. Either makes the socket readable,
-    while nothing comes on a connection at rest. So one look at the socket tells, and only a connection on
-    which something came is asked. No lock is held here: who asks delays nobody else.
+    A connection at rest seldom receives anything. A server that ends sends a message, and the kernel closes
+    the sockets of one that was killed: either makes the socket readable. So only a connection whose socket is
+    readable is tested with a statement. No lock is held here, so the test delays nobody else.
     """
-    if connection.closed or (_something_came(connection) and not _answers(connection)):
+    if connection.closed or (_is_readable(connection) and not _answers(connection)):
         raise DisconnectionError("the server has closed this connection")
 
 
-def _something_came(connection: Connection) -> bool:
+def _is_readable(connection: Connection) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))

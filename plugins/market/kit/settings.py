@@ -255,7 +255,7 @@ def load(state: Path | str | None = None, root: Path | None = None) -> Settings:
     return _load(root_name, os.path.abspath(chosen), source)
 
 
-@functools.cache  # by text: paths cost more to make and to compare than all else that a caller does here
+@functools.cache  # with texts as keys: to make and to compare paths would cost more than all else here
 def _load(root_name: str, state_name: str, source_name: str) -> Settings:
     root, state, source = Path(root_name), Path(state_name), Path(source_name)
     try:
@@ -309,9 +309,9 @@ def _check_credits(source: Path, credits: Credits) -> None:
         "settlement_cron": not _CRON.fullmatch(credits.settlement_cron)
         and 'must be five fields of cron, like "*/5 * * * *"',
     } | {name: "must not be negative" for name, figure in micro.items() if figure < 0}
-    for name, said in wrong.items():
-        if said:
-            raise SettingsError(f"{source}: [credits] {name} {said}")
+    for name, rule in wrong.items():
+        if rule:
+            raise SettingsError(f"{source}: [credits] {name} {rule}")
 
 
 _EXPECTED: dict[str, type] = {"int": int, "str": str, "bool": bool}
@@ -339,7 +339,7 @@ def _types(source: Path, raw: dict[str, Any]) -> dict[str, MachineType]:
     lines = raw.get("types")
     if not isinstance(lines, dict) or not lines:
         raise SettingsError(f"{source}: at least one machine type is needed, as [types.cpu]")
-    found = {}
+    types = {}
     for name, line in lines.items():
         if not (name.isascii() and name.isalnum() and name.islower()) or name in ("pool", "nobody"):
             raise SettingsError(f"{source}: [types.{name}]: a type's name is lower-case letters and digits")
@@ -351,8 +351,8 @@ def _types(source: Path, raw: dict[str, Any]) -> dict[str, MachineType]:
             ) from None
         if weight <= 0 or set(line) != {"weight"}:
             raise SettingsError(f"{source}: [types.{name}] holds a positive weight and nothing else")
-        found[name] = MachineType(name=name, weight_micro=weight)
-    return found
+        types[name] = MachineType(name=name, weight_micro=weight)
+    return types
 
 
 def _recorded_ports(path: Path) -> dict[str, int]:

@@ -252,7 +252,7 @@ def _store(
     longest_s = spec.max_wait + math.ceil(spec.whole_duration) * (1 + spec.point_retries)
     expires_ms = at_ms + longest_s * 1000 + _SLACK_MS
     ledger.take_hold(cursor, job_id, member.user_id, quote.hold_ucr, quote.rate_micro, expires_ms, at_ms)
-    notify.tell(cursor, notify.NEW_JOB)
+    notify.notify(cursor, notify.NEW_JOB)
 
 
 def _stem(entry: str) -> str:
