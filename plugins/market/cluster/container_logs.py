@@ -23,9 +23,10 @@ _MAX_HEADER = 16 << 10
 _MAX_JSON = 8 << 20
 _HEADER_END = b"LogContents:\n"
 _LENGTH = re.compile(rb"\nLogLength:(\d+)\n")
-# From the file's beginning up to here the bytes before an offset are read and dropped; above it, its end is.
+# Up to this offset a file is read from its beginning, and what lies before the offset is dropped. Beyond it
+# the file is read from its end: see `fetch_part`.
 _FROM_START = 256 << 10
-_MARGIN = 64 << 10  # how much a file may grow between two requests; four times as much at each new try
+_MARGIN = 64 << 10  # how much a file may grow between two requests; four times as much at each further try
 _TRIES = 6
 
 
@@ -110,9 +111,9 @@ def _block(url: str, user: str, size: int | None) -> _Block | None:
         if not chunk:
             break
         begun += chunk
-    header, found, begun = begun.partition(_HEADER_END)
+    header, header_end, begun = begun.partition(_HEADER_END)
     length = _LENGTH.search(header)
-    if not found or not length:  # "Can not find logs for container", with 200
+    if not header_end or not length:  # "Can not find logs for container", with 200
         answer.close()
         return None
     file_size = int(length.group(1))
@@ -141,7 +142,8 @@ def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _get(url: str, user: str, query: dict[str, Any], accept: str) -> requests.Response:
-    # No status tells "I have none" from a failure: the log server says 404, 500, 503, or 200 with words.
+    # No status tells a log that is not there from a failure: the server answers 404, 500, 503, or 200 with
+    # words.
     return send(
         "GET",
         url,
@@ -161,10 +163,10 @@ def _streamed(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise ClusterUnavailable(f"the log server broke off ({type(error).__name__})") from error
 
 
-def log_files(found: Any) -> list[LogFile]:
+def log_files(listing: Any) -> list[LogFile]:
     """Return the files of one container in a listing; sizes come as numbers or as text."""
     return [
-        LogFile(str(one["fileName"]), int(one["fileSize"]))
-        for one in items(found, "containerLogInfo")
-        if one.get("fileName") and str(one.get("fileSize", "")).isdigit()
+        LogFile(str(file["fileName"]), int(file["fileSize"]))
+        for file in items(listing, "containerLogInfo")
+        if file.get("fileName") and str(file.get("fileSize", "")).isdigit()
     ]

@@ -1,7 +1,7 @@
 """Spark's event log in HDFS: when executors came and went, as the driver says.
 
-The program writes it, with its owner's rights: what is read is bounded in size, and nothing in it is taken
-for true beyond being a claim of the right form.
+The program writes it, with its owner's rights: what is read is bounded in size, and each line is only a claim
+of the right form.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def executor_lives(hdfs: Hdfs, application_id: str, attempt: int) -> list[Execut
 
 
 def _named(hdfs: Hdfs, folder: str) -> Iterator[re.Match[str]]:
-    for one in hdfs.list(folder):
-        match = _FILE.fullmatch(one.name)
-        if match and not one.is_folder:
+    for file in hdfs.list(folder):
+        match = _FILE.fullmatch(file.name)
+        if match and not file.is_folder:
             yield match
 
 
@@ -114,4 +114,4 @@ def _lives(lines: Iterator[bytes]) -> list[ExecutorLife]:
             continue
         if len(added) >= _MAX_LIVES:
             break
-    return [ExecutorLife(*found, removed.get(number)) for number, found in added.items()]
+    return [ExecutorLife(*life, removed.get(number)) for number, life in added.items()]

@@ -33,7 +33,7 @@ _TRY_LATER = ("SafeModeException", "StandbyException", "RetriableException")
 
 @dataclass(frozen=True)
 class FileStatus:
-    """A file or folder. `name` is its last part in a listing and empty for the asked path itself."""
+    """A file or folder. `name` is its last part in a listing, and empty for the path itself."""
 
     name: str
     size: int
@@ -68,7 +68,7 @@ class Hdfs:
         return Hdfs(self._base, self._user, name)
 
     def status(self, path: str) -> FileStatus | None:
-        """Return what is at a path, or None; raise HdfsDenied if the user may not look."""
+        """Return what is at a path, or None; raise HdfsDenied if the user may not read it."""
         try:
             return _status(self._json("GET", path, "GETFILESTATUS")["FileStatus"])
         except HdfsNotFound:
@@ -76,17 +76,17 @@ class Hdfs:
 
     def list(self, path: str) -> list[FileStatus]:
         """Return what a folder holds (for a file: itself, with an empty name)."""
-        found = self._json("GET", path, "LISTSTATUS")
-        return [_status(one) for one in items(found, "FileStatuses", "FileStatus")]
+        answer = self._json("GET", path, "LISTSTATUS")
+        return [_status(status) for status in items(answer, "FileStatuses", "FileStatus")]
 
     def walk(self, path: str) -> Iterator[tuple[str, FileStatus]]:
         """Yield every file below a folder with its path relative to it, in order of names."""
-        for one in sorted(self.list(path), key=lambda entry: entry.name):
-            if one.is_folder:
-                for below, status in self.walk(f"{path}/{one.name}"):
-                    yield f"{one.name}/{below}", status
-            elif one.name:
-                yield one.name, one
+        for entry in sorted(self.list(path), key=lambda status: status.name):
+            if entry.is_folder:
+                for below_path, below_status in self.walk(f"{path}/{entry.name}"):
+                    yield f"{entry.name}/{below_path}", below_status
+            elif entry.name:
+                yield entry.name, entry
 
     def mkdirs(self, path: str, permission: str = "755") -> None:
         """Make a folder; parents that it makes on the way get the same mode, so make them first."""
@@ -98,8 +98,8 @@ class Hdfs:
         Raises HdfsOverQuota or ClusterUnavailable; a part of the file may be there then.
         """
         flag = "true" if overwrite else "false"
-        asked = self._send("PUT", path, "CREATE", overwrite=flag, noredirect="true")
-        location = str(_checked(asked)["Location"])
+        redirect = self._send("PUT", path, "CREATE", overwrite=flag, noredirect="true")
+        location = str(_checked(redirect)["Location"])
         answer = send(
             "PUT",
             location,
@@ -154,26 +154,26 @@ class Hdfs:
 
     def content_summary(self, path: str) -> Summary:
         """Return what lies below a folder, and its quotas."""
-        found = self._json("GET", path, "GETCONTENTSUMMARY")["ContentSummary"]
+        summary = self._json("GET", path, "GETCONTENTSUMMARY")["ContentSummary"]
         return Summary(
-            files=int(found["fileCount"]),
-            folders=int(found["directoryCount"]),
-            length_bytes=int(found["length"]),
-            space_bytes=int(found["spaceConsumed"]),
-            names_quota=int(found["quota"]),
-            space_quota_bytes=int(found["spaceQuota"]),
+            files=int(summary["fileCount"]),
+            folders=int(summary["directoryCount"]),
+            length_bytes=int(summary["length"]),
+            space_bytes=int(summary["spaceConsumed"]),
+            names_quota=int(summary["quota"]),
+            space_quota_bytes=int(summary["spaceQuota"]),
         )
 
     def _json(self, method: str, path: str, operation: str, **query: Any) -> Any:
         return _checked(self._send(method, path, operation, **query))
 
     def _send(self, method: str, path: str, operation: str, **query: Any) -> requests.Response:
-        asked = {"op": operation, "user.name": self._user, **query}
+        parameters = {"op": operation, "user.name": self._user, **query}
         if self._on_behalf is not None:
-            asked["doas"] = self._on_behalf
+            parameters["doas"] = self._on_behalf
         url = f"{self._base}/webhdfs/v1{quote(path)}"
         timeout = (CONNECT_S, READ_S)
-        return send(method, url, params=asked, timeout=timeout, allow_redirects=False, own_errors=True)
+        return send(method, url, params=parameters, timeout=timeout, allow_redirects=False, own_errors=True)
 
 
 def _checked(answer: requests.Response) -> Any:
@@ -206,12 +206,12 @@ def _streamed(answer: requests.Response) -> Iterator[bytes]:
         answer.close()
 
 
-def _status(one: dict[str, Any]) -> FileStatus:
+def _status(status: dict[str, Any]) -> FileStatus:
     return FileStatus(
-        name=str(one.get("pathSuffix") or ""),
-        size=int(one["length"]),
-        is_folder=one["type"] == "DIRECTORY",
-        modified_ms=int(one["modificationTime"]),
-        permission=str(one["permission"]),
-        owner=str(one["owner"]),
+        name=str(status.get("pathSuffix") or ""),
+        size=int(status["length"]),
+        is_folder=status["type"] == "DIRECTORY",
+        modified_ms=int(status["modificationTime"]),
+        permission=str(status["permission"]),
+        owner=str(status["owner"]),
     )

@@ -17,19 +17,19 @@ _local = threading.local()
 
 def session() -> requests.Session:
     """Return this thread's session; it keeps connections open and reads no proxy or .netrc settings."""
-    found: requests.Session | None = getattr(_local, "session", None)
-    if found is None:
-        found = requests.Session()
-        found.trust_env = False
-        found.mount("http://", HTTPAdapter(pool_maxsize=32))
-        _local.session = found
-    return found
+    current: requests.Session | None = getattr(_local, "session", None)
+    if current is None:
+        current = requests.Session()
+        current.trust_env = False
+        current.mount("http://", HTTPAdapter(pool_maxsize=32))
+        _local.session = current
+    return current
 
 
 def send(method: str, url: str, **options: Any) -> requests.Response:
     """Send a request; raise ClusterUnavailable when no server answers or it answers 5xx.
 
-    A 5xx answer is given back where `own_errors=True`: WebHDFS reports some refusals so.
+    With `own_errors=True` a 5xx answer is returned as well: WebHDFS reports some refusals so.
     """
     own_errors = options.pop("own_errors", False)
     options.setdefault("timeout", (CONNECT_S, READ_S))
@@ -42,18 +42,18 @@ def send(method: str, url: str, **options: Any) -> requests.Response:
     return answer
 
 
-def items(found: Any, *path: str) -> list[dict[str, Any]]:
+def items(value: Any, *path: str) -> list[dict[str, Any]]:
     """Return the list at a path of a JSON answer.
 
     Hadoop writes one element as an object instead of a list, and none as null, {} or nothing.
     """
     for name in path:
-        if not isinstance(found, Mapping):
+        if not isinstance(value, Mapping):
             return []
-        found = found.get(name)
-    if isinstance(found, Mapping):
-        return [dict(found)] if found else []
-    return [dict(one) for one in found or [] if isinstance(one, Mapping)]
+        value = value.get(name)
+    if isinstance(value, Mapping):
+        return [dict(value)] if value else []
+    return [dict(item) for item in value or [] if isinstance(item, Mapping)]
 
 
 def _server(url: str) -> str:

@@ -20,11 +20,11 @@ class JobHistory:
 
         Nothing while they are being collected, after they were deleted, and of nodes that were lost.
         """
-        found = fetch_json(f"{self._base}/aggregatedlogs", self._user, appid=application_id)
+        listing = fetch_json(f"{self._base}/aggregatedlogs", self._user, appid=application_id)
         return {
-            str(one["containerId"]): (_node(str(one.get("nodeId", ""))), log_files(one))
-            for one in items(found, "containerLogsInfoes", "containerLogsInfo")
-            if one.get("containerId")
+            str(container["containerId"]): (_node(str(container.get("nodeId", ""))), log_files(container))
+            for container in items(listing, "containerLogsInfoes", "containerLogsInfo")
+            if container.get("containerId")
         }
 
     def log(self, container_id: str, file: str, offset: int, length: int | None) -> Part | None:

@@ -17,10 +17,10 @@ class NodeManager:
 
     def log_files(self, container_id: str) -> list[LogFile] | None:
         """Return a container's log files, None if this node does not have them (any more)."""
-        found = fetch_json(f"{self._base}/containers/{quote(container_id, safe='')}/logs", self._user)
-        blocks = items(found, "containerLogsInfo")
+        listing = fetch_json(f"{self._base}/containers/{quote(container_id, safe='')}/logs", self._user)
+        blocks = items(listing, "containerLogsInfo")
         # Logs that were collected already are listed beside it, for the same container.
-        local = [one for one in blocks if one.get("logAggregationType", "LOCAL") == "LOCAL"]
+        local = [block for block in blocks if block.get("logAggregationType", "LOCAL") == "LOCAL"]
         return log_files(local[0]) if local else None
 
     def log(self, container_id: str, file: str, offset: int, length: int | None) -> Part | None:

@@ -134,27 +134,27 @@ class ResourceManager:
             query["user"] = user
         if started_after_ms is not None:
             query["startedTimeBegin"] = started_after_ms
-        return [_app(one) for one in items(self._get("/apps", query), "apps", "app")]
+        return [_app(app) for app in items(self._get("/apps", query), "apps", "app")]
 
     def app(self, application_id: str) -> App | None:
         """Return an application, or None if the ResourceManager does not know it (any more)."""
-        found = self._find(f"/apps/{quote(application_id)}")
-        return _app(found["app"]) if found else None
+        answer = self._find(f"/apps/{quote(application_id)}")
+        return _app(answer["app"]) if answer else None
 
     def attempts(self, application_id: str) -> list[Attempt]:
         """Return an application's attempts, oldest first."""
-        found = self._find(f"/apps/{quote(application_id)}/appattempts")
-        return [_attempt(one) for one in items(found, "appAttempts", "appAttempt")]
+        answer = self._find(f"/apps/{quote(application_id)}/appattempts")
+        return [_attempt(attempt) for attempt in items(answer, "appAttempts", "appAttempt")]
 
     def containers(self, application_id: str) -> list[Container]:
         """Return the live containers of all attempts."""
-        found: list[Container] = []
+        containers: list[Container] = []
         for attempt in self.attempts(application_id):
             path = f"/apps/{quote(application_id)}/appattempts/{quote(attempt.attempt_id)}/containers"
             answer = self._find(path)
-            listed = items(answer, "containers", "container") or items(answer, "container")
-            found += [_container(one, attempt.attempt_id) for one in listed]
-        return found
+            rows = items(answer, "containers", "container") or items(answer, "container")
+            containers += [_container(row, attempt.attempt_id) for row in rows]
+        return containers
 
     def kill(self, application_id: str) -> None:
         """Kill an application; nothing happens to one that has ended.
@@ -168,13 +168,13 @@ class ResourceManager:
 
     def nodes(self, states: str | None = None) -> list[Node]:
         """Return nodes, in every state unless `states` (comma-separated) says which."""
-        found = self._get("/nodes", {"states": states or ALL_NODE_STATES})
-        return [_node(one) for one in items(found, "nodes", "node")]
+        answer = self._get("/nodes", {"states": states or ALL_NODE_STATES})
+        return [_node(node) for node in items(answer, "nodes", "node")]
 
     def node(self, node_id: str) -> Node | None:
         """Return a node by host:port, or None if the ResourceManager does not know it."""
-        found = self._find(f"/nodes/{quote(node_id)}")
-        return _node(found["node"]) if found else None
+        answer = self._find(f"/nodes/{quote(node_id)}")
+        return _node(answer["node"]) if answer else None
 
     def set_node_resource(self, node_id: str, mib: int, vcores: int, timeout_ms: int = -1) -> None:
         """Set a node's size; with a negative timeout what runs there may end first."""
@@ -183,10 +183,10 @@ class ResourceManager:
 
     def labels(self) -> list[str]:
         """Return the labels that exist."""
-        return [str(one["name"]) for one in items(self._get("/get-node-labels"), "nodeLabelInfo")]
+        return [str(label["name"]) for label in items(self._get("/get-node-labels"), "nodeLabelInfo")]
 
     def add_labels(self, names: Iterable[str]) -> None:
-        """Add exclusive labels: only who asks for one gets its machines."""
+        """Add exclusive labels: only requests that name a label get its machines."""
         infos = [{"name": name, "exclusivity": True} for name in names]
         self._change("POST", "/add-node-labels", {"nodeLabelInfo": infos})
 
@@ -199,8 +199,8 @@ class ResourceManager:
         """Return the labels that are set for each host and port."""
         entries = items(self._get("/get-node-to-labels"), "nodeToLabels", "entry")
         return {
-            str(one["key"]): tuple(str(info["name"]) for info in items(one, "value", "nodeLabelInfo"))
-            for one in entries
+            str(entry["key"]): tuple(str(label["name"]) for label in items(entry, "value", "nodeLabelInfo"))
+            for entry in entries
         }
 
     def scheduler(self) -> dict[str, Any]:
@@ -229,9 +229,9 @@ class ResourceManager:
             resources = queue.get("resources") or {}
             for usage in items(resources, "resourceUsagesByPartition"):
                 label = str(usage.get("partitionName") or "")
-                asked = usage.get("pending") or {}
+                waiting = usage.get("pending") or {}
                 mib, vcores = pending.get(label, (0, 0))
-                pending[label] = (mib + _number(asked, "memory"), vcores + _number(asked, "vCores"))
+                pending[label] = (mib + _number(waiting, "memory"), vcores + _number(waiting, "vCores"))
         return pending
 
     def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
@@ -266,84 +266,84 @@ def _leaves(queue: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [leaf for child in children for leaf in _leaves(child)]
 
 
-def _number(found: Mapping[str, Any], name: str) -> int:
+def _number(row: Mapping[str, Any], name: str) -> int:
     """Return a count; YARN writes -1 for "none any more"."""
-    return max(0, int(found.get(name) or 0))
+    return max(0, int(row.get(name) or 0))
 
 
-def _app(one: Mapping[str, Any]) -> App:
-    tags = str(one.get("applicationTags") or "")
+def _app(row: Mapping[str, Any]) -> App:
+    tags = str(row.get("applicationTags") or "")
     return App(
-        application_id=str(one["id"]),
-        user=str(one.get("user", "")),
-        name=str(one.get("name", "")),
-        queue=str(one.get("queue", "")),
-        state=str(one.get("state", "")),
-        final_status=str(one.get("finalStatus", "")),
-        diagnostics=str(one.get("diagnostics") or ""),
+        application_id=str(row["id"]),
+        user=str(row.get("user", "")),
+        name=str(row.get("name", "")),
+        queue=str(row.get("queue", "")),
+        state=str(row.get("state", "")),
+        final_status=str(row.get("finalStatus", "")),
+        diagnostics=str(row.get("diagnostics") or ""),
         tags=tuple(tag for tag in tags.split(",") if tag),
-        started_ms=_number(one, "startedTime"),
-        finished_ms=_number(one, "finishedTime"),
-        allocated_mib=_number(one, "allocatedMB"),
-        allocated_vcores=_number(one, "allocatedVCores"),
-        running_containers=_number(one, "runningContainers"),
-        memory_seconds=_number(one, "memorySeconds"),
-        vcore_seconds=_number(one, "vcoreSeconds"),
-        preempted_memory_seconds=_number(one, "preemptedMemorySeconds"),
-        preempted_vcore_seconds=_number(one, "preemptedVcoreSeconds"),
-        log_aggregation=str(one.get("logAggregationStatus") or ""),
-        am_http_address=str(one.get("amHostHttpAddress") or ""),
+        started_ms=_number(row, "startedTime"),
+        finished_ms=_number(row, "finishedTime"),
+        allocated_mib=_number(row, "allocatedMB"),
+        allocated_vcores=_number(row, "allocatedVCores"),
+        running_containers=_number(row, "runningContainers"),
+        memory_seconds=_number(row, "memorySeconds"),
+        vcore_seconds=_number(row, "vcoreSeconds"),
+        preempted_memory_seconds=_number(row, "preemptedMemorySeconds"),
+        preempted_vcore_seconds=_number(row, "preemptedVcoreSeconds"),
+        log_aggregation=str(row.get("logAggregationStatus") or ""),
+        am_http_address=str(row.get("amHostHttpAddress") or ""),
     )
 
 
-def _attempt(one: Mapping[str, Any]) -> Attempt:
-    node_id = str(one.get("nodeId") or "")
+def _attempt(row: Mapping[str, Any]) -> Attempt:
+    node_id = str(row.get("nodeId") or "")
     return Attempt(
-        attempt_id=str(one.get("appAttemptId") or one.get("id") or ""),
-        container_id=str(one.get("containerId") or ""),
+        attempt_id=str(row.get("appAttemptId") or row.get("id") or ""),
+        container_id=str(row.get("containerId") or ""),
         node_id=node_id,
-        node_http=str(one.get("nodeHttpAddress") or ""),
+        node_http=str(row.get("nodeHttpAddress") or ""),
         host=node_id.rsplit(":", 1)[0],
-        started_ms=_number(one, "startTime"),
-        finished_ms=_number(one, "finishedTime"),
+        started_ms=_number(row, "startTime"),
+        finished_ms=_number(row, "finishedTime"),
     )
 
 
-def _container(one: Mapping[str, Any], attempt_id: str) -> Container:
-    node_id = str(one.get("nodeId") or one.get("assignedNodeId") or "")
-    address = str(one.get("nodeHttpAddress") or "")
+def _container(row: Mapping[str, Any], attempt_id: str) -> Container:
+    node_id = str(row.get("nodeId") or row.get("assignedNodeId") or "")
+    address = str(row.get("nodeHttpAddress") or "")
     return Container(
-        container_id=str(one.get("containerId") or one.get("id")),
+        container_id=str(row.get("containerId") or row.get("id")),
         attempt_id=attempt_id,
         node_id=node_id,
         host=node_id.rsplit(":", 1)[0],
         node_http=address.removeprefix("http://"),
-        allocated_mib=_number(one, "allocatedMB"),
-        allocated_vcores=_number(one, "allocatedVCores"),
-        started_ms=_number(one, "startedTime"),
-        state=str(one.get("containerState") or one.get("state") or ""),
+        allocated_mib=_number(row, "allocatedMB"),
+        allocated_vcores=_number(row, "allocatedVCores"),
+        started_ms=_number(row, "startedTime"),
+        state=str(row.get("containerState") or row.get("state") or ""),
     )
 
 
-def _node(one: Mapping[str, Any]) -> Node:
-    node_id = str(one["id"])
+def _node(row: Mapping[str, Any]) -> Node:
+    node_id = str(row["id"])
     host, port = node_id.rsplit(":", 1)
-    used_mib, used_vcores = _number(one, "usedMemoryMB"), _number(one, "usedVirtualCores")
-    labels = one.get("nodeLabels") or []
+    used_mib, used_vcores = _number(row, "usedMemoryMB"), _number(row, "usedVirtualCores")
+    labels = row.get("nodeLabels") or []
     # A node that was made smaller than what runs there has less than nothing available.
-    total = one.get("totalResource") or {}
+    total = row.get("totalResource") or {}
     return Node(
         node_id=node_id,
         host=host,
         port=int(port),
-        state=str(one.get("state", "")),
-        http_address=str(one.get("nodeHTTPAddress") or ""),
-        total_mib=int(total.get("memory", used_mib + _number(one, "availMemoryMB"))),
-        total_vcores=int(total.get("vCores", used_vcores + _number(one, "availableVirtualCores"))),
+        state=str(row.get("state", "")),
+        http_address=str(row.get("nodeHTTPAddress") or ""),
+        total_mib=int(total.get("memory", used_mib + _number(row, "availMemoryMB"))),
+        total_vcores=int(total.get("vCores", used_vcores + _number(row, "availableVirtualCores"))),
         used_mib=used_mib,
         used_vcores=used_vcores,
-        containers=_number(one, "numContainers"),
+        containers=_number(row, "numContainers"),
         labels=tuple(labels if isinstance(labels, list) else [labels]),
-        last_health_ms=_number(one, "lastHealthUpdate"),
-        health_report=str(one.get("healthReport") or ""),
+        last_health_ms=_number(row, "lastHealthUpdate"),
+        health_report=str(row.get("healthReport") or ""),
     )

@@ -15,7 +15,7 @@ def refresh_nodes(graceful_timeout_s: int | None = None) -> None:
     """Have the ResourceManager read `nodes.include` and `nodes.exclude.xml` again.
 
     With a timeout, nodes that leave are drained by the server: they get no new container, and go when
-    their last application ends or the time is over. Raises ClusterRefused with what the tool said.
+    their last application ends or the time is over. Raises ClusterRefused with the tool's message.
     """
     loaded = settings.load()
     hadoop = loaded.paths.hadoop

@@ -1,7 +1,7 @@
 """A running driver's own REST interface, through the ResourceManager's proxy.
 
-What answers is a program of somebody else's: its answer is bounded in time and size, no redirect is followed,
-no cookie is kept, and nothing in it is taken for true beyond being a number or a short text.
+The answer comes from somebody else's program: it is bounded in time and size, no redirect is followed, no
+cookie is kept, and each value is checked to be a number or cut to a short text.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class SparkUi:
             tasks_done=sum(_count(job, "numCompletedTasks") for job in jobs),
             tasks_total=sum(max(0, _count(job, "numTasks") - _count(job, "numSkippedTasks")) for job in jobs),
             executors=sum(
-                1 for one in executors if one.get("id") != "driver" and one.get("isActive") is True
+                1
+                for executor in executors
+                if executor.get("id") != "driver" and executor.get("isActive") is True
             ),
             stages=tuple(_stage(stage) for stage in stages[:_MAX_STAGES]),
         )
@@ -88,23 +90,23 @@ class SparkUi:
                     body += chunk
                     if len(body) > _MAX_BYTES or time.monotonic() > until:
                         return None
-            found = json.loads(body)
+            rows = json.loads(body)
         except (requests.RequestException, ValueError, RecursionError):
             return None
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else None
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else None
 
 
-def _count(found: Mapping[str, Any], name: str) -> int:
-    value = found.get(name)
+def _count(row: Mapping[str, Any], name: str) -> int:
+    value = row.get(name)
     return value if type(value) is int and 0 <= value < 1 << 40 else 0
 
 
-def _stage(found: Mapping[str, Any]) -> Stage:
+def _stage(row: Mapping[str, Any]) -> Stage:
     return Stage(
-        stage_id=_count(found, "stageId"),
+        stage_id=_count(row, "stageId"),
         # Folders of the machine that runs the driver are nobody's business: "sum at main.py:10".
-        name=_FOLDERS.sub(" at ", str(found.get("name", ""))[:_MAX_NAME]),
-        status=str(found.get("status", ""))[:20],
-        tasks_done=_count(found, "numCompleteTasks"),
-        tasks_total=_count(found, "numTasks"),
+        name=_FOLDERS.sub(" at ", str(row.get("name", ""))[:_MAX_NAME]),
+        status=str(row.get("status", ""))[:20],
+        tasks_done=_count(row, "numCompleteTasks"),
+        tasks_total=_count(row, "numTasks"),
     )

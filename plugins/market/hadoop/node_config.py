@@ -1,4 +1,4 @@
-"""A NodeManager's configuration, as far as the market says it; there is no secret in it.
+"""A NodeManager's configuration, as far as the market sets it; there is no secret in it.
 
 What only the machine knows (its address, ports, folders and variables) is added by its agent.
 """
@@ -30,19 +30,20 @@ _CACHE_MIB = 2048
 
 def shared_files(settings: Settings, cores: int, memory_mib: int) -> Files:
     """Return the properties that the market sets for a machine of this size."""
-    made = site.files(settings)
-    core = {name: made["core-site.xml"][name] for name in _SERVER_CORE}
-    yarn = {name: made["yarn-site.xml"][name] for name in _SERVER_YARN}
+    files = site.files(settings)
+    core = {name: files["core-site.xml"][name] for name in _SERVER_CORE}
+    yarn = {name: files["yarn-site.xml"][name] for name in _SERVER_YARN}
     yarn |= _size(cores, memory_mib)
     yarn |= {
-        # Memory is held to what was allocated; virtual memory says nothing of a Java process.
+        # A container that uses more memory than was allocated is killed. Virtual memory says nothing about
+        # Java.
         "yarn.nodemanager.pmem-check-enabled": "true",
-        # By default YARN leaves that to cgroups, also where it uses none, and nothing is held to anything.
+        # By default YARN leaves that to cgroups, also on hosts where it uses none: then nothing is limited.
         "yarn.nodemanager.resource.memory.enforced": "false",
         "yarn.nodemanager.vmem-check-enabled": "false",
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99.9",
         "yarn.nodemanager.localizer.cache.target-size-mb": str(_CACHE_MIB),
-        # A market that restarts is waited for: machines stay lent.
+        # Wait for a market that restarts, however long: machines stay lent.
         "yarn.resourcemanager.connect.max-wait.ms": "-1",
         "yarn.resourcemanager.connect.retry-interval.ms": "2000",
     }
@@ -50,7 +51,7 @@ def shared_files(settings: Settings, cores: int, memory_mib: int) -> Files:
 
 
 def _size(cores: int, memory_mib: int) -> dict[str, str]:
-    """Return the properties that a machine's size is said with."""
+    """Return the properties for a machine's size."""
     return {
         "yarn.nodemanager.resource.cpu-vcores": str(cores),
         "yarn.nodemanager.resource.memory-mb": str(memory_mib),

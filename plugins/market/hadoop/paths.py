@@ -11,8 +11,8 @@ from market.kit.errors import BadInputError
 # before a user's part of it.
 _PART_BYTES = 255
 _PATH_CHARACTERS = 7000
-# Addresses that mean the same to all of Spark: it decodes others more often than it encodes them, splits them
-# at commas and takes them for patterns.
+# Addresses that mean the same in every part of Spark. Others it decodes more often than it encodes them,
+# splits at commas, or takes for patterns.
 _PLAIN = re.compile(r"[A-Za-z0-9_./@=+~-]+")
 
 # What all jobs share: put there by `./market up`, named in what is submitted.
@@ -30,13 +30,13 @@ def job_folder(job_id: str) -> str:
 def output(job_id: str, point: int | None = None) -> str:
     """Return a run's output folder: MARKET_OUTPUT, not there when the program starts.
 
-    Those of a sweep's points lie in its job's.
+    The folders of a sweep's points lie in the folder of the job.
     """
     return f"{job_folder(job_id)}/output" + ("" if point is None else f"/{point}")
 
 
 def program(job_id: str, point: int | None = None) -> str:
-    """Return the folder of a run's copies of program files whose own names do not do."""
+    """Return the folder of a run's copies of those program files whose own names Spark would misread."""
     return f"{job_folder(job_id)}/program" + ("" if point is None else f"-{point}")
 
 
@@ -45,13 +45,13 @@ def relative(text: str, field: str) -> str:
 
     `.` alone is the home itself.
     """
-    if text != "." and (said := _wrong(text)):
-        raise BadInputError({field: [said]})
+    if text != "." and (problem := _wrong(text)):
+        raise BadInputError({field: [problem]})
     return text
 
 
 def below(folder: str, path: str) -> str:
-    """Return the absolute form of a path that `relative` has let through."""
+    """Return the absolute form of a path that `relative` has accepted."""
     return folder if path == "." else f"{folder}/{path}"
 
 
@@ -61,7 +61,7 @@ def base(path: str) -> str:
 
 
 def is_plain(path: str) -> bool:
-    """Tell whether all of Spark takes a path for what it says."""
+    """Tell whether every part of Spark reads a path as it is written."""
     return _PLAIN.fullmatch(path) is not None
 
 

@@ -69,7 +69,7 @@ def core(settings: Settings) -> dict[str, str]:
         "fs.defaultFS": settings.hdfs_uri,
         "hadoop.tmp.dir": str(settings.paths.data / "hadoop-tmp"),
         "hadoop.security.authentication": "simple",
-        # People of the market need no account in the operating system, and nobody asks a shell about them.
+        # People of the market need no account in the operating system, and no shell is run to look for one.
         "hadoop.security.group.mapping": "org.apache.hadoop.security.NullGroupsMapping",
         f"hadoop.proxyuser.{account}.hosts": "*" if settings.bind == "0.0.0.0" else settings.bind,  # noqa: S104
         f"hadoop.proxyuser.{account}.users": "*",
@@ -98,7 +98,7 @@ def _hdfs(settings: Settings) -> dict[str, str]:
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
         "dfs.namenode.safemode.extension": "0",
         "dfs.heartbeat.interval": "1",
-        # Closing a small file mostly asks once too early; the second time comes after 400 ms by default.
+        # The first attempt to close a small file is mostly too early; the second would follow after 400 ms.
         "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "20",
         "dfs.namenode.path.based.cache.refresh.interval.ms": "300000",
         "dfs.namenode.handler.count": "5",
@@ -175,12 +175,13 @@ def _queues(settings: Settings) -> dict[str, str]:
         "yarn.scheduler.capacity.maximum-am-resource-percent": "1.0",
         "yarn.scheduler.capacity.resource-calculator": f"{_RESOURCES}.DominantResourceCalculator",
         "yarn.scheduler.capacity.node-locality-delay": "-1",
-        # On by default since 3.5. Its threads look at a node while another one fills it: a job then reserves
-        # on the full node, and what is reserved counts as used. The check at the root that would let it be
-        # given up knows no labels, so the last free core of a type stays idle until that node has room.
+        # On by default since 3.5. One of its threads may read a node while another thread fills it: a job
+        # then makes a reservation on the full node, which counts as used. The check at the root queue that
+        # would drop the reservation ignores labels, so the last free core of a type stays idle until that
+        # node has room.
         "yarn.scheduler.capacity.schedule-asynchronously.enable": "false",
         "yarn.scheduler.capacity.per-node-heartbeat.maximum-container-assignments": "10",
-        # One by default: executors would come one with each heartbeat of a node.
+        # One by default: then each heartbeat of a node would bring one executor.
         "yarn.scheduler.capacity.per-node-heartbeat.maximum-offswitch-assignments": "10",
         f"{root}.queues": ",".join([*names, "nobody"]),
         f"{root}.capacity": "100",
@@ -205,8 +206,8 @@ def _queues(settings: Settings) -> dict[str, str]:
                 share + (rest if number == 0 else 0)
             ),
             f"{queue}.accessible-node-labels.{POOL_LABEL}.maximum-capacity": "100",
-            # YARN lets drivers have this share (1.0: all) of what is guaranteed to the queue there, not of
-            # what it may use: at 1.0 the second driver of a type would wait, with the pool all but empty.
+            # Drivers may have this share (1.0: all) of what is guaranteed to the queue there, not of what the
+            # queue may use. At 1.0 the second driver of a type would wait, with the pool almost empty.
             f"{queue}.accessible-node-labels.{POOL_LABEL}.maximum-am-resource-percent": "100",
             f"{queue}.default-node-label-expression": name,
             f"{queue}.acl_submit_applications": "*",

@@ -7,10 +7,10 @@ from market.kit.settings import Settings
 
 # Small machines: the collector without threads starts fastest.
 _JVM = "-XX:+UseSerialGC -XX:-UsePerfData"
-# Java gives its optimising compiler what has run 5 000 times: 2 s of processor time at the start of two
-# executors, for code that runs at the start only. A twentieth as eagerly (and with the quick compiler a fifth
-# as eagerly) it costs nothing, and what trains still gets that code: k-means takes 0.6 of the time
-# (bench/java_options.py).
+# Java's optimising compiler compiles what has run 5 000 times: at the start of two executors that takes 2 s
+# of processor time, for code that runs at the start only. With thresholds twenty times as high (five times
+# for the quick compiler) these seconds are saved, and code that trains is still compiled: k-means takes 0.6
+# of the time (bench/java_options.py).
 _LATE = {
     "Tier3InvocationThreshold": 1_000,
     "Tier3MinInvocationThreshold": 500,
@@ -22,10 +22,11 @@ _LATE = {
     "Tier4BackEdgeThreshold": 800_000,
 }
 WORKING_JVM = " ".join([_JVM, *(f"-XX:{name}={value}" for name, value in _LATE.items())])
-# Without that compiler it starts a little faster still: for the driver of a Python program, which plans.
+# Without that compiler Java starts a little faster still: for the driver of a Python program, which only
+# plans.
 _PLANNING_JVM = f"{_JVM} -XX:TieredStopAtLevel=1"
 SHUFFLE = "shuffle"
-_OWN_FOLDER = paths.job_folder("${env:MARKET_JOB_ID}")  # Spark puts in the variable, in driver and executors
+_OWN_FOLDER = paths.job_folder("${env:MARKET_JOB_ID}")  # Spark replaces the variable, in driver and executors
 
 
 def write(settings: Settings) -> None:
@@ -66,11 +67,11 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.storage.decommission.rddBlocks.enabled": "true",
         "spark.storage.decommission.shuffleBlocks.enabled": "true",
         "spark.storage.decommission.replicationReattemptInterval": "2s",
-        # Where no other executor can take what one has shuffled, it goes into the job's own folder: of its
-        # owner alone, within its quota, and put away with it if Spark could not.
+        # Shuffled data that no other executor can take goes into the job's own folder: there it is its
+        # owner's alone, counts in the quota, and is removed with the folder if Spark could not remove it.
         "spark.storage.decommission.fallbackStorage.path": f"{settings.hdfs_uri}{_OWN_FOLDER}/{SHUFFLE}/",
         "spark.storage.decommission.fallbackStorage.cleanUp": "true",
-        # An executor that drains waits for its tasks, and Spark asks for no other one before it has gone.
+        # An executor that drains waits for its tasks, and Spark asks for no other one before it has ended.
         "spark.executor.decommission.forceKillTimeout": f"{task_drain_s(settings)}s",
         "spark.stage.maxConsecutiveAttempts": "10",
         "spark.authenticate": "true",
@@ -80,8 +81,8 @@ def defaults(settings: Settings) -> dict[str, str]:
 def task_drain_s(settings: Settings) -> int:
     """Return how long a task may go on where its machine drains, before it starts again elsewhere.
 
-    A quarter of what the machine has: a task as short as that loses nothing, and a longer one, which would
-    most likely be lost at the end all the same, does not keep its job waiting until then.
+    It is a quarter of the machine's own time. A task that ends within it loses nothing; a longer one, which
+    would most likely be lost in any case, starts again elsewhere without waiting for the machine's end.
     """
     return max(1, settings.machines.drain_timeout_s // 4)
 
@@ -100,7 +101,7 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-# A third of a short job's log would be handlers of the driver's web pages, and lists of who may see them.
+# Otherwise a third of a short job's log lists handlers of the driver's web pages and who may see them.
 _LOG4J2 = """\
 rootLogger.level = info
 rootLogger.appenderRef.stderr.ref = stderr
