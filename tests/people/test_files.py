@@ -23,10 +23,10 @@ MIB = 1 << 20
 @pytest.fixture
 def member(stack: settings.Settings) -> Iterator[Member]:
     """Somebody with an empty home."""
-    made = Member(secrets.token_hex(16), f"files-{secrets.token_hex(4)}", "")
-    homes.make(made.username)
-    yield made
-    hdfs().delete(homes.path(made.username), recursive=True)
+    member = Member(secrets.token_hex(16), f"files-{secrets.token_hex(4)}", "")
+    homes.make(member.username)
+    yield member
+    hdfs().delete(homes.path(member.username), recursive=True)
 
 
 def text(member: Member, path: str) -> bytes:
@@ -39,7 +39,7 @@ def listed(member: Member, path: str = ".", page: Page | None = None) -> list[st
 
 def leftovers(member: Member) -> list[str]:
     folder = f"{homes.path(member.username)}/.market-uploads"
-    return [one.name for one in hdfs().list(folder)] if hdfs().status(folder) else []
+    return [status.name for status in hdfs().list(folder)] if hdfs().status(folder) else []
 
 
 def zeros(count: int) -> Iterator[bytes]:
@@ -71,9 +71,9 @@ def test_a_large_file_in_many_blocks(member: Member) -> None:
 def test_what_is_made_on_the_way_is_for_its_owner_alone(member: Member) -> None:
     files.put(member, "a/b/c", iter([b"x"]), 1)
     for folder in ("a", "a/b"):
-        found = hdfs().status(f"{homes.path(member.username)}/{folder}")
-        assert found is not None
-        assert (found.permission, found.owner) == ("700", member.username)
+        status = hdfs().status(f"{homes.path(member.username)}/{folder}")
+        assert status is not None
+        assert (status.permission, status.owner) == ("700", member.username)
     other = hdfs().as_user("somebody-else")
     with pytest.raises(Exception, match="Permission denied"):
         other.status(f"{homes.path(member.username)}/a/b/c")
@@ -81,16 +81,16 @@ def test_what_is_made_on_the_way_is_for_its_owner_alone(member: Member) -> None:
 
 def test_readers_of_a_file_that_is_replaced_see_the_old_or_the_new_one(member: Member) -> None:
     files.put(member, "data", iter([b"old"]), 3)
-    seen: list[bytes] = []
+    contents: list[bytes] = []
 
     def slow() -> Iterator[bytes]:
         for _ in range(3):
             yield b"new"
-            seen.append(text(member, "data"))
+            contents.append(text(member, "data"))
             assert listed(member) == ["data"]
 
     files.put(member, "data", slow(), 9)
-    assert seen == [b"old"] * 3
+    assert contents == [b"old"] * 3
     assert text(member, "data") == b"newnewnew"
     assert leftovers(member) == []
 
@@ -135,9 +135,9 @@ def test_paths_that_are_refused(member: Member, path: str) -> None:
 
 def test_a_home_has_a_quota_of_bytes(member: Member) -> None:
     hdfs().set_quota(homes.path(member.username), 1000, 40 * MIB)
-    with pytest.raises(TooLargeError, match="Delete some"):  # said before a byte is sent
+    with pytest.raises(TooLargeError, match="Delete some"):  # before a byte is sent
         files.put(member, "big", iter([]), 41 * MIB)
-    with pytest.raises(TooLargeError, match="Delete some"):  # found out on the way
+    with pytest.raises(TooLargeError, match="Delete some"):  # on the way
         files.put(member, "big", zeros(100), None)
     assert leftovers(member) == []
     assert listed(member) == []
@@ -160,8 +160,8 @@ def test_a_list_is_in_pages_the_newest_first(member: Member) -> None:
     assert listed(member) == ["c", "a", "b"]
     assert listed(member, page=Page(order_by="path", descending=False)) == ["a", "b", "c"]
     assert listed(member, page=Page(order_by="size")) == ["b", "a", "c"]
-    found = files.list_folder(member, ".", Page(limit=1, offset=1))
-    assert ([entry.path for entry in found.rows], found.total) == (["a"], 3)
+    listing = files.list_folder(member, ".", Page(limit=1, offset=1))
+    assert ([entry.path for entry in listing.rows], listing.total) == (["a"], 3)
 
 
 def test_a_list_hides_what_is_the_market_s(member: Member) -> None:

@@ -28,8 +28,8 @@ ORDERS = ("path", "size", "modified_time")
 # Folders of the home that are not the member's business: uploads on their way, and Spark's own.
 _UPLOADS = ".market-uploads"
 _HIDDEN = frozenset({_UPLOADS, ".sparkStaging"})
-# An upload of which nothing is left but its file: its server died. No upload takes as long as this.
-_FORGOTTEN_MS = 48 * 3600 * 1000
+# A file of an upload that is older than this was left by a server that died: no upload takes as long.
+_LEFT_BEHIND_MS = 48 * 3600 * 1000
 _LATE_S = 2.0
 # HDFS charges a whole block (dfs.blocksize) when it begins one.
 _BLOCK_BYTES = 16 << 20
@@ -51,11 +51,13 @@ def list_folder(member: Member, path: str, page: Page | None = None) -> Listing[
     Raises BadInputError for a path that breaks a rule or names a file, NotFoundError.
     """
     with _words(path):
-        found = _as(member).list(_absolute(member, path))
-    if len(found) == 1 and not found[0].name:
+        statuses = _as(member).list(_absolute(member, path))
+    if len(statuses) == 1 and not statuses[0].name:
         raise BadInputError({"path": ["is a file; its bytes are at GET /files/PATH"]})
     base = "" if path == "." else f"{path}/"
-    entries = [_entry(base + one.name, one) for one in found if base or one.name not in _HIDDEN]
+    entries = [
+        _entry(base + status.name, status) for status in statuses if base or status.name not in _HIDDEN
+    ]
     return _page(entries, page or Page())
 
 
@@ -123,21 +125,21 @@ def _page(entries: list[Entry], page: Page) -> Listing[Entry]:
 
 
 def _check_place(files: Hdfs, absolute: str, path: str) -> None:
-    found = files.status(absolute)
-    if found and found.is_folder:
+    status = files.status(absolute)
+    if status and status.is_folder:
         raise ConflictError(f"{path} is a folder. Give the file another name, or delete the folder first.")
 
 
 def _check_quota(files: Hdfs, member: Member, length: int | None) -> None:
-    found = files.content_summary(homes.path(member.username))
-    left = found.space_quota_bytes - found.space_bytes
+    summary = files.content_summary(homes.path(member.username))
+    left = summary.space_quota_bytes - summary.space_bytes
     # A new file and the folder that uploads lie in take a name each; HDFS counts the rest itself.
-    if 0 <= found.names_quota < found.files + found.folders + 2:
+    if 0 <= summary.names_quota < summary.files + summary.folders + 2:
         raise TooLargeError(
-            f"Your home may hold {found.names_quota} files and folders. Delete some, and send this again."
+            f"Your home may hold {summary.names_quota} files and folders. Delete some, and send this again."
         )
-    if found.space_quota_bytes >= 0 and (length or 0) > left:
-        raise _full(found.space_quota_bytes, left)
+    if summary.space_quota_bytes >= 0 and (length or 0) > left:
+        raise _full(summary.space_quota_bytes, left)
 
 
 def _full(quota: int, left: int) -> TooLargeError:
@@ -153,17 +155,17 @@ def _store(files: Hdfs, member: Member, path: str, chunks: Iterable[bytes], leng
     counter = _Counter(chunks)
     try:
         files.create(partial, counter)
-        if length is not None and counter.seen != length:
-            raise BadInputError({"Content-Length": [f"says {length} bytes, and {counter.seen} came"]})
+        if length is not None and counter.sent_bytes != length:
+            raise BadInputError({"Content-Length": [f"says {length} bytes, and {counter.sent_bytes} came"]})
         if "/" in path:
             files.mkdirs(absolute.rsplit("/", 1)[0], permission="700")
         files.replace(partial, absolute)
         stored = files.status(absolute)
     except BaseException as error:
-        _remove(files, partial, began=counter.seen > 0)
+        _remove(files, partial, began=counter.sent_bytes > 0)
         if isinstance(error, ClusterUnavailable | HdfsOverQuota):
-            # HDFS may close the connection in the middle of a body instead of saying that the quota is full.
-            _explain(files, member, counter.seen, isinstance(error, HdfsOverQuota))
+            # Over the quota, HDFS may close the connection in the middle of a body without an answer.
+            _explain(files, member, counter.sent_bytes, isinstance(error, HdfsOverQuota))
         if type(error) is ClusterRefused:
             _check_place(files, absolute, path)
         raise
@@ -173,7 +175,7 @@ def _store(files: Hdfs, member: Member, path: str, chunks: Iterable[bytes], leng
 
 
 def _remove(files: Hdfs, partial: str, began: bool) -> None:
-    """Delete what an upload that failed has left; if it had begun, HDFS may be about to make it only now."""
+    """Delete the file of an upload that failed; if bytes were sent, HDFS may make it only in a moment."""
     until = time.monotonic() + (_LATE_S if began else 0)
     with suppress(ClusterRefused, ClusterUnavailable):
         while not files.delete(partial) and time.monotonic() < until:
@@ -185,34 +187,34 @@ class _Counter:
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
-        self.seen = 0
+        self.sent_bytes = 0
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._chunks:
-            self.seen += len(chunk)
+            self.sent_bytes += len(chunk)
             yield chunk
 
 
-def _explain(files: Hdfs, member: Member, seen: int, certain: bool) -> None:
+def _explain(files: Hdfs, member: Member, sent_bytes: int, certain: bool) -> None:
     """Raise TooLargeError if the home's quota is why a file could not be written."""
-    found = files.content_summary(homes.path(member.username))
-    left = found.space_quota_bytes - found.space_bytes
-    if found.space_quota_bytes >= 0 and (certain or left < seen + _BLOCK_BYTES):
-        raise _full(found.space_quota_bytes, left) from None
+    summary = files.content_summary(homes.path(member.username))
+    left = summary.space_quota_bytes - summary.space_bytes
+    if summary.space_quota_bytes >= 0 and (certain or left < sent_bytes + _BLOCK_BYTES):
+        raise _full(summary.space_quota_bytes, left) from None
 
 
 def _sweep(files: Hdfs, member: Member) -> None:
-    """Remove what uploads left behind whose server died."""
+    """Remove the files of uploads whose server died."""
     folder = f"{homes.path(member.username)}/{_UPLOADS}"
     with suppress(HdfsNotFound):
-        for one in files.list(folder):
-            if one.modified_ms < now_ms() - _FORGOTTEN_MS:
-                files.delete(f"{folder}/{one.name}")
+        for upload in files.list(folder):
+            if upload.modified_ms < now_ms() - _LEFT_BEHIND_MS:
+                files.delete(f"{folder}/{upload.name}")
 
 
 @contextmanager
 def _words(path: str, writing: bool = False) -> Iterator[None]:
-    """Say what HDFS refused in words for the owner of the home."""
+    """Turn what HDFS refuses into errors with words for the owner of the home."""
     try:
         yield
     except HdfsOverQuota:

@@ -13,7 +13,7 @@ from market.kit.errors import OverLimitError
 from market.kit.settings import load
 
 _WINDOW_MS = 60_000
-_CLEANING = 0.01  # share of the attempts that also remove buckets which are full again
+_CLEANING = 0.01  # share of the attempts that also remove full buckets
 
 
 def login_attempt(address: str, username: str) -> None:
@@ -33,7 +33,7 @@ def _bucket(what: str, whose: str) -> str:
 
 
 def _network(address: str) -> str:
-    """Return what one party holds: an IPv4 address, or the /64 network of an IPv6 one."""
+    """Return what one party is taken to have: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -10,7 +10,7 @@ from market.people.logins import Logins
 
 
 def login(logins: Logins, username: str, password: str, address: str) -> dict[str, Any]:
-    """Return a token for who proves to be this user; `address` is where the attempt comes from.
+    """Return a token to a caller who knows this user's password; `address` is the caller's.
 
     Raises NotLoggedInError without telling what was wrong, and OverLimitError.
     """

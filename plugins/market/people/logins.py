@@ -1,4 +1,4 @@
-"""What people need of logins. Passwords, roles and tokens are another's: `airflow/logins.py` keeps them."""
+"""What people need of logins. `airflow/logins.py` keeps them, with passwords, roles and tokens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Token:
-    """What a login proves itself with from now on."""
+    """What proves a login from now on."""
 
     text: str
     lifetime_s: int

@@ -1,4 +1,4 @@
-"""Who asks: a person of the market, as the other modules know him."""
+"""A person of the market, as the other modules know him."""
 
 from __future__ import annotations
 

@@ -29,21 +29,21 @@ def by_username(username: str) -> Member | None:
         return _member(cursor.fetchone())
 
 
-def visible(asking: Member, user_id: str) -> Member:
-    """Return the member with this id, if it is the asking one himself or an admin asks.
+def visible(viewer: Member, user_id: str) -> Member:
+    """Return the member with this id, to himself and to admins.
 
-    Raises NotFoundError otherwise: whether another exists is not told.
+    Raises NotFoundError for everybody else, whether there is such a member or not.
     """
-    if asking.user_id == user_id:
-        return asking
-    found = None
-    if asking.is_admin:
+    if viewer.user_id == user_id:
+        return viewer
+    member = None
+    if viewer.is_admin:
         with database.transaction() as cursor:
             cursor.execute(f"SELECT {_COLUMNS} FROM member WHERE user_id = %s", [user_id])  # noqa: S608
-            found = _member(cursor.fetchone())
-    if found is None:
+            member = _member(cursor.fetchone())
+    if member is None:
         raise NotFoundError("There is no such user.")
-    return found
+    return member
 
 
 def enrol(login: Login) -> Member:

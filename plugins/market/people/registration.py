@@ -29,7 +29,7 @@ def register(logins: Logins, username: str, password: str, email: str) -> dict[s
     _check_name(username, logins.named(username))
     if logins.with_email(email):
         raise ConflictError("This e-mail address has an account already. Log in with it.")
-    homes.make(username)  # first, as it may fail: an empty home of a name that is free harms nobody
+    homes.make(username)  # first, as it may fail: an empty home for a name that nobody has does no harm
     member = members.enrol(logins.add(username, email, password))
     return profile.profile(member)
 
@@ -37,7 +37,8 @@ def register(logins: Logins, username: str, password: str, email: str) -> dict[s
 def complete(login: Login) -> Member | None:
     """Give a login its market account if its role entitles it to one and it has none.
 
-    This finishes a registration that was cut off, and enrols whom an administrator made in Airflow's pages.
+    So a registration that was cut off is finished, and a user whom an administrator made in Airflow is
+    enrolled.
     """
     if not login.roles & {ROLE, ADMIN}:
         return None
