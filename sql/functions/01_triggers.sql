@@ -38,8 +38,8 @@ CREATE TRIGGER queue_for_seal AFTER INSERT ON journal
 CREATE TRIGGER queue_for_seal AFTER INSERT ON hold_entry
     FOR EACH ROW WHEN (NEW.interval_id IS NULL) EXECUTE FUNCTION queue_for_seal();
 
--- Rows that many statements add at once have a trigger in place of a foreign key: it looks for the parents of all
--- rows of a statement together, and a parent is never removed.
+-- Tables to which one statement adds many rows have a trigger in place of a foreign key: it checks the parents
+-- of all rows of a statement together. To check at this moment is enough, as a parent is never removed.
 CREATE FUNCTION require_journal() RETURNS trigger LANGUAGE plpgsql
 SET search_path = market, pg_temp AS $$
 BEGIN

@@ -1,8 +1,8 @@
 -- Holds: what a job may cost at most, set aside from what its owner has. See 02_accounts.sql for the answers.
 
--- Set credits aside from what is available; the guard and the change are one statement on one row. A refusal
--- always names less than what was asked for: what was given back between the look and the answer is tried
--- again. Raises LG001, LG003.
+-- Set credits aside from what is available; the check and the change are one statement on one row. A refusal
+-- names what is available (DETAIL), and that is always less than the amount: if credits came back between the
+-- update and the reading of that figure, the update is tried again. Raises LG001, LG003.
 CREATE FUNCTION set_aside(from_user hex_id, amount bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE
@@ -79,9 +79,9 @@ BEGIN
     RETURN 'done';
 END $$;
 
--- Give back all of a hold whose job ended without ever having held a container. Where the meter saw one it
--- changes nothing and answers 'metered': the settlement captures what is due and releases the rest.
--- Raises LG003.
+-- Give back all of a hold whose job ended without ever having held a container. If the meter observed a
+-- container, it changes nothing and answers 'metered': the settlement captures what is due and releases the
+-- rest. Raises LG003.
 CREATE FUNCTION release_hold(for_job hex_id, request_key text, at bigint DEFAULT now_ms()) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE

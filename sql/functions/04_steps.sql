@@ -1,14 +1,14 @@
--- The steps of a settlement. Each is one function, does nothing when it was done before, and refuses to run
--- out of order; every call is one transaction, so a settlement that died anywhere goes on where it was. An
--- interval is only begun when the one before is sealed: what is written depends on no one's timing.
+-- The steps of a settlement. Each is one function, does nothing when it was done before, and refuses to run out
+-- of order; each call is one transaction, so a settlement that died anywhere goes on where it was. An interval
+-- is begun only when the one before is sealed, so what is written does not depend on when it runs.
 --   LG010  out of order
 
 CREATE FUNCTION step_number(step text) RETURNS integer
 LANGUAGE sql IMMUTABLE AS
 $$ SELECT array_position(ARRAY['freeze', 'price', 'capture', 'pay', 'reconcile', 'seal'], step) $$;
 
--- One settlement at a time. Called as a statement of its own, before the step reads anything: a lock that is
--- taken inside a statement does not refresh what that statement sees.
+-- One settlement at a time. It is called as a statement of its own, before the step reads anything: a statement
+-- that waits for a lock goes on with the snapshot that it had before the wait.
 CREATE FUNCTION lock_settlement() RETURNS void
 LANGUAGE sql AS $$ SELECT pg_advisory_xact_lock(x'6D61726B6574'::bigint) $$;
 
@@ -32,9 +32,10 @@ LANGUAGE sql STABLE AS $$
     WHERE NOT EXISTS (SELECT FROM settlement_step t WHERE t.interval_id = last.interval_id AND t.step = 'seal')
 $$;
 
--- The time of the meter's poll that must have passed before an interval can be closed at `until`; NULL: none.
--- A container that runs may turn out to have been on a dead node; a job that ended gets half a minute to
--- become final; a container that started just before may not have been seen.
+-- The time of the poll that the meter must have written before an interval can be closed at `until`; NULL: none
+-- is needed. It leaves time for three things: a container that runs may turn out to have been on a dead node
+-- (`lost_after`), a job that has ended may become final (30 s), and a container that started just before
+-- `until` may not have been observed yet (10 s).
 CREATE FUNCTION mark_needed(until bigint, lost_after bigint) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
     SELECT max(CASE

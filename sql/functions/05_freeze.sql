@@ -44,8 +44,9 @@ BEGIN
     RETURN iv;
 END $$;
 
--- Containers of open holds. After a loss nothing is charged beyond the last closed interval; a node that was
--- found lost had been silent for up to `lost_after` by then, so that time counts as lost as well.
+-- Containers of open holds. Of a container that the pool lost nothing is charged beyond the last closed
+-- interval. When a node is found lost, it has been silent for up to `lost_after`, so that time counts as lost
+-- as well.
 CREATE FUNCTION freeze_usage(iv bigint, until bigint, lost_after bigint) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO usage_line
@@ -104,8 +105,8 @@ LANGUAGE sql AS $$
         ) used
 $$;
 
--- A sample stands for the time until the next one, for a minute at most: a meter that was down says nothing.
--- The last one before the interval reaches into it.
+-- A sample stands for the time until the next sample, for a minute at most: of a longer time, in which the
+-- meter was down, nothing is known. The last sample before the interval reaches into it.
 CREATE FUNCTION freeze_demand(iv bigint, since bigint, until bigint) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO demand_line

@@ -25,10 +25,10 @@ LANGUAGE sql IMMUTABLE AS $$
         END))::bigint
 $$;
 
--- The tick that follows from an interval's frozen demand and the tick before: also the invariant `tick`.
--- The error is scaled by the interval's length where that is under five minutes, so that many short
--- intervals move the rate no further than one long one. At a bound the sum of errors stops as well: the way
--- back begins at once.
+-- The tick that follows from an interval's frozen demand and the tick before: also the invariant `tick`. The
+-- error is scaled by the interval's length where that is under five minutes, so that many short intervals move
+-- the rate no further than one long interval. At a bound the sum of errors stops as well, so that the rate
+-- leaves the bound as soon as the error changes its sign.
 CREATE FUNCTION next_tick(s settlement, d demand_line, before rate_tick) RETURNS rate_tick
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE

@@ -1,8 +1,9 @@
--- The step capture: what was used is taken from the holds, by several connections side by side: one of them
--- keeps one core of the server at work.
+-- The step capture: what was used is taken from the holds. Several connections do it side by side, as one
+-- connection keeps only one core of the server at work.
 
--- Usage lines that were charged, with the amounts. `OFFSET 0` has each charge fetched by its key: to a planner
--- that has not counted a new interval's rows yet, reading all of them for each line looks as good.
+-- Usage lines that were charged, with the amounts. `OFFSET 0` makes the planner fetch each charge by its key.
+-- As long as it has no statistics of a new interval's rows, it would take reading all of them for each line to
+-- be as cheap.
 CREATE VIEW charged_line AS
     SELECT u.container_id, u.interval_id, u.job_id, u.attempt, u.machine_id, c.charged_ucr
     FROM usage_line u
@@ -10,9 +11,9 @@ CREATE VIEW charged_line AS
         SELECT amount_ucr AS charged_ucr FROM charge
         WHERE charge.container_id = u.container_id AND charge.interval_id = u.interval_id OFFSET 0) c;
 
--- Each container pays what its line says more than was charged before; a job's containers share what is left
--- of its hold in the order of their start. What was charged before is looked up once, not once for each use of
--- it (`OFFSET 0`).
+-- Each container is charged its line's amount less what it was charged before. A job's containers are charged
+-- in the order of their start, until nothing is left of its hold. `OFFSET 0` makes the planner look up once
+-- what was charged before, not once for each use of it.
 CREATE FUNCTION charge_jobs(iv bigint, chunk text[]) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO charge
@@ -36,11 +37,11 @@ LANGUAGE sql AS $$
         ) capped;
 $$;
 
--- Book what the jobs were charged: in their holds, and as postings. One entry for each job, also over nothing:
--- it says that the job is done in this interval. The holds of jobs that are final are closed, and what is left
--- of them goes back; one that was released since the freeze stays as it is. Whatever has one row for each job is
--- fetched by its key: a plan for any chunk would compare each with each. Each posting's transfer is written
--- beside it, from what is at hand.
+-- Book what the jobs were charged: in their holds, and as postings. Each job has one entry, also one of
+-- nothing: the entry says that the job is done in this interval. The holds of final jobs are closed, and their
+-- rest is given back; a hold that was released since the freeze stays as it is. Rows of which each job has one
+-- are fetched by their keys, as a plan for a chunk of any size would compare each with each. Each posting's
+-- transfer is written beside it, from the same rows.
 CREATE FUNCTION book_captures(iv bigint, chunk text[], until bigint) RETURNS void
 LANGUAGE sql AS $$
     WITH due AS MATERIALIZED (
@@ -101,7 +102,7 @@ LANGUAGE sql STABLE AS $$
     SELECT job_id::text FROM final_job WHERE interval_id = iv
 $$;
 
--- Cut them into chunks of so many jobs. No chunk if the step is done. Raises LG010.
+-- These jobs in chunks of so many. No chunk if the step is done. Raises LG010.
 CREATE FUNCTION capture_chunks(iv bigint, most integer) RETURNS TABLE (first_job text, last_job text)
 LANGUAGE sql SECURITY DEFINER SET search_path = market, pg_temp AS $$
     SELECT min(job_id), max(job_id)
@@ -112,9 +113,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = market, pg_temp AS $$
     ORDER BY chunk
 $$;
 
--- Charge the jobs of a chunk, those that are not charged yet. One call is one transaction: it locks few payers for a
--- short time. Chunks share the lock of the settlement; two calls for one job wait for each other at its hold, and what
--- the first did is looked for when the second has it.
+-- Charge the jobs of a chunk that are not charged yet. One call is one transaction: it locks few payers for a
+-- short time. Chunks share the lock of the settlement. Two calls for one job wait for each other at the lock of
+-- its hold; the second one, when it has the lock, leaves out the jobs that the first has charged.
 CREATE FUNCTION capture_chunk(iv bigint, first_job text, last_job text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE

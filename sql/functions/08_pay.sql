@@ -81,8 +81,8 @@ LANGUAGE sql AS $$
         WHERE a.user_id = p.payee;
 $$;
 
--- An attempt is lost to the pool when its driver was, or when its job, or its run, ended because
--- of the pool; it is refunded when nothing of it can be charged any more.
+-- The attempts to refund. An attempt is refunded if the pool lost its driver, or if its job or its run ended
+-- because of the pool, as soon as nothing more can be charged for it.
 CREATE FUNCTION refund_due(iv bigint) RETURNS TABLE (job_id text, attempt integer, amount_ucr bigint)
 LANGUAGE sql STABLE AS $$
     SELECT u.job_id::text, u.attempt, sum(c.amount_ucr)::bigint
@@ -102,8 +102,8 @@ LANGUAGE sql STABLE AS $$
                   AND r.ended_ms IS NOT NULL AND r.reason_code = 'pool_failure'))))
 $$;
 
--- A refund goes to the payer. While the job still runs, its hold grows by as much: the lost attempt takes
--- nothing from what the next one may cost.
+-- A refund goes to the payer. If the job still runs, its hold grows by as much, so that the next attempt may
+-- cost what the lost one could.
 CREATE FUNCTION post_refunds(iv bigint, until bigint) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO journal (key, kind, at_ms, interval_id, job_id, note)

@@ -7,7 +7,8 @@ LANGUAGE sql STABLE AS $$
     WHERE j.job_id = for_job AND j.kind = 'refund'
 $$;
 
--- The refund of a job that the pool ended comes with the payments of an interval, after its captures.
+-- Whether a job is settled: its hold is closed, and the interval in which the job became final has made its
+-- payments. The step capture closes the hold; if the pool ended the job, the step pay refunds it after that.
 CREATE FUNCTION settled_job(h hold) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT h.closed_ms IS NOT NULL AND NOT EXISTS (
@@ -16,8 +17,8 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Give back to its payer part of what a settled job has paid, from the treasury. Lenders keep what they earned.
--- A job that is not settled may still be refunded by its settlement: it has to wait for that.
--- Raises LG002, LG003, LG005 (DETAIL: what may be given back, in ucr), LG006 (the job is not settled yet).
+-- A job that is not settled is refused, as its settlement may still refund it. Raises LG002, LG003, LG005
+-- (DETAIL: what may be given back, in ucr), LG006 (the job is not settled yet).
 CREATE FUNCTION refund_charge(
     for_job hex_id, amount bigint, reason text, request_key text, at bigint DEFAULT now_ms()
 ) RETURNS text

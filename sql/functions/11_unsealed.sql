@@ -1,6 +1,6 @@
--- What no seal covers yet: what people made since the last one, and what the open interval's settlement did.
--- `OFFSET 0` has each row fetched by its key. The queue is long at one time and empty at another; a plan for a
--- long one would read every posting that there ever was.
+-- What no seal covers yet: what people wrote since the last seal, and what the open interval's settlement
+-- wrote. `OFFSET 0` makes the planner fetch each row by its key. The queue may be long or empty when its size
+-- is estimated, and a plan for a long one would read every posting that there ever was.
 CREATE VIEW unsealed_journal AS
     SELECT j.* FROM unsealed q
     CROSS JOIN LATERAL (SELECT * FROM journal WHERE journal.key = q.key OFFSET 0) j WHERE q.kind = 'journal'
@@ -30,7 +30,7 @@ LANGUAGE sql IMMUTABLE AS $$
     WHERE length(side.user_id) = 32
 $$;
 
--- What an invariant looks at: with `only_new` what no seal covers yet, which a settlement checks before it seals,
+-- What an invariant checks: with `only_new` what no seal covers yet, which a settlement checks before it seals,
 -- else all that there is.
 CREATE FUNCTION new_accounts(only_new boolean) RETURNS SETOF account
 LANGUAGE sql STABLE AS $$

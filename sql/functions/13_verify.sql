@@ -1,10 +1,11 @@
 -- Whether the ledger is as it was sealed, and whether it adds up: `violations` is made of `sql/invariants/`.
 --   LG020  an invariant does not hold
 
--- What in closed intervals is not as it was sealed: no row if all is well. Each row is compared in the text that
--- its seal was made of; a version that no text has fits no row. A closed interval has its seal whatever became of
--- the row that says so, the seal counts its rows, and none of the six steps is missing: the checks of an
--- interval's payments and of its tick go by them.
+-- What in closed intervals is not as it was sealed: no row if all is well. Each row is compared in that version
+-- of its text of which its seal was made; where there is no such version, the row counts as changed. A seal is
+-- missing where a step or a page of digests says that there was one, and changed where it does not follow from
+-- its digests or counts another number of rows. Missing steps are named as well: the invariants of an
+-- interval's payments and of its tick are checked only for steps that are there.
 CREATE FUNCTION verify_ledger()
 RETURNS TABLE (interval_id bigint, kind text, key text, problem text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
@@ -37,7 +38,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
     ORDER BY 1, 2, 3
 $$;
 
--- The step that looks: it records that all is well, or fails and repairs nothing.
+-- The step reconcile: it records that all invariants hold, or fails. It repairs nothing.
 CREATE FUNCTION settle_reconcile(iv bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE

@@ -18,7 +18,7 @@ CREATE VIEW settlement_summary AS
         FROM refund WHERE interval_id = s.interval_id) r;
 
 -- What the containers of each open hold cost until they were last seen: what a budget is compared with. Of a
--- container that the pool took only that counts which was settled before: the rest is never charged.
+-- container that the pool lost only the time that was settled before counts: the rest is never charged.
 CREATE VIEW hold_usage AS
     SELECT h.job_id, h.user_id, h.amount_ucr, h.captured_ucr,
            coalesce(sum(cost_ucr(h, c.vcores, c.memory_mib, CASE

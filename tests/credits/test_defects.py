@@ -1,4 +1,4 @@
-"""A ledger with a mistake in it is found out: by an invariant, or by a CHECK of the schema.
+"""A ledger with a mistake in it is noticed: by an invariant, or by a CHECK of the schema.
 
 Each mistake is put into a function of a copy of the database; then a small market lives through four
 intervals, in which every rule has something to do.
@@ -242,15 +242,15 @@ def live(world: World) -> None:
 
 def noticed(world: World) -> set[str]:
     """Return who says that something is wrong."""
-    found: set[str] = set()
+    defects: set[str] = set()
     try:
         live(world)
     except InvariantError as error:
-        found |= {line.split(":")[0] for line in error.detail.splitlines()[1:]}
+        defects |= {line.split(":")[0] for line in error.detail.splitlines()[1:]}
     except psycopg2.errors.CheckViolation as error:
-        found.add(f"CHECK {error.diag.constraint_name}")
-    found |= {row.invariant for row in world.sql("SELECT * FROM violations(false)")}
-    return found | {f"seal {row.kind}" for row in world.sql("SELECT * FROM verify_ledger()")}
+        defects.add(f"CHECK {error.diag.constraint_name}")
+    defects |= {row.invariant for row in world.sql("SELECT * FROM violations(false)")}
+    return defects | {f"seal {row.kind}" for row in world.sql("SELECT * FROM verify_ledger()")}
 
 
 def test_without_a_mistake_nothing_is_noticed(world: World, fee: None) -> None:
@@ -296,9 +296,9 @@ def test_holds_are_locked_before_accounts(world: World, mistake: bool) -> None:
         database.connect(),
         psycopg2.connect(world.server.url("postgres"), options="-c search_path=market -c lock_timeout=500ms"),
     )
-    with waiting.cursor() as asked, having.cursor() as holder:
+    with waiting.cursor() as waiter, having.cursor() as holder:
         holder.execute("SELECT FROM hold WHERE job_id = %s FOR NO KEY UPDATE", [job])
-        thread = threading.Thread(target=asked.execute, args=["SELECT release_hold(%s, 'r')", [job]])
+        thread = threading.Thread(target=waiter.execute, args=["SELECT release_hold(%s, 'r')", [job]])
         thread.start()
         until = time.monotonic() + 20
         while not world.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):

@@ -190,8 +190,8 @@ def test_submissions_go_on_while_intervals_are_settled_by_two_at_once(world: Wor
     with ThreadPoolExecutor(6) as threads:
         settling = [threads.submit(settle, T0 + 35 * MINUTE) for _ in range(2)]
         held = [threads.submit(_hold, world, user, 1_000) for user in users for _ in range(20)]
-        for one in (*settling, *held):
-            one.result(60)
+        for future in (*settling, *held):
+            future.result(60)
 
     assert world.one("SELECT count(*) FROM seal") == 7
     assert world.one("SELECT count(*) FROM hold WHERE closed_ms IS NULL") == 100

@@ -34,11 +34,11 @@ class Accidents:
 
     def kill(self) -> None:
         while not self.over.wait(_KILL_EVERY_S):
-            found = self.world.sql(
+            killed = self.world.sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE usename = 'market_app' ORDER BY random() LIMIT 1"
             )
-            self.kills += len(found)
+            self.kills += len(killed)
 
     def settle(self) -> None:
         while not self.over.wait(0.5):
@@ -122,8 +122,8 @@ def test_the_ledger_answers_and_ends_as_the_model_says(world: World) -> None:
 
 def compare(world: World, accounts: list[Account]) -> None:
     for account in accounts:
-        found = world.balances(account.user_id)
-        assert (found.granted_ucr, found.using_ucr, found.held_ucr) == (
+        balances = world.balances(account.user_id)
+        assert (balances.granted_ucr, balances.using_ucr, balances.held_ucr) == (
             account.granted,
             account.used,
             account.held,

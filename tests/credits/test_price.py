@@ -19,10 +19,10 @@ def _busy(world: World, since: int, minutes: int, used: int, pending: int = 0, t
 
 
 def test_the_rate_is_the_initial_one_before_the_first_settlement(world: World) -> None:
-    found = price.current()
-    assert found["rate"] == "1.000000"
-    assert found["at"] is None
-    assert found["types"]["gpu"] == {
+    rate = price.current()
+    assert rate["rate"] == "1.000000"
+    assert rate["at"] is None
+    assert rate["types"]["gpu"] == {
         "weight": "4.000000",
         "core_hour": "4.000000",
         "gib_hour": "0.004000",
@@ -91,9 +91,9 @@ def test_history_comes_in_pages_newest_first(world: World) -> None:
     world.member()
     settle(T0 + 30 * MINUTE)
 
-    found = price.history(Page(limit=2, offset=1))
-    assert found.total == 6
-    assert [row["at"] for row in found.rows] == [T0 + 25 * MINUTE, T0 + 20 * MINUTE]
+    listing = price.history(Page(limit=2, offset=1))
+    assert listing.total == 6
+    assert [row["at"] for row in listing.rows] == [T0 + 25 * MINUTE, T0 + 20 * MINUTE]
     assert price.history(Page(offset=99)).total == 6
     with database.transaction() as cursor:
         assert price.current_rate_micro(cursor) == 1_000_000

@@ -22,9 +22,9 @@ def receipt(job_id: str) -> dict[str, Any]:
         return receipts.receipt(cursor, job_id)
 
 
-def _adds_up(found: dict[str, Any]) -> bool:
-    return sum(parse_credits(line["amount"]) for line in found["containers"]) == parse_credits(
-        found["charge"]
+def _adds_up(document: dict[str, Any]) -> bool:
+    return sum(parse_credits(line["amount"]) for line in document["containers"]) == parse_credits(
+        document["charge"]
     )
 
 
@@ -42,20 +42,20 @@ def test_every_amount_can_be_recomputed_and_they_add_up_to_the_postings(world: W
     world.mark(T0 + 60 * MINUTE)
     settle(T0 + 5 * MINUTE)
 
-    found = receipt(job)
+    document = receipt(job)
 
-    assert found["final"] is True
-    assert found["rate"] == "1.234567"
-    assert [line["role"] for line in found["containers"]] == ["driver", "executor"]
-    assert found["containers"][1]["machine_id"] == lent
-    for line in found["containers"]:
+    assert document["final"] is True
+    assert document["rate"] == "1.234567"
+    assert [line["role"] for line in document["containers"]] == ["driver", "executor"]
+    assert document["containers"][1]["machine_id"] == lent
+    for line in document["containers"]:
         hourly = float(line["weight"]) * line["vcores"] + 0.004 * line["memory_mib"] / 1024
-        exact = float(found["rate"]) * hourly * line["seconds"] / 3600 * 1e6
+        exact = float(document["rate"]) * hourly * line["seconds"] / 3600 * 1e6
         assert parse_credits(line["amount"]) + float(line["rounding"]) == pytest.approx(exact, abs=1e-3)
         assert 0 <= float(line["rounding"]) < 1
         assert line["not_charged_because"] is None
-    assert _adds_up(found)
-    assert parse_credits(found["charge"]) == _paid(world, buyer)
+    assert _adds_up(document)
+    assert parse_credits(document["charge"]) == _paid(world, buyer)
 
 
 def test_a_job_that_runs_shows_what_is_captured_so_far(world: World) -> None:
@@ -66,11 +66,11 @@ def test_a_job_that_runs_shows_what_is_captured_so_far(world: World) -> None:
 
     settle(T0 + 5 * MINUTE)
 
-    found = receipt(job)
-    assert found["final"] is False
-    assert found["containers"][0]["seconds"] == 300
-    assert found["charge"] != "0.000000"
-    assert _adds_up(found)
+    document = receipt(job)
+    assert document["final"] is False
+    assert document["containers"][0]["seconds"] == 300
+    assert document["charge"] != "0.000000"
+    assert _adds_up(document)
 
 
 def test_while_an_interval_is_settled_the_receipt_is_that_of_the_one_before(world: World) -> None:
@@ -107,10 +107,10 @@ def test_a_hold_that_was_used_up_is_the_charge(world: World) -> None:
     world.mark(T0 + 60 * MINUTE)
     settle(T0 + 5 * MINUTE)
 
-    found = receipt(job)
-    assert found["charge"] == "0.010000"
-    assert {line["not_charged_because"] for line in found["containers"]} == {"credit_exhausted"}
-    assert _adds_up(found)
+    document = receipt(job)
+    assert document["charge"] == "0.010000"
+    assert {line["not_charged_because"] for line in document["containers"]} == {"credit_exhausted"}
+    assert _adds_up(document)
 
 
 def test_what_was_refunded_is_not_in_the_charge(world: World) -> None:
@@ -121,10 +121,10 @@ def test_what_was_refunded_is_not_in_the_charge(world: World) -> None:
     world.mark(T0 + 60 * MINUTE)
     settle(T0 + 5 * MINUTE)
 
-    found = receipt(job)
-    assert found["final"] is True
-    assert found["charge"] == "0.000000"
-    assert found["containers"][0]["not_charged_because"] == "refunded"
+    document = receipt(job)
+    assert document["final"] is True
+    assert document["charge"] == "0.000000"
+    assert document["containers"][0]["not_charged_because"] == "refunded"
     assert _paid(world, buyer) == 0
 
 
@@ -148,9 +148,9 @@ def test_what_an_administrator_gave_back_stands_beside_the_charge(world: World) 
     }
     assert refunds.give(admin, job, "0.001", "more")["refunded"] == "0.011000"
 
-    found = receipt(job)
-    assert (found["charge"], _adds_up(found)) == (charge, True)
-    assert [(one["amount"], one["reason"]) for one in found["refunds"]] == [
+    document = receipt(job)
+    assert (document["charge"], _adds_up(document)) == (charge, True)
+    assert [(refund["amount"], refund["reason"]) for refund in document["refunds"]] == [
         ("0.010000", "a slow disk"),
         ("0.001000", "more"),
     ]

@@ -44,9 +44,9 @@ ONE, TWO, NOBODY = (f"{number:032x}" for number in (1, 2, 99))
 
 
 def test_ones_own_credits(ask: Ask) -> None:
-    found = ask("user1", "GET", f"/users/{ONE}/credits").json()
-    assert found["balance"] == found["available"] == found["granted"] == "15.000000"
-    assert (found["held"], found["rate"]) == ("0.000000", "1.000000")
+    answer = ask("user1", "GET", f"/users/{ONE}/credits").json()
+    assert answer["balance"] == answer["available"] == answer["granted"] == "15.000000"
+    assert (answer["held"], answer["rate"]) == ("0.000000", "1.000000")
 
 
 @pytest.mark.parametrize("path", ["credits", "statement"])
@@ -58,9 +58,9 @@ def test_anothers_account_is_not_there_but_for_administrators(ask: Ask, path: st
 
 
 def test_the_statement_in_its_three_forms(ask: Ask) -> None:
-    found = ask("user1", "GET", f"/users/{ONE}/statement").json()
-    assert found["total"] == 1
-    assert set(found["lines"][0]) == {"at", "kind", "amount", "balance", "job_id", "machine_id", "note"}
+    answer = ask("user1", "GET", f"/users/{ONE}/statement").json()
+    assert answer["total"] == 1
+    assert set(answer["lines"][0]) == {"at", "kind", "amount", "balance", "job_id", "machine_id", "note"}
     csv = ask("user1", "GET", f"/users/{ONE}/statement?format=csv")
     assert csv.headers["content-type"] == "text/csv; charset=utf-8"
     assert csv.text.splitlines()[1].endswith(",welcome")
@@ -136,11 +136,11 @@ def test_the_price_and_the_settlements(ask: Ask) -> None:
     assert (price["total"], price["at"]) == (2, T0 + 10 * MINUTE)
     assert price["types"]["cpu"]["core_hour"] == "1.000000"
 
-    found = ask("user1", "GET", "/settlements?order_by=until").json()
-    assert [one["interval_id"] for one in found["settlements"]] == [1, 2]
-    one = ask("user1", "GET", "/settlements/2").json()
-    assert one["seal"] == found["settlements"][1]["seal"]
-    assert one["steps"][-1] == "seal"
+    answer = ask("user1", "GET", "/settlements?order_by=until").json()
+    assert [settlement["interval_id"] for settlement in answer["settlements"]] == [1, 2]
+    settlement = ask("user1", "GET", "/settlements/2").json()
+    assert settlement["seal"] == answer["settlements"][1]["seal"]
+    assert settlement["steps"][-1] == "seal"
     for unknown in ("3", "x", "9" * 30, "-1"):
         assert ask("user1", "GET", f"/settlements/{unknown}").status_code == 404
     assert ask("user1", "GET", "/settlements?order_by=seal").status_code == 422

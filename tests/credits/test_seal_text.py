@@ -29,7 +29,7 @@ def settled(world: World) -> World:
 
 
 def test_every_column_of_a_sealed_table_is_sealed(world: World) -> None:
-    """A view depends on the columns that it names; a column that nobody decided about is found here."""
+    """A view depends on the columns that it names; a column that nobody decided about fails here."""
     left = world.sql(
         "WITH named AS (SELECT refobjid, refobjsubid FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid"
         " WHERE ev_class IN ('sealable'::regclass, 'journal_text'::regclass, 'hold_entry_text'::regclass)"
@@ -76,5 +76,5 @@ def test_seals_of_two_versions_stand_side_by_side(settled: World) -> None:
     assert settled.one("SELECT max(version) FROM seal_page WHERE kind <> 'charge'") == 1
     assert settled.violations() == []
     settled.sql("SET session_replication_role = replica; UPDATE charge SET later = 'y'")
-    found = settled.sql("SELECT interval_id, kind, problem FROM verify_ledger()")
-    assert found == [(2, "charge", "changed")]
+    problems = settled.sql("SELECT interval_id, kind, problem FROM verify_ledger()")
+    assert problems == [(2, "charge", "changed")]

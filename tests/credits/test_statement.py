@@ -102,10 +102,10 @@ def test_a_note_is_no_formula() -> None:
 
 
 def test_the_summary_adds_up(world: World, lender: str) -> None:
-    found = {name: parse_credits(text) for name, text in summary(lender).items() if name != "user_id"}
-    assert found["balance"] == found["granted"] + found["sharing_credit"] - found["using_credit"]
-    assert found["available"] == found["balance"] - found["held"]
-    assert found["sharing_credit"] > 0
+    credits = {name: parse_credits(text) for name, text in summary(lender).items() if name != "user_id"}
+    assert credits["balance"] == credits["granted"] + credits["sharing_credit"] - credits["using_credit"]
+    assert credits["available"] == credits["balance"] - credits["held"]
+    assert credits["sharing_credit"] > 0
 
 
 def test_a_grant_is_given_with_its_answer_or_not_at_all(world: World) -> None:
@@ -133,15 +133,15 @@ def test_settlements_are_listed_with_what_moved(world: World, lender: str) -> No
     assert newest["until"] == NEXT_DAY + 5 * MINUTE
     assert parse_credits(newest["captured"]) == parse_credits(newest["paid"]) + parse_credits(newest["fee"])
     assert len(newest["seal"]) == 64
-    found = intervals.settlement(newest["interval_id"])
-    assert found["steps"] == ["freeze", "price", "capture", "pay", "reconcile", "seal"]
+    settlement = intervals.settlement(newest["interval_id"])
+    assert settlement["steps"] == ["freeze", "price", "capture", "pay", "reconcile", "seal"]
     with pytest.raises(NotFoundError):
         intervals.settlement(10_000)
 
 
 def test_the_trial_balance_is_zero(world: World, lender: str) -> None:
     with database.transaction() as cursor:
-        found = intervals.trial_balance(cursor)
-    assert found["sum"] == "0.000000"
-    assert [line["account"] for line in found["accounts"]][:3] == ["fee", "pool", "treasury"]
-    assert {line["user_id"] for line in found["accounts"][3:]} >= {lender}
+        balance = intervals.trial_balance(cursor)
+    assert balance["sum"] == "0.000000"
+    assert [line["account"] for line in balance["accounts"]][:3] == ["fee", "pool", "treasury"]
+    assert {line["user_id"] for line in balance["accounts"][3:]} >= {lender}

@@ -35,12 +35,12 @@ def _verify(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
 
 
 def test_a_ledger_as_it_was_sealed_is_in_order(settled: World, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = _verify(capsys)
+    code, output = _verify(capsys)
     assert code == 0
-    assert said.startswith("3 intervals with ")
+    assert output.startswith("3 intervals with ")
     with database.transaction() as cursor:
-        assert (found := invariants.last_check(cursor)) is not None
-    assert (found.wrong, found.row_count) == (0, settled.one("SELECT count(*) FROM sealed_row"))
+        assert (check := invariants.last_check(cursor)) is not None
+    assert (check.wrong, check.row_count) == (0, settled.one("SELECT count(*) FROM sealed_row"))
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_one_change_is_named(
     settled: World, capsys: pytest.CaptureFixture[str], damage: str, named: str
 ) -> None:
     settled.sql(f"SET session_replication_role = replica; {damage}")
-    code, said = _verify(capsys)
+    code, output = _verify(capsys)
     assert code == 1
-    assert named in said
+    assert named in output
     assert settled.one("SELECT wrong FROM ledger_check") > 0
 
 
@@ -107,7 +107,7 @@ def test_the_application_can_change_no_posting(settled: World, table: str, damag
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "refusal"),
     [
         ("INSERT INTO transfer VALUES (999, 1, 'pool', 'fee', 1)", "belongs to no posting"),
         ("INSERT INTO hold_entry VALUES ('x', repeat('f', 32), 'extend', 1, 1, 1)", "belongs to no hold"),
@@ -126,8 +126,8 @@ def test_the_application_can_change_no_posting(settled: World, table: str, damag
         ("TRUNCATE hold CASCADE", "refused"),
     ],
 )
-def test_no_row_is_without_what_it_belongs_to(settled: World, damage: str, said: str) -> None:
-    with pytest.raises(psycopg2.Error, match=said):
+def test_no_row_is_without_what_it_belongs_to(settled: World, damage: str, refusal: str) -> None:
+    with pytest.raises(psycopg2.Error, match=refusal):
         settled.sql(damage)
 
 

@@ -9,7 +9,7 @@ from market.kit.database import Cursor
 
 @dataclass(frozen=True)
 class LedgerCheck:
-    """A look at the whole ledger: when, at how many sealed rows, and how many rows did not fit."""
+    """A check of the whole ledger: when, of how many sealed rows, and how many were wrong."""
 
     at_ms: int
     row_count: int
@@ -19,8 +19,8 @@ class LedgerCheck:
 def check(cursor: Cursor, only_new: bool = False) -> list[str]:
     """Return a line for each row that breaks an invariant; none if all is well.
 
-    Reads the whole ledger, or only what is newer than the last seal and the sums over everything: that takes
-    time in proportion to what is new, and a settlement does the same before each seal.
+    Reads the whole ledger, or with `only_new` what is newer than the last seal, and the sums over everything.
+    That takes time in proportion to what is new; a settlement does it before each seal.
     """
     cursor.execute("SELECT invariant, subject, detail FROM violations(%s)", [only_new])
     return [f"{row.invariant}: {row.subject}: {row.detail}" for row in cursor.fetchall()]
@@ -36,7 +36,7 @@ def check_seals(cursor: Cursor) -> list[str]:
 
 
 def record(cursor: Cursor, done: LedgerCheck) -> None:
-    """Keep that the whole ledger was looked at."""
+    """Write down a check of the whole ledger."""
     cursor.execute(
         "INSERT INTO ledger_check VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
         [done.at_ms, done.row_count, done.wrong],
@@ -44,7 +44,7 @@ def record(cursor: Cursor, done: LedgerCheck) -> None:
 
 
 def last_check(cursor: Cursor) -> LedgerCheck | None:
-    """Return the last look at the whole ledger; None if there was none."""
+    """Return the last check of the whole ledger; None if there was none."""
     cursor.execute("SELECT at_ms, row_count, wrong FROM ledger_check ORDER BY at_ms DESC LIMIT 1")
     row = cursor.fetchone()
     return LedgerCheck(**row._asdict()) if row else None

@@ -1,7 +1,8 @@
 """Accounts, holds, refunds: the ledger's functions of `sql/functions/`, in the caller's transaction.
 
 Amounts are micro-credits. Each function that takes a `key` may be called again with the same key and the same
-request: it changes nothing the second time.
+request: it changes nothing the second time. Those that change take their locks themselves: the hold's row
+first, then the account's.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class NotSettledError(ConflictError):
 
 
 class RefundTooLargeError(ConflictError):
-    """No more can be given back than the job has paid; `left_ucr` is what is left of that."""
+    """More than a job has paid and not got back yet, which is `left_ucr`."""
 
     def __init__(self, left_ucr: int) -> None:
         super().__init__("A refund cannot exceed what was paid.")
@@ -61,7 +62,8 @@ class Balances:
 class Hold:
     """What is set aside for a job, what of it was captured and what was given back.
 
-    `amount_ucr` has grown by `refunded_ucr`, what lost attempts had paid: what the job may cost is the rest.
+    `refunded_ucr` is what was refunded for lost attempts: `amount_ucr` has grown by as much, so the job
+    itself may cost the difference of the two.
     """
 
     job_id: str
@@ -77,7 +79,7 @@ class Hold:
 
     @property
     def factors(self) -> Factors:
-        """What its containers are priced with, whatever the tariff says by now."""
+        """What its containers are priced with; later changes of the tariff do not matter."""
         return Factors(self.rate_micro, self.weight_micro, self.gib_weight_micro)
 
     @property
@@ -94,7 +96,7 @@ def open_account(cursor: Cursor, user_id: str) -> None:
 def grant(
     cursor: Cursor, user_id: str, amount_ucr: int, reason: str, key: str, at_ms: int | None = None
 ) -> bool:
-    """Give a member credits from the treasury; tell whether this call did it (False: an earlier one).
+    """Give a member credits from the treasury; tell whether this call did it (False: an earlier call did).
 
     Raises KeyReusedError, and NotFoundError if the member has no account.
     """
@@ -112,8 +114,8 @@ def take_hold(
 ) -> bool:
     """Set aside the most that a job may cost; the job's row must be there already.
 
-    Raises NotEnoughCreditError: the transaction is lost then, and with it the job's row. `expires_ms` is when
-    an ended job of which the meter knows nothing gets its credits back.
+    Raises NotEnoughCreditError; the transaction is then rolled back, and with it the job's row. `expires_ms`
+    is when a job that has ended gets its credits back if the meter knows nothing of it.
     """
     arguments = [job_id, user_id, amount_ucr, rate_micro, expires_ms]
     return _call(cursor, "take_hold", arguments, at_ms, needed_ucr=amount_ucr) == "done"
@@ -197,14 +199,14 @@ def _named_errors(needed_ucr: int) -> Iterator[None]:
     try:
         yield
     except psycopg2.Error as error:
-        said = error.diag.message_primary or ""
+        message = error.diag.message_primary or ""
         if error.pgcode == _NOT_ENOUGH:
             available = int(error.diag.message_detail or 0)
             raise NotEnoughCreditError(available, needed_ucr) from error
         if error.pgcode == _KEY_REUSED:
-            raise KeyReusedError(said) from error
+            raise KeyReusedError(message) from error
         if error.pgcode == _NO_SUCH:
-            raise NotFoundError(said) from error
+            raise NotFoundError(message) from error
         if error.pgcode == _CLOSED:
             raise HoldClosedError("The job has ended and is settled: its hold is closed.") from error
         if error.pgcode == _NOT_SETTLED:

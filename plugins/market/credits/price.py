@@ -14,12 +14,12 @@ _COLUMNS = {"": "until_ms", "at": "until_ms", "rate": "rate_micro"}
 
 
 def current_rate_micro(cursor: Cursor) -> int:
-    """Return the rate that holds now, times 10^6: the last interval's, before the first the initial one."""
+    """Return the rate that holds now, times 10^6: the last interval's, or the initial one before any."""
     return _latest(cursor)[0]
 
 
 def current() -> dict[str, Any]:
-    """Return `rate`, since when it holds (`at`, null: from the start), and by type what an hour costs."""
+    """Return `rate`, since when it holds (`at`, None: from the start), and what an hour costs by type."""
     credits, types = settings.load().credits, settings.load().types
     with database.transaction() as cursor:
         rate, at_ms = _latest(cursor)
@@ -29,11 +29,11 @@ def current() -> dict[str, Any]:
         "at": at_ms,
         "types": {
             name: {
-                "weight": format_credits(one.weight_micro),
-                "core_hour": format_credits(rate * one.weight_micro // UCR_PER_CREDIT),
+                "weight": format_credits(machine_type.weight_micro),
+                "core_hour": format_credits(rate * machine_type.weight_micro // UCR_PER_CREDIT),
                 "gib_hour": gib_hour,
             }
-            for name, one in types.items()
+            for name, machine_type in types.items()
         },
     }
 
@@ -50,8 +50,8 @@ def history(page: Page) -> Listing[dict[str, Any]]:
         )
         rows = cursor.fetchall()
         total = rows[0].total if rows else _count(cursor)
-    found = [{"at": row.until_ms, "rate": format_credits(row.rate_micro)} for row in rows]
-    return Listing(rows=found, total=total)
+    rates = [{"at": row.until_ms, "rate": format_credits(row.rate_micro)} for row in rows]
+    return Listing(rows=rates, total=total)
 
 
 def _count(cursor: Cursor) -> int:

@@ -15,8 +15,8 @@ from market.kit.database import Cursor
 from market.kit.errors import NotFoundError
 from market.kit.money import format_credits
 
-# The time that counts is the one that was captured last: while an interval is settled, its usage is frozen
-# before it is charged.
+# A line shows the time that was charged last. While an interval is being settled, its usage line is there
+# before its charge, so the line before it counts.
 _LINES = """
     SELECT c.container_id, c.role, c.host, c.machine_id, c.vcores, c.memory_mib,
            coalesce(u.charged_ms, 0) AS charged_ms, coalesce(u.amount_ucr, 0) AS amount_ucr,
@@ -49,8 +49,8 @@ _GIVEN_BACK = """
 def receipt(cursor: Cursor, job_id: str) -> dict[str, Any]:
     """Return what a job cost so far: `job_id, rate, gib_weight, charge, final, containers, refunds`.
 
-    `charge` is the sum of the containers' amounts, and of what settlements posted for the job: captured, less
-    refunded. What administrators gave back beside that stands in `refunds`.
+    `charge` is the sum of the containers' amounts. It is also what settlements posted for the job, what they
+    captured less what they refunded. Refunds by administrators are not in it: they stand in `refunds`.
     Raises NotFoundError if the job has no hold.
     """
     cursor.execute(_HOLD, [job_id])

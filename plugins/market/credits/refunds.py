@@ -1,4 +1,4 @@
-"""Refunds that an administrator makes, with a reason; those for what the pool lost are the settlement's."""
+"""Refunds that an administrator makes, with a reason; the settlement itself refunds what the pool lost."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def give(
 ) -> dict[str, str]:
     """Give back `amount` credits (a decimal string) of what a settled job has paid; return the refund.
 
-    `refunded` is all that was given back for the job by now. Raises BadInputError above what is left of what
-    it has paid, ConflictError while it is not settled, NotFoundError.
+    `refunded` in the answer is all that was given back for the job so far. Raises BadInputError for more than
+    the job has paid and not got back yet, ConflictError while it is not settled, NotFoundError.
     """
     with database.transaction() as cursor:
         key = f"refund:{giver_id}:{job_id}:{new_id()}"

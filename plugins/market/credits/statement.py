@@ -12,7 +12,7 @@ from typing import Any
 from market.kit import database
 from market.kit.money import format_credits, parse_credits
 
-# Postings of one moment stand in the order of their names: that of their numbers is another in each run.
+# Postings of one moment are ordered by their keys: their numbers have another order in each run.
 _POSTINGS = """
     SELECT j.at_ms, j.kind, side.amount_ucr, j.job_id, j.machine_id, j.note, b.job_name, m.display_name,
            sum(side.amount_ucr) OVER (ORDER BY j.at_ms, j.kind, j.key, side.leg) AS balance_ucr

@@ -14,15 +14,15 @@ def summary(user_id: str) -> dict[str, str]:
     Raises NotFoundError if there is no such account.
     """
     with database.transaction() as cursor:
-        found = ledger.balances(cursor, user_id)
+        balances = ledger.balances(cursor, user_id)
         rate = current_rate_micro(cursor)
     return {
         "user_id": user_id,
-        "sharing_credit": format_credits(found.sharing_ucr),
-        "using_credit": format_credits(found.using_ucr),
-        "granted": format_credits(found.granted_ucr),
-        "balance": format_credits(found.balance_ucr),
-        "held": format_credits(found.held_ucr),
-        "available": format_credits(found.available_ucr),
+        "sharing_credit": format_credits(balances.sharing_ucr),
+        "using_credit": format_credits(balances.using_ucr),
+        "granted": format_credits(balances.granted_ucr),
+        "balance": format_credits(balances.balance_ucr),
+        "held": format_credits(balances.held_ucr),
+        "available": format_credits(balances.available_ucr),
         "rate": format_credits(rate),
     }

@@ -69,7 +69,7 @@ def quote_at(
     max_duration_s: int | Fraction,
     max_credits_ucr: int | None,
 ) -> Quote:
-    """Return the same with the factors that a hold has locked, whatever the tariff says by now."""
+    """Return the same with the factors that a hold has locked, not with those of the present tariff."""
     sizes = list(containers)
     locked = (factors.rate_micro, factors.weight_micro, factors.gib_weight_micro)
     total = sum(_product(*locked, *size) for size in sizes)

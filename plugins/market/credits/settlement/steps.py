@@ -1,7 +1,7 @@
 """Settlement: closes one interval of time after the other and moves the credits that are due.
 
 The work is done by the functions of `sql/functions/`, a file for each step. Here is the order: which
-intervals, and for each the steps freeze, price, capture, pay, reconcile and seal, every call in a
+intervals, and for each the steps freeze, price, capture, pay, reconcile and seal, each call in a
 transaction of its own. The command line and the DAG `credit_settlement` both come through here. A run that
 died anywhere is finished by the next.
 """
@@ -26,7 +26,7 @@ from market.kit.errors import BadInputError, ConflictError, MarketError, Unavail
 from market.kit.patience import SETTLEMENT
 
 _CHUNK = 500  # jobs captured in one transaction: their payers are locked meanwhile
-_HANDS = 2  # connections that capture; more would take the server's cores from those who submit
+_HANDS = 2  # connections that capture; more would take the server's cores from submissions
 _PATIENCE_S = 60.0
 _SOFT_WAIT_S = 15.0
 _POLL_S = 0.25
@@ -39,7 +39,7 @@ _OUT_OF_ORDER, _VIOLATED = "LG010", "LG020"
 
 
 class OutOfOrderError(ConflictError):
-    """An interval or a step was asked for whose turn has not come, or has passed."""
+    """It is not the turn of this interval or step: not yet, or not any more."""
 
 
 class MeterBehindError(UnavailableError):
@@ -94,8 +94,8 @@ def settle(until_ms: int | None = None, patience_s: float = _PATIENCE_S) -> list
 def prepare(until_ms: int, patience_s: float = _PATIENCE_S) -> int | None:
     """Settle what is due before the interval that ends at `until_ms`, and freeze that one.
 
-    Return its number; None if it lies in what is settled already. The first task of the DAG: however many
-    intervals were missed, one run closes them all.
+    Return its number; None if its time is settled already. It is the first task of the DAG: one run closes
+    all intervals that were missed, however many.
     """
     while closed := _close_next(until_ms, patience_s):
         if closed.end_ms == until_ms:
@@ -105,10 +105,10 @@ def prepare(until_ms: int, patience_s: float = _PATIENCE_S) -> int | None:
 
 
 def _close_next(until_ms: int, patience_s: float) -> _Closed | None:
-    """Freeze the next interval that is due until then, after what a run left half done is finished.
+    """Freeze the next interval that is due until then; finish first what an earlier run left half done.
 
-    Where the DAG and a person at the command line settle at once, one of them finds an interval closed by
-    the other: it goes on with what comes after.
+    The DAG and a person at the command line may settle at once. Whichever finds that the other has closed an
+    interval goes on with the next one.
     """
     for clash in range(_CLASHES + 1):
         try:
@@ -122,7 +122,7 @@ def _close_next(until_ms: int, patience_s: float) -> _Closed | None:
 
 
 def finish() -> list[SettledInterval]:
-    """Finish the interval that a run left half done, if there is one."""
+    """Finish the interval that an earlier run left half done, if there is one."""
     last = _last()
     if last is None or last.sealed:
         return []
@@ -135,7 +135,8 @@ def freeze(until_ms: int, patience_s: float = _PATIENCE_S) -> int:
     Raises OutOfOrderError, MeterBehindError.
     """
     credits, machines = settings.load().credits, settings.load().machines
-    # YARN looks for silent nodes every third of the expiry; twice that for the poll that sees it.
+    # YARN checks for silent nodes at every third of the expiry. With the poll that observes the loss, it may
+    # be known only 1.5 times the expiry after the node fell silent.
     lost_after_ms = machines.node_expiry_s * 1500
     _wait_for_meter(until_ms, lost_after_ms, patience_s)
     tariff = [credits.micro(name) for name in _TARIFF]
@@ -174,17 +175,17 @@ def pay(interval_id: int) -> None:
 
 
 def reconcile(interval_id: int) -> None:
-    """Look whether the ledger adds up. Raises InvariantError, naming the rows."""
+    """Check that the ledger adds up. Raises InvariantError, naming the rows."""
     _call("SELECT settle_reconcile(%s)", [interval_id])
 
 
 def seal(interval_id: int) -> None:
-    """Seal the interval's rows, so that a later change of them is seen."""
+    """Seal the interval's rows, so that a later change of them is noticed."""
     _call("SELECT settle_seal(%s)", [interval_id])
 
 
 def run_steps(interval_id: int) -> SettledInterval:
-    """Do the steps after the freeze, those that are missing."""
+    """Do those steps after the freeze that are not done yet."""
     steps: tuple[Callable[[int], None], ...] = (price, capture, pay, reconcile, seal)
     for step in steps:
         step(interval_id)
@@ -219,7 +220,8 @@ def _wait_for_meter(until_ms: int, lost_after_ms: int, patience_s: float) -> Non
             row = cursor.fetchone()
         mark, waited_s = row.mark or 0, time.monotonic() - started
         if row.needed is None:
-            # Nothing can be charged; a live meter still gets the moment to count the uptime to its end.
+            # Nothing can be charged. A live meter still gets a moment to count uptime until the interval's
+            # end.
             alive = now_ms() - mark < 2 * _SOFT_WAIT_S * 1000
             if mark >= until_ms or not alive or waited_s > _SOFT_WAIT_S:
                 return
@@ -243,7 +245,7 @@ def _call(statement: str, arguments: list[Any]) -> Any:
 
 
 def _all(statement: str, arguments: list[Any]) -> Any:
-    """Do the same; return all rows of the answer."""
+    """Run one statement like `_call`; return all rows of the answer."""
 
     def work(cursor: Cursor) -> Any:
         cursor.execute(statement, arguments)
