@@ -33,7 +33,7 @@ from servers import Database, database, free_port
 
 from market.kit import clock
 from market.kit import database as connections
-from market.machines import earnings, store
+from market.machines import earnings, queries
 from market.ops.database import postgres
 from market.people.member import Member
 from market.web.api import caller
@@ -96,7 +96,7 @@ def _earnings(machine_id: str, payouts: int) -> None:
     def anew() -> int:
         with connections.transaction() as cursor:
             cursor.execute(
-                f"SELECT {store._EARNED} FROM machine WHERE machine_id = %s",
+                f"SELECT {queries._EARNED} FROM machine WHERE machine_id = %s",
                 [machine_id],
             )
             return int(cursor.fetchone().earned_ucr)

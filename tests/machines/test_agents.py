@@ -45,8 +45,8 @@ def client(lenders, told) -> Iterator[TestClient]:
     """Speak as anna to the market's interface for agents."""
     app = create_agent_app()
     app.dependency_overrides = {caller.current: lambda: lenders.anna}
-    with TestClient(app, base_url="http://market/v1") as made:
-        yield made
+    with TestClient(app, base_url="http://market/v1") as test_client:
+        yield test_client
 
 
 @pytest.fixture
@@ -60,18 +60,18 @@ def people(lenders) -> TestClient:
 @pytest.fixture
 def machine(client: TestClient) -> str:
     """A machine that has joined."""
-    made = client.post("machines", json=BODY).json()
-    token = made["join"]["token"]
-    answer = client.post(f"machines/{made['machine_id']}/join", json=JOIN | AGENT | {"token": token})
+    registered = client.post("machines", json=BODY).json()
+    token = registered["join"]["token"]
+    answer = client.post(f"machines/{registered['machine_id']}/join", json=JOIN | AGENT | {"token": token})
     assert answer.status_code == 200, answer.text
-    return str(made["machine_id"])
+    return str(registered["machine_id"])
 
 
 def test_an_agent_registers_joins_and_leaves(client: TestClient, lenders) -> None:
     assert client.post("handshake", json=AGENT).json() == {"api": 1, **RELEASE}
-    made = client.post("machines", json=BODY)
-    assert (made.status_code, made.json()["status"]) == (201, "offered")
-    machine_id, token = made.json()["machine_id"], made.json()["join"]["token"]
+    answer = client.post("machines", json=BODY)
+    assert (answer.status_code, answer.json()["status"]) == (201, "offered")
+    machine_id, token = answer.json()["machine_id"], answer.json()["join"]["token"]
     joined = client.post(f"machines/{machine_id}/join", json=JOIN | AGENT | {"token": token}).json()
     assert (joined["availability"], joined["core_count"], joined["earned"]) == ("joining", 4, "0.000000")
     assert 3500 < joined["remaining_s"] <= 3600
@@ -93,14 +93,14 @@ def test_an_agent_registers_joins_and_leaves(client: TestClient, lenders) -> Non
 def test_a_release_that_does_not_fit_is_refused_in_words_that_say_what_to_do(
     client: TestClient, lenders, changes: dict[str, Any], words: str
 ) -> None:
-    made = client.post("machines", json=BODY).json()
-    join = JOIN | AGENT | {"token": made["join"]["token"]} | changes
-    for path, body in (("handshake", AGENT | changes), (f"machines/{made['machine_id']}/join", join)):
+    registered = client.post("machines", json=BODY).json()
+    join = JOIN | AGENT | {"token": registered["join"]["token"]} | changes
+    for path, body in (("handshake", AGENT | changes), (f"machines/{registered['machine_id']}/join", join)):
         answer = client.post(path, json=body)
         assert (answer.status_code, answer.json()["code"]) == (409, "runtime_misfit")
         assert words in answer.json()["detail"]
-    assert lenders.row(made["machine_id"]).state == "offered"
-    assert lenders.row(made["machine_id"]).token_sha256, "its token is still good for the right release"
+    assert lenders.row(registered["machine_id"]).state == "offered"
+    assert lenders.row(registered["machine_id"]).token_sha256, "its token is still good for the right release"
 
 
 def test_a_used_token_is_another_conflict(client: TestClient, machine: str) -> None:
@@ -198,12 +198,12 @@ def test_another_s_machine_is_not_there_for_agents_either(client: TestClient, ma
 
 
 def test_the_way_by_hand_goes_on(people: TestClient, lenders) -> None:
-    made = people.post("machines", json=BODY).json()
-    path = f"machines/{made['machine_id']}"
-    assert people.post(f"{path}/join", json={"token": made["join"]["token"]}).status_code == 200
+    registered = people.post("machines", json=BODY).json()
+    path = f"machines/{registered['machine_id']}"
+    assert people.post(f"{path}/join", json={"token": registered["join"]["token"]}).status_code == 200
     assert people.post(f"{path}/resume").status_code == 200
     with pytest.raises(ConflictError):
-        registry.join(lenders.anna, made["machine_id"], made["join"]["token"])
+        registry.join(lenders.anna, registered["machine_id"], registered["join"]["token"])
 
 
 def test_each_interface_has_a_document_of_its_own(client: TestClient, people: TestClient) -> None:

@@ -64,15 +64,15 @@ def test_only_what_is_new_is_read(lenders) -> None:
     settle(lenders, machine_id, 1, 1000)
     assert earned(machine_id) == 907
     with database.transaction() as cursor:
-        asked = []
+        parameters = []
 
         class Watched:
             def execute(self, query: str, values: list[object]) -> None:
-                asked.append(values)
+                parameters.append(values)
                 cursor.execute(query, values)
 
             def fetchone(self) -> object:
                 return cursor.fetchone()
 
         assert earnings.earned_ucr(Watched(), machine_id) == 907
-    assert asked == [[machine_id, 1]]
+    assert parameters == [[machine_id, 1]]

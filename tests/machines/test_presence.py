@@ -14,7 +14,7 @@ pytestmark = pytest.mark.database
 SECOND = 1_000
 
 
-def seen(machine_id: str, *at: int) -> None:
+def observed_at(machine_id: str, *at: int) -> None:
     """Let the meter see a machine online at these times."""
     for one in at:
         with database.transaction() as cursor:
@@ -32,11 +32,11 @@ def stretches(world: World) -> list[tuple[int, int, int]]:
 
 def test_a_new_size_begins_a_new_stretch_where_the_old_one_ends(world: World) -> None:
     machine = world.machine(world.member(), cores=4)
-    seen(machine, T0, T0 + 2 * SECOND)
+    observed_at(machine, T0, T0 + 2 * SECOND)
     resize(world, machine, 1)
-    seen(machine, T0 + 4 * SECOND, T0 + 6 * SECOND)
+    observed_at(machine, T0 + 4 * SECOND, T0 + 6 * SECOND)
     resize(world, machine, 4)
-    seen(machine, T0 + 8 * SECOND, T0 + 60 * SECOND)
+    observed_at(machine, T0 + 8 * SECOND, T0 + 60 * SECOND)
     assert stretches(world) == [
         (0, 4 * SECOND, 4),
         (4 * SECOND, 8 * SECOND, 1),
@@ -49,9 +49,9 @@ def test_an_interval_in_which_a_machine_was_resized_counts_both_sizes(world: Wor
     machine = world.machine(world.member(), cores=4)
     job = world.job(world.member())
     world.container(job, machine, T0, T0 + MINUTE, vcores=2)
-    seen(machine, *range(T0, T0 + 2 * MINUTE, 2 * SECOND))
+    observed_at(machine, *range(T0, T0 + 2 * MINUTE, 2 * SECOND))
     resize(world, machine, 1)
-    seen(machine, *range(T0 + 2 * MINUTE, T0 + 10 * MINUTE + 1, 2 * SECOND))
+    observed_at(machine, *range(T0 + 2 * MINUTE, T0 + 10 * MINUTE + 1, 2 * SECOND))
     world.mark(T0 + 60 * MINUTE)
 
     settle(T0 + 10 * MINUTE)

@@ -10,7 +10,7 @@ from ledger_world import T0
 from market.kit import clock, database
 from market.kit.errors import BadInputError, ConflictError, NotFoundError
 from market.kit.paging import Page
-from market.machines import contributions, registry, store
+from market.machines import changes, contributions, queries, registry
 from market.people.member import Member
 
 pytestmark = pytest.mark.database
@@ -133,20 +133,20 @@ def test_lists_are_paged_ordered_and_one_s_own(lenders) -> None:
     for cores in (1, 3, 2):
         lenders.lend(core_count=cores)
     lenders.lend(member=lenders.bert)
-    found = registry.list_own(lenders.anna, Page(limit=2, order_by="core_count", descending=False))
-    assert [row["core_count"] for row in found.rows] == [1, 2]
-    assert found.total == 3
+    listing = registry.list_own(lenders.anna, Page(limit=2, order_by="core_count", descending=False))
+    assert [row["core_count"] for row in listing.rows] == [1, 2]
+    assert listing.total == 3
 
 
 def test_the_market_s_list_names_neither_address_nor_owner(lenders) -> None:
     lenders.joined(ip_address="10.0.9.8", name="attic")
     lenders.lend(ip_address="10.0.9.9")  # only offered: not in the pool
     registry.register_pool("10.0.9.10", 8041, 8, 4096)
-    found = registry.list_market(Page())
-    assert [row["display_name"] for row in found.rows] == ["attic"]
-    assert found.total == 1
-    assert "10.0.9.8" not in str(found.rows)
-    assert lenders.anna.user_id not in str(found.rows)
+    listing = registry.list_market(Page())
+    assert [row["display_name"] for row in listing.rows] == ["attic"]
+    assert listing.total == 1
+    assert "10.0.9.8" not in str(listing.rows)
+    assert lenders.anna.user_id not in str(listing.rows)
 
 
 def test_the_pool_keeps_its_machine_until_its_size_changes(lenders) -> None:
@@ -234,9 +234,9 @@ def test_a_machine_that_leaves_is_not_resized(lenders) -> None:
 def test_a_change_of_state_is_not_made_from_a_stale_view(lenders) -> None:
     machine_id = lenders.joined()
     with database.transaction() as cursor:
-        seen = store.find(cursor, machine_id)
+        machine = queries.find(cursor, machine_id)
     registry.leave(lenders.anna, machine_id)
     with database.transaction() as cursor:
-        assert seen is not None
-        assert not store.update(cursor, seen, "joining", state="active")
+        assert machine is not None
+        assert not changes.update(cursor, machine, "joining", state="active")
     assert lenders.row(machine_id).state == "draining"

@@ -26,7 +26,7 @@ MINUTE = 60_000
 class Yarn:
     """A ResourceManager: nodes come and go as the test says; the lists are read when told to."""
 
-    found: dict[str, Node] = field(default_factory=dict)
+    members: dict[str, Node] = field(default_factory=dict)
     known_labels: list[str] = field(default_factory=list)
     started_ms: int = 0
     include: set[str] = field(default_factory=set)
@@ -39,7 +39,7 @@ class Yarn:
         return {"startedOn": self.started_ms}
 
     def nodes(self, states: str | None = None) -> list[Node]:
-        return list(self.found.values())
+        return list(self.members.values())
 
     def labels(self) -> list[str]:
         return self.known_labels
@@ -49,11 +49,11 @@ class Yarn:
 
     def replace_labels(self, by_node: Mapping[str, list[str]]) -> None:
         for node_id, labels in by_node.items():
-            if node_id in self.found:
-                self.found[node_id] = replace(self.found[node_id], labels=tuple(labels))
+            if node_id in self.members:
+                self.members[node_id] = replace(self.members[node_id], labels=tuple(labels))
 
     def set_node_resource(self, node_id: str, mib: int, vcores: int, timeout_ms: int = -1) -> None:
-        self.found[node_id] = replace(self.found[node_id], total_mib=mib, total_vcores=vcores)
+        self.members[node_id] = replace(self.members[node_id], total_mib=mib, total_vcores=vcores)
 
     def refresh(self, timeout_s: int) -> None:
         if self.failing:
@@ -64,8 +64,8 @@ class Yarn:
 
     def run(self, host: str, state: str = "RUNNING", port: int = 8041, mib: int = 4096, cores: int = 4):
         node_id = f"{host}:{port}"
-        labels = self.found[node_id].labels if node_id in self.found else ()
-        self.found[node_id] = Node(
+        labels = self.members[node_id].labels if node_id in self.members else ()
+        self.members[node_id] = Node(
             node_id, host, port, state, f"{host}:1", mib, cores, 0, 0, 0, labels, 0, "disk is full"
         )
 
@@ -98,7 +98,7 @@ def test_a_machine_becomes_active_when_that_very_node_runs_as_declared(lenders, 
     watched.yarn.run("10.0.9.1")
     watched.turn()
     assert lenders.row(machine_id).state == "active"
-    assert watched.yarn.found["10.0.9.1:8041"].labels == ("cpu",)
+    assert watched.yarn.members["10.0.9.1:8041"].labels == ("cpu",)
     assert lenders.row(machine_id).active_ms == watched.at_ms
 
 
@@ -139,7 +139,7 @@ def test_another_size_than_declared_is_rejected_with_the_reason(lenders, watched
     assert row.state == "rejected"
     assert f"offers {cores} cores and {mib} MiB" in row.reason
     assert watched.yarn.include == {"nobody.invalid"}
-    assert watched.yarn.found["10.0.9.1:8041"].total_mib == 0
+    assert watched.yarn.members["10.0.9.1:8041"].total_mib == 0
 
 
 def test_an_impostor_on_another_port_is_emptied_and_the_honest_machine_goes_on(lenders, watched) -> None:
@@ -148,9 +148,9 @@ def test_an_impostor_on_another_port_is_emptied_and_the_honest_machine_goes_on(l
     watched.turn()
     watched.yarn.run("10.0.9.1", port=45999, mib=8192, cores=16)
     watched.turn()
-    impostor = watched.yarn.found["10.0.9.1:45999"]
+    impostor = watched.yarn.members["10.0.9.1:45999"]
     assert (impostor.total_mib, impostor.total_vcores, impostor.labels) == (0, 0, ())
-    honest = watched.yarn.found["10.0.9.1:8041"]
+    honest = watched.yarn.members["10.0.9.1:8041"]
     assert (honest.total_mib, honest.labels) == (4096, ("cpu",))
     assert lenders.row(machine_id).state == "active"
     raised = alerts.list_alerts(Page()).rows
@@ -184,7 +184,7 @@ def test_a_restart_of_the_resourcemanager_loses_no_machine(lenders, watched) -> 
     machine_id = lenders.joined(ip_address="10.0.9.1")
     watched.yarn.run("10.0.9.1")
     watched.turn()
-    watched.yarn.found.clear()
+    watched.yarn.members.clear()
     watched.yarn.started_ms = watched.at_ms
     watched.turn(after_ms=5000)
     assert lenders.row(machine_id).state == "active"
@@ -208,7 +208,7 @@ def test_leaving_drains_first_then_takes_the_machine_off_the_lists(lenders, watc
     assert lenders.row(machine_id).left_ms == watched.at_ms
     assert watched.yarn.include == {"nobody.invalid"}
     assert "10.0.9.1" not in watched.yarn.exclude
-    assert watched.yarn.found["10.0.9.1:8041"].labels == ()
+    assert watched.yarn.members["10.0.9.1:8041"].labels == ()
 
 
 def test_leaving_at_once_and_a_drain_that_takes_too_long_give_no_time(lenders, watched) -> None:
@@ -268,13 +268,13 @@ def test_a_resized_machine_gets_its_new_size_in_yarn_and_keeps_it_after_a_restar
     watched.turn()
     registry.resize(lenders.anna, machine_id, core_count=2, memory_size=2048)
     watched.turn()
-    node = watched.yarn.found["10.0.9.1:8041"]
+    node = watched.yarn.members["10.0.9.1:8041"]
     assert (node.total_vcores, node.total_mib) == (2, 2048)
     assert lenders.row(machine_id).state == "active"
     registry.resize(lenders.anna, machine_id, core_count=1)
     watched.yarn.run("10.0.9.1")  # its NodeManager started again, with the size that it joined with
     watched.turn()
-    node = watched.yarn.found["10.0.9.1:8041"]
+    node = watched.yarn.members["10.0.9.1:8041"]
     assert (node.total_vcores, node.total_mib) == (1, 2048)
     assert lenders.row(machine_id).state == "active"
 

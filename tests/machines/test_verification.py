@@ -13,14 +13,14 @@ from market.kit import clock, database
 from market.kit.errors import OverLimitError
 from market.kit.paging import Page
 from market.kit.settings import load
-from market.machines import alerts, canary, measurements, registry, store, verification
-from market.machines.canary import Found
+from market.machines import alerts, canary, measurements, queries, registry, verification
+from market.machines.canary import Measured
 from market.machines.measurements import Speeds
 
 pytestmark = pytest.mark.database
 
 SECOND = 1000
-GOOD = Found("10.0.0.3", Speeds(1000, 3600, 5000), 4, 8192, True)
+GOOD = Measured("10.0.0.3", Speeds(1000, 3600, 5000), 4, 8192, True)
 
 
 @dataclass
@@ -43,21 +43,21 @@ class Yarn:
 
 @dataclass
 class Bench:
-    """One lent machine that is measured; `found` is what its canary brings back."""
+    """One lent machine that is measured; `measured` is what its canary measures."""
 
     yarn: Yarn
     machine_id: str
     lenders: Any
     submitted: list[tuple[str, set[str]]] = field(default_factory=list)
-    found: Found | None = GOOD
+    measured: Measured | None = GOOD
     at_ms: int = field(default_factory=clock.now_ms)
 
     def turn(self, after_s: int = 0) -> None:
         self.at_ms += after_s * SECOND
         verification.run_pass()
 
-    def measure(self, found: Found | None) -> Any:
-        self.found = found
+    def measure(self, measured: Measured | None) -> Any:
+        self.measured = measured
         self.lenders.world.sql("UPDATE machine SET verify_due_ms = 0")
         self.turn(after_s=60)
         self.end("FINISHED")
@@ -79,32 +79,34 @@ def bench(lenders, monkeypatch) -> Bench:
     row = lenders.row(machine_id)
     node_id = f"{row.ip_address}:8041"
     node = Node(node_id, row.ip_address, 8041, "RUNNING", "", 8192, 4, 0, 0, 0, ("cpu",), 0, "")
-    made = Bench(Yarn(node), machine_id, lenders)
+    bench = Bench(Yarn(node), machine_id, lenders)
 
-    def submit(one, machine, asked, others) -> None:
-        made.submitted.append((machine.machine_id, set(others)))
+    def submit(open_canary, machine, shape, others) -> None:
+        bench.submitted.append((machine.machine_id, set(others)))
         app = [
-            f"application_1_{len(made.submitted):04d}",
+            f"application_1_{len(bench.submitted):04d}",
             "spark",
             "canary",
             "cpu",
             "RUNNING",
             "",
             "",
-            (one.tag,),
+            (open_canary.tag,),
         ]
-        made.yarn.app = App(*app, *([0] * 9), "", "")
+        bench.yarn.app = App(*app, *([0] * 9), "", "")
 
     monkeypatch.setattr(canary, "submit", submit)
     monkeypatch.setattr(
         canary,
         "result",
-        lambda one: made.found and replace(made.found, host=made.found.host and row.ip_address),
+        lambda open_canary: (
+            bench.measured and replace(bench.measured, host=bench.measured.host and row.ip_address)
+        ),
     )
-    monkeypatch.setattr(canary, "forget", lambda one: None)
-    monkeypatch.setattr(verification, "resource_manager", lambda: made.yarn)
-    monkeypatch.setattr(verification.clock, "now_ms", lambda: made.at_ms)
-    return made
+    monkeypatch.setattr(canary, "forget", lambda open_canary: None)
+    monkeypatch.setattr(verification, "resource_manager", lambda: bench.yarn)
+    monkeypatch.setattr(verification.clock, "now_ms", lambda: bench.at_ms)
+    return bench
 
 
 def test_a_good_result_makes_a_machine_verified_and_trust_grows(bench: Bench) -> None:
@@ -138,27 +140,27 @@ def test_a_machine_that_delivers_less_again_and_again_is_drained_with_the_reason
     assert row.state == "draining"
     assert row.reason == "drained: measured 3 times, of 4 cores it delivered 1.5"
     assert row.verified_ms is None
-    assert [one["kind"] for one in alerts.list_alerts(Page()).rows] == ["poor_machine"]
+    assert [alert["kind"] for alert in alerts.list_alerts(Page()).rows] == ["poor_machine"]
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("measured", "reason"),
     [
         (replace(GOOD, host_cores=2), "its system has 2 cores"),
         (replace(GOOD, host_memory_mib=4000), "and 4000 MiB"),
         (replace(GOOD, speeds=Speeds(400, 1600, 5000)), "40 % of their former speed"),
     ],
 )
-def test_what_is_poor(bench: Bench, found: Found, said: str) -> None:
+def test_what_is_poor(bench: Bench, measured: Measured, reason: str) -> None:
     bench.measure(GOOD)
-    bench.measure(found)
+    bench.measure(measured)
     assert bench.last()["outcome"] == "poor"
-    assert said in bench.last()["detail"]
+    assert reason in bench.last()["detail"]
 
 
-@pytest.mark.parametrize("found", [None, replace(GOOD, host=""), replace(GOOD, in_time=False)])
-def test_what_measured_nothing_has_no_consequences(bench: Bench, found: Found | None) -> None:
-    row = bench.measure(found)
+@pytest.mark.parametrize("measured", [None, replace(GOOD, host=""), replace(GOOD, in_time=False)])
+def test_what_measured_nothing_has_no_consequences(bench: Bench, measured: Measured | None) -> None:
+    row = bench.measure(measured)
     assert bench.last()["outcome"] == "none"
     assert (row.state, row.trust, row.verified_ms) == ("active", 0, None)
 
@@ -245,8 +247,8 @@ def test_one_canary_at_a_time(bench: Bench) -> None:
 )
 def test_a_canary_fits_into_its_machine(bench: Bench, cores: int, mib: int, measured: int) -> None:
     with database.transaction() as cursor:
-        machine = store.find(cursor, bench.machine_id)
+        machine = queries.find(cursor, bench.machine_id)
     assert machine is not None
-    asked = canary.shape(replace(machine, core_count=cores, memory_mib=mib), 64)
-    assert asked.cores == measured
-    assert 512 + asked.overhead_mib <= mib
+    shape = canary.shape(replace(machine, core_count=cores, memory_mib=mib), 64)
+    assert shape.cores == measured
+    assert 512 + shape.overhead_mib <= mib

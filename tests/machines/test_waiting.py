@@ -52,12 +52,12 @@ def took(
             return time.monotonic() - begin
 
         asyncio.get_running_loop().call_later(after, lambda: machines.versions.update(changes))
-        found = await asyncio.gather(*(one(*wait) for wait in waits))
+        times = await asyncio.gather(*(one(*wait) for wait in waits))
         assert not room._waiters
         await asyncio.sleep(0.1)
         assert room._task is not None
-        assert room._task.done(), "nobody is looked after when nobody waits"
-        return found
+        assert room._task.done(), "nothing runs when nobody waits"
+        return times
 
     return asyncio.run(all_of_them())
 

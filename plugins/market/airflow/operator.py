@@ -27,7 +27,7 @@ from market.jobs.submission import spark_submit, submission_lock
 from market.kit import settings
 from market.kit.errors import MarketError
 from market.kit.vocabulary import ENDED
-from market.machines.store import is_offered
+from market.machines.queries import is_offered
 
 _CONNECTION = "market_yarn"
 _MIB = 1 << 20

@@ -1,4 +1,4 @@
-"""The address of a machine, where its owner does not say one."""
+"""The address of a machine whose owner gives none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ipaddress
 from market.kit import database
 from market.kit.errors import OverLimitError
 from market.kit.settings import load
-from market.machines import store
+from market.machines import queries
 
 _CHOICE_LOCK = "market.machines.address"
 
@@ -22,7 +22,7 @@ def choose(cursor: database.Cursor, client_address: str) -> str:
         return str(client)
     cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_CHOICE_LOCK])
     loaded = load()
-    taken = store.live_addresses(cursor) | {loaded.bind, loaded.pool.ip_address}
+    taken = queries.live_addresses(cursor) | {loaded.bind, loaded.pool.ip_address}
     return free_local_address(taken)
 
 

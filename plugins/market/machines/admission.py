@@ -16,8 +16,8 @@ Refresh = Callable[[int], None]
 class HostLists:
     """The files `nodes.include` and `nodes.exclude.xml`, which the ResourceManager reads when told to.
 
-    Leaving is always graceful, with a time for each host: a plain refresh would throw out at once all that
-    are draining.
+    Leaving is always graceful, with a time for each host: a plain refresh would throw out at once all hosts
+    that are draining.
     """
 
     def __init__(self, settings: Settings, refresh: Refresh) -> None:
@@ -26,10 +26,10 @@ class HostLists:
         self._refresh = refresh
 
     def apply(self, include: set[str], drain_s: Mapping[str, int], again: bool = False) -> bool:
-        """Write the lists and have them read, if they changed since that last worked, or `again`.
+        """Write the lists and have YARN read them, if they changed since it last did, or `again`.
 
-        `drain_s` maps each host that must leave to the seconds that it may take. Return whether it was done.
-        Raises ClusterRefused; the next call tries again.
+        `drain_s` maps each host that must leave to the seconds that it may take. Return whether YARN was told
+        to read them. Raises ClusterRefused; the next call tries again.
         """
         listed = "".join(f"{host}\n" for host in sorted(include | {NOBODY}))
         leaving = "".join(
@@ -56,7 +56,7 @@ def _text(path: Path) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new one, never a part: part of a list admits."""
+    """Write a file so that a reader sees it whole, old or new: a part of a list could admit others."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(text)
     fresh.rename(path)

@@ -8,13 +8,13 @@ from typing import Any
 
 from market.kit import clock, database
 from market.kit.money import format_credits
-from market.machines import earnings, registry, release, store, waiting
+from market.machines import earnings, queries, registry, release, waiting
+from market.machines.machine import Machine
 from market.machines.release import AgentRelease
-from market.machines.store import Machine
 from market.machines.waiting import Gone
 from market.people.member import Member
 
-# An api-server that is restarted waits for what it answers, and is killed after 20 s.
+# An api-server that is restarted finishes its answers first, and is killed after 20 s.
 MOST_WAIT_S = 10
 
 
@@ -49,11 +49,11 @@ async def heartbeat(
     """Return how a machine is, as soon as its version is another one than the `known`, or after `wait_s`.
 
     A machine whose release does not fit any more, since the market was upgraded, is drained, and its reason
-    says what to do. `gone` tells whether nobody waits any more. Raises NotFoundError.
+    says what to do. `gone` tells whether the agent has stopped waiting. Raises NotFoundError.
     """
-    found = await asyncio.to_thread(_checked_pulse, member, machine_id, agent)
-    if wait_s <= 0 or found["version"] != known:
-        return found
+    pulse = await asyncio.to_thread(_checked_pulse, member, machine_id, agent)
+    if wait_s <= 0 or pulse["version"] != known:
+        return pulse
     await waiting.room(_versions).change(machine_id, known, min(wait_s, MOST_WAIT_S), gone)
     return await asyncio.to_thread(_pulse, member, machine_id)
 
@@ -85,11 +85,11 @@ def _pulse(member: Member, machine_id: str) -> dict[str, Any]:
 
 def _versions(machine_ids: set[str]) -> dict[str, str]:
     with database.transaction() as cursor:
-        machines = store.find_many(cursor, machine_ids)
+        machines = queries.find_many(cursor, machine_ids)
     return {machine_id: _version(machine) for machine_id, machine in machines.items()}
 
 
 def _version(machine: Machine) -> str:
-    """Return a word that changes with what an agent acts upon."""
+    """Return a digest of what an agent acts upon."""
     what = (machine.state, machine.reason, machine.core_count, machine.memory_mib, machine.lease_end_ms)
     return hashlib.sha256(repr(what).encode()).hexdigest()[:16]

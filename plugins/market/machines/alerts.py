@@ -1,4 +1,4 @@
-"""What an operator should look at, once for each subject."""
+"""Alerts: what an operator should know of, once for each subject."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POOR_MACHINE = "poor_machine"
 
 
 def raise_alert(cursor: database.Cursor, kind: str, subject: str, detail: str) -> None:
-    """Note something; the same kind and subject again only brings time and detail up to date."""
+    """Raise an alert; one of the same kind and subject gets the new time and detail."""
     cursor.execute(
         "INSERT INTO alert (at_ms, kind, subject, detail) VALUES (%s, %s, %s, %s)"
         " ON CONFLICT (kind, subject) DO UPDATE SET at_ms = excluded.at_ms, detail = excluded.detail",

@@ -1,4 +1,4 @@
-"""A canary's way through Spark: submitted for one machine only, and what it brought back."""
+"""A canary's way through Spark: submitted for one machine only, and its result."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from market.hadoop.site import POOL_LABEL
 from market.hadoop.spark import SHUFFLE
 from market.kit import settings
 from market.kit.settings import Settings
+from market.machines.machine import Machine
 from market.machines.measurements import Open, Speeds
-from market.machines.store import Machine
 
 ACCOUNT = "spark"  # reserved: nobody can register it
 _FOLDER = "/market/canaries"
@@ -38,8 +38,8 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a canary found on `host`: speeds, what the machine's system has; `in_time`: all began together."""
+class Measured:
+    """What a canary measured on `host`, and what that host has; `in_time`: all its parts began together."""
 
     host: str
     speeds: Speeds
@@ -56,10 +56,10 @@ def shape(machine: Machine, most_cores: int) -> Shape:
     return Shape(cores, _BESIDE_MIB + buffer + _WORKER_MIB * cores, buffer)
 
 
-def submit(canary: Open, machine: Machine, asked: Shape, others: Iterable[str]) -> None:
+def submit(canary: Open, machine: Machine, shape: Shape, others: Iterable[str]) -> None:
     """Start a canary on a machine; `others` are the hosts of its type that it must not run on.
 
-    Returns when YARN has it. Raises ClusterRefused with what spark-submit said.
+    Returns when YARN has it. Raises ClusterRefused with the message of spark-submit.
     """
     loaded, files = settings.load(), hdfs()
     folder = f"{_FOLDER}/{canary.verification_id}"
@@ -68,12 +68,12 @@ def submit(canary: Open, machine: Machine, asked: Shape, others: Iterable[str]) 
     files.set_owner(folder, ACCOUNT, ACCOUNT)
     command = ["spark-submit", "--master", "yarn", "--deploy-mode", "cluster", "--proxy-user", ACCOUNT]
     command += ["--name", f"canary for {machine.display_name}", "--queue", machine.machine_type]
-    command += ["--num-executors", "1", "--executor-cores", str(asked.cores)]
+    command += ["--num-executors", "1", "--executor-cores", str(shape.cores)]
     command += ["--executor-memory", f"{_HEAP_MIB}m", "--driver-memory", f"{_HEAP_MIB}m"]
-    for name, value in _conf(loaded, canary, machine, asked, others).items():
+    for name, value in _conf(loaded, canary, machine, shape, others).items():
         command += ["--conf", f"{name}={value}"]
     result = f"{loaded.hdfs_uri}{folder}/result.json"
-    command += [str(_PROGRAM), str(asked.cores), str(asked.buffer_mib), result]
+    command += [str(_PROGRAM), str(shape.cores), str(shape.buffer_mib), result]
     try:
         done = subprocess.run(
             command,
@@ -89,13 +89,13 @@ def submit(canary: Open, machine: Machine, asked: Shape, others: Iterable[str]) 
         raise ClusterRefused(f"spark-submit failed: {done.stderr.strip()[-300:]}")
 
 
-def result(canary: Open) -> Found | None:
-    """Return what a canary brought back, None if it brought nothing that can be read."""
+def result(canary: Open) -> Measured | None:
+    """Return what a canary measured, None if it left no result that can be read."""
     folder = f"{_FOLDER}/{canary.verification_id}"
     files = hdfs()
     try:
-        there = files.status(f"{folder}/result.json")
-        return _found(json.loads(files.read(f"{folder}/result.json"))) if there else None
+        status = files.status(f"{folder}/result.json")
+        return _result(json.loads(files.read(f"{folder}/result.json"))) if status else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -105,35 +105,35 @@ def forget(canary: Open) -> None:
     hdfs().delete(f"{_FOLDER}/{canary.verification_id}", recursive=True)
 
 
-def _found(brought: Mapping[str, Any]) -> Found:
-    alone, together = brought["alone"], list(brought["together"])
-    hosts = {str(one["host"]) for one in (alone, *together)}
-    return Found(
+def _result(document: Mapping[str, Any]) -> Measured:
+    alone, together = document["alone"], list(document["together"])
+    hosts = {str(probe["host"]) for probe in (alone, *together)}
+    return Measured(
         host=hosts.pop() if len(hosts) == 1 else "",
         speeds=Speeds(
             one_core=max(1, round(float(alone["speed"]))),
-            all_cores=max(1, round(sum(float(one["speed"]) for one in together))),
+            all_cores=max(1, round(sum(float(probe["speed"]) for probe in together))),
             memory_mib_s=max(1, round(float(alone["memory_mib_s"]))),
         ),
         host_cores=int(alone["cores"]),
         host_memory_mib=int(alone["memory_mib"]),
-        in_time=all(float(one["late"]) == 0 for one in together),
+        in_time=all(float(probe["late"]) == 0 for probe in together),
     )
 
 
 def _conf(
-    loaded: Settings, canary: Open, machine: Machine, asked: Shape, others: Iterable[str]
+    loaded: Settings, canary: Open, machine: Machine, shape: Shape, others: Iterable[str]
 ) -> dict[str, str]:
     conf = {
         "spark.yarn.tags": canary.tag,
         "spark.yarn.am.nodeLabelExpression": POOL_LABEL if loaded.pool.enabled else machine.machine_type,
         "spark.yarn.executor.nodeLabelExpression": machine.machine_type,
         "spark.driver.memoryOverhead": f"{loaded.jobs.memory_overhead_mib}m",
-        "spark.executor.memoryOverhead": f"{asked.overhead_mib}m",
+        "spark.executor.memoryOverhead": f"{shape.overhead_mib}m",
         "spark.dynamicAllocation.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.eventLog.enabled": "false",
-        # It has no MARKET_JOB_ID, by which a job's is named.
+        # The folder of a job is named by MARKET_JOB_ID, which a canary does not have.
         "spark.storage.decommission.fallbackStorage.path": (
             f"{loaded.hdfs_uri}{_FOLDER}/{canary.verification_id}/{SHUFFLE}/"
         ),

@@ -25,8 +25,8 @@ def of_machine(member: Member, machine_id: str) -> list[dict[str, Any]]:
 
 def totals(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what lines add up to: seconds and credits."""
-    found: dict[str, Any] = {name: sum(line[name] for line in lines) for name in _SECONDS}
-    return found | {
+    seconds: dict[str, Any] = {name: sum(line[name] for line in lines) for name in _SECONDS}
+    return seconds | {
         name: format_credits(sum(parse_credits(line[name]) for line in lines)) for name in _CREDITS
     }
 

@@ -1,8 +1,8 @@
 """What a machine has earned, without adding up its whole life each time.
 
 A payout is never changed, and a machine has at most one for each interval, in their order: so a sum up to an
-interval stays right, and only what came after it is read. A sum holds for one database: another one, as after
-a restore, has another number.
+interval stays right, and only what came after it is read. Sums are kept with their database's number: after a
+restore it is another one.
 """
 
 from __future__ import annotations

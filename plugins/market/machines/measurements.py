@@ -1,4 +1,4 @@
-"""Rows of the table `verification`: what canaries found on machines, and which machine is to be measured."""
+"""Rows of the table `verification`: what canaries measured, and which machine is to be measured next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import psycopg2.errors
 
 from market.kit import clock, database
 from market.kit.vocabulary import ACTIVE, GOOD, POOR
-from market.machines.store import COLUMNS, Machine
+from market.machines.machine import COLUMNS, Machine
 
 MOST_TRUST = 10  # as in BOINC: ten good results in a row
 _LOSS_SEEN_MS = 86_400_000
@@ -50,37 +50,37 @@ def open_one(cursor: database.Cursor) -> Open | None:
 
 def begin(cursor: database.Cursor, machine_id: str, core_count: int, at_ms: int) -> Open | None:
     """Note that a canary starts; None if another one is on its way (the transaction is over then)."""
-    made = Open(clock.new_id(), machine_id, core_count, at_ms)
+    canary = Open(clock.new_id(), machine_id, core_count, at_ms)
     try:
         cursor.execute(
             "INSERT INTO verification (verification_id, machine_id, core_count, started_ms)"
             " VALUES (%s, %s, %s, %s)",
-            [made.verification_id, machine_id, core_count, at_ms],
+            [canary.verification_id, machine_id, core_count, at_ms],
         )
     except psycopg2.errors.UniqueViolation:
         return None
-    return made
+    return canary
 
 
 def end(
-    cursor: database.Cursor, found: Open, outcome: str, detail: str, speeds: Speeds | None, at_ms: int
+    cursor: database.Cursor, canary: Open, outcome: str, detail: str, speeds: Speeds | None, at_ms: int
 ) -> None:
-    """Write down what a canary found."""
+    """Write down what a canary measured."""
     cursor.execute(
         "UPDATE verification SET ended_ms = %s, outcome = %s, detail = %s, one_core_speed = %s,"
         " all_core_speed = %s, memory_mib_s = %s WHERE verification_id = %s AND ended_ms IS NULL",
         [
             *(at_ms, outcome, detail),
             *((speeds.one_core, speeds.all_cores, speeds.memory_mib_s) if speeds else (None, None, None)),
-            found.verification_id,
+            canary.verification_id,
         ],
     )
 
 
 def due(cursor: database.Cursor, at_ms: int, idle_ms: int) -> list[Machine]:
-    """Return the active lent machines that are to be measured: those that were asked for first.
+    """Return the active lent machines that are to be measured: first those for which somebody asked.
 
-    A machine that nobody asked about must have been active, and without a container, for `idle_ms`.
+    Any other must have been active, and without a container, for `idle_ms`.
     """
     columns = ", ".join(f"m.{name.strip()}" for name in COLUMNS.split(","))
     cursor.execute(
@@ -136,7 +136,7 @@ def last_ms(cursor: database.Cursor, machine_id: str) -> int:
 
 
 def count_losses(cursor: database.Cursor, at_ms: int) -> int:
-    """Take the trust from machines that lost a container since it was counted last; return how many."""
+    """Take the trust from machines that lost a container since losses were last counted; return how many."""
     cursor.execute(
         "UPDATE machine m SET trust = 0, trust_ms = lost.end_ms FROM ("
         "  SELECT machine_id, max(end_ms) AS end_ms FROM container_usage"

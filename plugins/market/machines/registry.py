@@ -17,8 +17,8 @@ from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Listing, Page
 from market.kit.settings import load
 from market.kit.vocabulary import ACTIVE, DRAINING, JOINING, LEFT, LOST, MACHINE_STAYING, OFFERED, RESTING
-from market.machines import addresses, measurements, store
-from market.machines.store import Machine
+from market.machines import addresses, changes, measurements, queries
+from market.machines.machine import Machine
 from market.people.member import Member
 
 POOL_TYPE = POOL_LABEL
@@ -35,13 +35,13 @@ def register(member: Member, body: Mapping[str, Any], client_address: str = "") 
     machine_id, token = clock.new_id(), secrets.token_urlsafe(32)
     with database.transaction() as cursor:
         address = body.get("ip_address") or addresses.choose(cursor, client_address)
-        made = _machine(machine_id, member.user_id, body["machine_type"], address, body, token)
-        store.insert(cursor, made)
-    return _joining(made, token)
+        machine = _machine(machine_id, member.user_id, body["machine_type"], address, body, token)
+        changes.insert(cursor, machine)
+    return _joining(machine, token)
 
 
 def register_pool(address: str, port: int, cores: int, memory_mib: int) -> Machine:
-    """Register the pool's own machine, which joins at once; again: the same one, if it still fits."""
+    """Register the pool's own machine, which joins at once; again: return the same one if it still fits."""
     size = {
         "core_count": cores,
         "memory_size": memory_mib,
@@ -50,17 +50,19 @@ def register_pool(address: str, port: int, cores: int, memory_mib: int) -> Machi
         "name": POOL_TYPE,
     }
     with database.transaction() as cursor:
-        for found in store.live(cursor):
-            if found.user_id is not None or found.ip_address != address:
+        for machine in queries.live(cursor):
+            if machine.user_id is not None or machine.ip_address != address:
                 continue
-            if (found.core_count, found.memory_mib) == (cores, memory_mib) and found.state != DRAINING:
-                _join(cursor, found, port)
-                return found
-            store.update(cursor, found, found.state, state=LEFT, left_ms=clock.now_ms(), reason="replaced")
-        made = _machine(clock.new_id(), None, POOL_TYPE, address, size, "")
-        store.insert(cursor, made)
-        _join(cursor, made, port)
-    return made
+            if (machine.core_count, machine.memory_mib) == (cores, memory_mib) and machine.state != DRAINING:
+                _join(cursor, machine, port)
+                return machine
+            changes.update(
+                cursor, machine, machine.state, state=LEFT, left_ms=clock.now_ms(), reason="replaced"
+            )
+        new = _machine(clock.new_id(), None, POOL_TYPE, address, size, "")
+        changes.insert(cursor, new)
+        _join(cursor, new, port)
+    return new
 
 
 def resume(member: Member, machine_id: str) -> dict[str, Any]:
@@ -70,11 +72,11 @@ def resume(member: Member, machine_id: str) -> dict[str, Any]:
     """
     token = secrets.token_urlsafe(32)
     with database.transaction() as cursor:
-        found = visible(cursor, member, machine_id, lock=True)
-        if found.state not in MACHINE_STAYING or found.lease_end_ms <= clock.now_ms():
+        machine = visible(cursor, member, machine_id, lock=True)
+        if machine.state not in MACHINE_STAYING or machine.lease_end_ms <= clock.now_ms():
             raise ConflictError("This machine's lease has ended or is ending. Lend it anew.")
-        store.update(cursor, found, found.state, token_sha256=_digest(token))
-    return _joining(found, token)
+        changes.update(cursor, machine, machine.state, token_sha256=_digest(token))
+    return _joining(machine, token)
 
 
 def join(
@@ -91,14 +93,14 @@ def join(
     Return the machine's record. Raises NotFoundError, and ConflictError for a token that is wrong or used.
     """
     with database.transaction() as cursor:
-        found = visible(cursor, member, machine_id, lock=True)
-        known = found.token_sha256 or ""
-        if not secrets.compare_digest(known, _digest(token)) or found.state not in MACHINE_STAYING:
+        machine = visible(cursor, member, machine_id, lock=True)
+        known = machine.token_sha256 or ""
+        if not secrets.compare_digest(known, _digest(token)) or machine.state not in MACHINE_STAYING:
             raise ConflictError("This token is not valid, or was used. Start the agent again for a new one.")
-        _join(cursor, found, service_port or found.service_port)
+        _join(cursor, machine, service_port or machine.service_port)
         if host_cores and host_memory:
-            store.update(cursor, found, JOINING, host_cores=host_cores, host_memory_mib=host_memory)
-        return store.record(cursor, machine_id)
+            changes.update(cursor, machine, JOINING, host_cores=host_cores, host_memory_mib=host_memory)
+        return queries.record(cursor, machine_id)
 
 
 def resize(
@@ -110,29 +112,29 @@ def resize(
     a machine that leaves or is the pool's, BadInputError for more than the host has.
     """
     with database.transaction() as cursor:
-        found = visible(cursor, member, machine_id, lock=True)
-        if found.user_id is None:
+        machine = visible(cursor, member, machine_id, lock=True)
+        if machine.user_id is None:
             raise ConflictError(
                 "The size of the pool's own machine is a setting: [pool] in config/market.toml."
             )
-        if found.state not in MACHINE_STAYING:
-            raise ConflictError(f"This machine has state {found.state}: it cannot be resized any more.")
-        cores, memory = core_count or found.core_count, memory_size or found.memory_mib
-        _refuse_more_than_the_host_has(found, cores, memory)
-        if (cores, memory) != (found.core_count, found.memory_mib):
-            changes: dict[str, Any] = {
+        if machine.state not in MACHINE_STAYING:
+            raise ConflictError(f"This machine has state {machine.state}: it cannot be resized any more.")
+        cores, memory = core_count or machine.core_count, memory_size or machine.memory_mib
+        _refuse_more_than_the_host_has(machine, cores, memory)
+        if (cores, memory) != (machine.core_count, machine.memory_mib):
+            columns: dict[str, Any] = {
                 "core_count": cores,
                 "memory_mib": memory,
-                "past_sizes": list(dict.fromkeys([*found.past_sizes, found.size])),
+                "past_sizes": list(dict.fromkeys([*machine.past_sizes, machine.size])),
             }
-            if cores > found.core_count or memory > found.memory_mib:
-                changes |= {"verified_ms": None, "verify_due_ms": None}  # what is new was never measured
-            store.update(cursor, found, found.state, **changes)
-        return store.record(cursor, machine_id)
+            if cores > machine.core_count or memory > machine.memory_mib:
+                columns |= {"verified_ms": None, "verify_due_ms": None}  # what is new was never measured
+            changes.update(cursor, machine, machine.state, **columns)
+        return queries.record(cursor, machine_id)
 
 
 def _refuse_more_than_the_host_has(machine: Machine, cores: int, memory_mib: int) -> None:
-    """Raise BadInputError; a host that nobody described has what was lent of it at some time."""
+    """Raise BadInputError; a host of unknown size has as much as was ever lent of it."""
     past = [tuple(map(int, size.split("x"))) for size in (*machine.past_sizes, machine.size)]
     most_cores = machine.host_cores or max(size[0] for size in past)
     most_memory = machine.host_memory_mib or max(size[1] for size in past)
@@ -149,55 +151,56 @@ def get(member: Member, machine_id: str) -> dict[str, Any]:
     """Return a machine's record to its owner or an admin. Raises NotFoundError."""
     with database.transaction() as cursor:
         visible(cursor, member, machine_id)
-        return store.record(cursor, machine_id)
+        return queries.record(cursor, machine_id)
 
 
 def list_own(member: Member, page: Page) -> Listing[dict[str, Any]]:
     """Return a member's machines, all that he ever lent."""
     with database.transaction() as cursor:
-        return store.records(cursor, member.user_id, page)
+        return queries.records(cursor, member.user_id, page)
 
 
 def list_market(page: Page) -> Listing[dict[str, Any]]:
     """Return the lent machines in the pool, without addresses and owners."""
     with database.transaction() as cursor:
-        return store.market_records(cursor, page)
+        return queries.market_records(cursor, page)
 
 
 def leave(member: Member, machine_id: str, now: bool = False) -> dict[str, str]:
     """Have a machine drained and taken out, `now` without waiting for what runs on it; return its state.
 
-    Again it changes nothing, except that `now` may still be said. Raises NotFoundError.
+    A second call changes nothing, except that it may add `now`. Raises NotFoundError.
     """
     with database.transaction() as cursor:
-        found = visible(cursor, member, machine_id, lock=True)
-        whose = "its owner" if found.user_id == member.user_id else "an administrator"
-        state = take_out(cursor, found, f"removed by {whose}", now)
+        machine = visible(cursor, member, machine_id, lock=True)
+        whose = "its owner" if machine.user_id == member.user_id else "an administrator"
+        state = take_out(cursor, machine, f"removed by {whose}", now)
     return {"status": state, "machine_id": machine_id}
 
 
 def take_out(cursor: database.Cursor, machine: Machine, reason: str, now: bool = False) -> str:
     """Begin to take a machine out of the pool, for a reason that its owner is told; return its new state.
 
-    The caller holds the machine's row. What drains goes on draining, except that `now` may still be said.
+    The caller holds the lock of the machine's row. A machine that drains goes on draining; `now` may be
+    added.
     """
     at, state = clock.now_ms(), machine.state
     if state in (OFFERED, RESTING):  # no NodeManager of it is admitted
-        store.update(cursor, machine, state, state=LEFT, left_ms=at, reason=reason)
+        changes.update(cursor, machine, state, state=LEFT, left_ms=at, reason=reason)
         return LEFT
     if state in (JOINING, ACTIVE, LOST):
-        changes = {"state": DRAINING, "drain_ms": at, "drain_now": now, "reason": reason}
-        store.update(cursor, machine, state, **changes)
+        columns = {"state": DRAINING, "drain_ms": at, "drain_now": now, "reason": reason}
+        changes.update(cursor, machine, state, **columns)
         return DRAINING
     if state == DRAINING and (now or machine.rests):
-        store.update(
+        changes.update(
             cursor, machine, DRAINING, drain_now=now or machine.drain_now, rests=False, reason=reason
         )
     return state
 
 
 def verifications(member: Member, machine_id: str) -> list[dict[str, Any]]:
-    """Return what canaries found on a machine, newest first. Raises NotFoundError."""
+    """Return what canaries measured on a machine, newest first. Raises NotFoundError."""
     with database.transaction() as cursor:
         visible(cursor, member, machine_id)
         return measurements.records(cursor, machine_id)
@@ -209,14 +212,14 @@ def verify(member: Member, machine_id: str) -> dict[str, Any]:
     Raises NotFoundError, ConflictError if it is not active, OverLimitError if it was measured a moment ago.
     """
     with database.transaction() as cursor:
-        found = visible(cursor, member, machine_id, lock=True)
-        if found.state != ACTIVE or found.user_id is None:
+        machine = visible(cursor, member, machine_id, lock=True)
+        if machine.state != ACTIVE or machine.user_id is None:
             raise ConflictError("Only a lent machine that is active can be measured.")
         wait_s = _BETWEEN_MEASUREMENTS_S - (clock.now_ms() - measurements.last_ms(cursor, machine_id)) // 1000
         if wait_s > 0:
             raise OverLimitError("This machine was measured a moment ago.", retry_after_s=wait_s)
-        store.update(cursor, found, ACTIVE, verify_due_ms=0)
-        return store.record(cursor, machine_id)
+        changes.update(cursor, machine, ACTIVE, verify_due_ms=0)
+        return queries.record(cursor, machine_id)
 
 
 def metadata() -> dict[str, Any]:
@@ -227,7 +230,7 @@ def metadata() -> dict[str, Any]:
     partitions = resource_manager().partitions()
     rate = str(price.current()["rate"])
     with database.transaction() as cursor:
-        active = store.active_by_type(cursor)
+        active = queries.active_by_type(cursor)
     info: dict[str, dict[str, Any]] = {}
     for name, line in load().types.items():
         part = partitions.get(name)
@@ -279,8 +282,8 @@ def _machine(
 
 
 def _join(cursor: database.Cursor, machine: Machine, port: int) -> None:
-    changes = {"state": JOINING, "reason": "", "service_port": port, "joined_ms": clock.now_ms()}
-    store.update(cursor, machine, machine.state, token_sha256=None, **changes)
+    columns = {"state": JOINING, "reason": "", "service_port": port, "joined_ms": clock.now_ms()}
+    changes.update(cursor, machine, machine.state, token_sha256=None, **columns)
 
 
 def _joining(machine: Machine, token: str) -> dict[str, Any]:
@@ -301,11 +304,11 @@ def _joining(machine: Machine, token: str) -> dict[str, Any]:
 
 
 def visible(cursor: database.Cursor, member: Member, machine_id: str, lock: bool = False) -> Machine:
-    """Return a machine to its owner or an admin. Raises NotFoundError."""
-    found = store.find(cursor, machine_id, lock)
-    if found is None or not (found.user_id == member.user_id or member.is_admin):
+    """Return a machine to its owner or an admin, with `lock` for a change of it. Raises NotFoundError."""
+    machine = changes.lock(cursor, machine_id) if lock else queries.find(cursor, machine_id)
+    if machine is None or not (machine.user_id == member.user_id or member.is_admin):
         raise NotFoundError("There is no such machine.")
-    return found
+    return machine
 
 
 def _digest(token: str) -> str:

@@ -21,9 +21,9 @@ from market.hadoop.site import POOL_LABEL
 from market.kit import clock, database
 from market.kit.settings import Settings, load
 from market.kit.vocabulary import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, REJECTED, RESTING
-from market.machines import alerts, hours, store
+from market.machines import alerts, changes, hours, queries
 from market.machines.admission import HostLists
-from market.machines.store import Machine, size_name
+from market.machines.machine import Machine, size_name
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def watch(cluster: Cluster, lists: HostLists, settings: Settings, at_ms: int) ->
     started_ms = int(cluster.info().get("startedOn") or 0)
     settling = at_ms - started_ms < settings.machines.node_expiry_s * 1000
     with database.transaction() as cursor:
-        machines = store.live(cursor)
+        machines = queries.live(cursor)
     verdicts = [(machine, judge(machine, nodes, settings, at_ms, settling)) for machine in machines]
 
     wanted = {m.node_id: [v.label] if v.label else [] for m, v in verdicts if v.label is not None}
@@ -92,8 +92,8 @@ def watch(cluster: Cluster, lists: HostLists, settings: Settings, at_ms: int) ->
     _keep(verdicts, at_ms)
     _empty(cluster, [node for node in nodes.values() if node.node_id not in registered])
 
-    with database.transaction() as cursor:  # read anew: an owner may have said something meanwhile
-        machines = store.live(cursor)
+    with database.transaction() as cursor:  # read anew: an owner may have changed something meanwhile
+        machines = queries.live(cursor)
     include = {machine.ip_address for machine in machines if machine.state not in (OFFERED, RESTING)}
     leaving = {m.ip_address: drain_s(m, settings, at_ms) for m in machines if m.state == DRAINING}
     lists.apply(include, leaving, again=any(verdict.again for _, verdict in verdicts))
@@ -124,7 +124,7 @@ def judge(
     if node.state == "UNHEALTHY":
         return Verdict(LOST, f"unhealthy: {node.health_report or 'no report'}"[:300])
     if node.state == "DECOMMISSIONING":
-        # Nobody ordered that here: the lists were read in an older state.
+        # The market did not order this: YARN has read older lists.
         return Verdict(JOINING, "is being admitted again", changes={"joined_ms": at_ms}, again=True)
     return _running(machine, node, at_ms)
 
@@ -151,8 +151,8 @@ def _in_hours(machine: Machine, settings: Settings, at_ms: int) -> bool:
 
 def _outside_hours(machine: Machine, present: bool, at_ms: int) -> Verdict:
     if present:
-        changes = {"drain_ms": at_ms, "drain_now": False, "rests": True}
-        return Verdict(DRAINING, f"its hours ({machine.hours}) end", changes=changes)
+        columns = {"drain_ms": at_ms, "drain_now": False, "rests": True}
+        return Verdict(DRAINING, f"its hours ({machine.hours}) end", changes=columns)
     reason = f"lent from {machine.hours.replace('-', ' to ')} ({machine.time_zone})"
     return Verdict(RESTING, reason, label=None if machine.state == RESTING else "")
 
@@ -183,25 +183,25 @@ def _silent(machine: Machine, node: Node | None, at_ms: int, settling: bool) -> 
 
 
 def _running(machine: Machine, node: Node, at_ms: int) -> Verdict:
-    found, declared = (node.total_vcores, node.total_mib), (machine.core_count, machine.memory_mib)
+    offered, declared = (node.total_vcores, node.total_mib), (machine.core_count, machine.memory_mib)
     label = None if node.labels == (machine.machine_type,) else machine.machine_type
-    changes = {} if machine.active_ms else {"active_ms": at_ms}
-    if found != declared and size_name(*found) in machine.past_sizes:
-        return Verdict(ACTIVE, label=label, changes=changes, resize=True)
-    if found != declared:
+    columns = {} if machine.active_ms else {"active_ms": at_ms}
+    if offered != declared and size_name(*offered) in machine.past_sizes:
+        return Verdict(ACTIVE, label=label, changes=columns, resize=True)
+    if offered != declared:
         reason = (
             f"declared {declared[0]} cores and {declared[1]} MiB, "
-            f"but its NodeManager offers {found[0]} cores and {found[1]} MiB"
+            f"but its NodeManager offers {offered[0]} cores and {offered[1]} MiB"
         )
         return Verdict(REJECTED, reason, label="")
-    return Verdict(ACTIVE, label=label, changes=changes)
+    return Verdict(ACTIVE, label=label, changes=columns)
 
 
 def _resize(cluster: Cluster, machine: Machine) -> None:
     """Tell YARN a machine's size; what runs there beyond it may end first."""
     try:
         cluster.set_node_resource(machine.node_id, machine.memory_mib, machine.core_count)
-    except ClusterRefused as error:  # it has just gone; the others' turn must not wait for it
+    except ClusterRefused as error:  # it has just gone: go on with the others
         log.warning("%s was not resized: %s", machine.node_id, error.detail)
 
 
@@ -211,16 +211,16 @@ def _keep(verdicts: Iterable[tuple[Machine, Verdict]], at_ms: int) -> None:
         for machine, verdict in verdicts:
             if verdict.state == machine.state and verdict.reason == machine.reason:
                 continue
-            changes: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, **verdict.changes}
+            columns: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, **verdict.changes}
             if verdict.state in (LEFT, REJECTED):
-                changes["left_ms"] = at_ms
-            if store.update(cursor, machine, machine.state, **changes) and verdict.state == REJECTED:
+                columns["left_ms"] = at_ms
+            if changes.update(cursor, machine, machine.state, **columns) and verdict.state == REJECTED:
                 subject = f"{machine.display_name} ({machine.node_id})"
                 alerts.raise_alert(cursor, alerts.WRONG_SIZE, subject, verdict.reason)
 
 
 def _empty(cluster: Cluster, strangers: Iterable[Node]) -> None:
-    """Take all resources from nodes that nobody registered; the host's registered node is another one."""
+    """Take all resources from nodes that nobody registered, also from further ones of a registered host."""
     for node in strangers:
         if node.state not in _TAKES_WORK or not (node.total_mib or node.total_vcores or node.labels):
             continue

@@ -21,10 +21,10 @@ _POSITIVE = validate.Range(1, 2**31 - 1)
 def _address(text: str) -> None:
     """Check the address of one host. Machines are known to YARN by it, and YARN takes IPv4 only."""
     try:
-        found = ipaddress.IPv4Address(text)
+        address = ipaddress.IPv4Address(text)
     except ValueError:
         raise ValidationError("must be an IPv4 address, like 10.8.0.7") from None
-    if found.is_unspecified or found.is_multicast or found == ipaddress.IPv4Address("255.255.255.255"):
+    if address.is_unspecified or address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
         raise ValidationError("must be the address of one host")
 
 

@@ -1,7 +1,8 @@
 """Verification: a canary measures each lent machine, soon after it came and at random times later.
 
-A machine takes jobs from its first moment; its stipend begins with its first good result. A canary runs where
-nothing else does, one in all the market at a time, and gives way when a job waits for machines of its type.
+A machine takes jobs from its first moment; its stipend begins with its first good result. A canary runs on a
+machine where nothing else runs, one at a time in all the market, and gives way when a job waits for machines
+of its type.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from market.kit import clock, database
 from market.kit.errors import MarketError
 from market.kit.settings import Settings, load
 from market.kit.vocabulary import ACTIVE, DRAINING, GOOD, NONE, POOR
-from market.machines import alerts, canary, measurements, store
-from market.machines.canary import Found
+from market.machines import alerts, canary, changes, measurements, queries
+from market.machines.canary import Measured
+from market.machines.machine import Machine
 from market.machines.measurements import MOST_TRUST, Open, Speeds
-from market.machines.store import Machine
 
 log = logging.getLogger(__name__)
 
@@ -46,23 +47,25 @@ def run_pass() -> None:
         _start(resource_manager(), loaded, at_ms)
 
 
-def judge(machine: Machine, cores: int, found: Found, former_speed: int, min_percent: int) -> tuple[str, str]:
+def judge(
+    machine: Machine, cores: int, measured: Measured, former_speed: int, min_percent: int
+) -> tuple[str, str]:
     """Return the outcome of a measurement, and why.
 
     `cores` were measured; `former_speed` is the median of good results, 0 if there is none. The measure of
     a machine is itself: all cores at once against one alone. Only several poor results in a row have
     consequences.
     """
-    if found.host != machine.ip_address:
-        return NONE, f"it ran on another machine ({found.host or 'several'})"
-    if not found.in_time:
+    if measured.host != machine.ip_address:
+        return NONE, f"it ran on another machine ({measured.host or 'several'})"
+    if not measured.in_time:
         return NONE, "its parts did not start together"
-    if found.host_cores < machine.core_count or found.host_memory_mib < machine.memory_mib:
+    if measured.host_cores < machine.core_count or measured.host_memory_mib < machine.memory_mib:
         return POOR, (
             f"declared {machine.core_count} cores and {machine.memory_mib} MiB, "
-            f"but its system has {found.host_cores} cores and {found.host_memory_mib} MiB"
+            f"but its system has {measured.host_cores} cores and {measured.host_memory_mib} MiB"
         )
-    speeds = found.speeds
+    speeds = measured.speeds
     if speeds.all_cores * 100 < speeds.one_core * cores * min_percent:
         delivered = speeds.all_cores / speeds.one_core
         return POOR, f"of {cores} cores it delivered {delivered:.1f}"
@@ -84,7 +87,7 @@ def _start(yarn: ResourceManager, loaded: Settings, at_ms: int) -> None:
     for machine in machines:
         node = nodes.get(machine.node_id)
         if node is not None and not node.containers and node.labels == (machine.machine_type,):
-            _submit(loaded, machine, [one for one in nodes.values() if _rivals(one, machine)], at_ms)
+            _submit(loaded, machine, [other for other in nodes.values() if _rivals(other, machine)], at_ms)
             return
 
 
@@ -93,21 +96,21 @@ def _rivals(node: Node, machine: Machine) -> bool:
 
 
 def _submit(loaded: Settings, machine: Machine, rivals: list[Node], at_ms: int) -> None:
-    asked = canary.shape(machine, loaded.jobs.max_cores)
+    shape = canary.shape(machine, loaded.jobs.max_cores)
     with database.transaction() as cursor:
-        begun = measurements.begin(cursor, machine.machine_id, asked.cores, at_ms)
-    if begun is None:
+        started = measurements.begin(cursor, machine.machine_id, shape.cores, at_ms)
+    if started is None:
         return
     try:
-        canary.submit(begun, machine, asked, {node.host for node in rivals})
+        canary.submit(started, machine, shape, {node.host for node in rivals})
     except MarketError as error:
-        _end(loaded, begun, NONE, error.detail[:300], None)
+        _end(loaded, started, NONE, error.detail[:300], None)
 
 
 def _follow(yarn: ResourceManager, loaded: Settings, running: Open, at_ms: int) -> None:
     age_ms = at_ms - running.started_ms
     with database.transaction() as cursor:
-        machine = store.find(cursor, running.machine_id)
+        machine = queries.find(cursor, running.machine_id)
         assert machine is not None
         waits = measurements.somebody_waits(cursor, machine.machine_type, at_ms - _WAITING_MS)
     app = next(iter(yarn.apps(tags=[running.tag])), None)
@@ -126,43 +129,43 @@ def _follow(yarn: ResourceManager, loaded: Settings, running: Open, at_ms: int) 
 
 
 def _conclude(loaded: Settings, running: Open, machine: Machine) -> None:
-    found = canary.result(running)
-    if found is None:
+    measured = canary.result(running)
+    if measured is None:
         _end(loaded, running, NONE, "it ended without a result", None)
         return
     with database.transaction() as cursor:
         former = measurements.former_speed(cursor, machine.machine_id)
     percent = loaded.machines.verify_min_percent
-    outcome, why = judge(machine, running.core_count, found, former, percent)
-    _end(loaded, running, outcome, why, found.speeds)
+    outcome, why = judge(machine, running.core_count, measured, former, percent)
+    _end(loaded, running, outcome, why, measured.speeds)
 
 
 def _end(loaded: Settings, running: Open, outcome: str, why: str, speeds: Speeds | None) -> None:
     """Write an outcome down, with what follows for the machine."""
     at_ms, settings = clock.now_ms(), loaded.machines
     with database.transaction() as cursor:
-        machine = store.find(cursor, running.machine_id, lock=True)
+        machine = changes.lock(cursor, running.machine_id)
         assert machine is not None
         measurements.end(cursor, running, outcome, why, speeds, at_ms)
         poor = outcome == POOR and measurements.poor_ones(cursor, machine.machine_id) >= _POOR_RESULTS
-        changes: dict[str, Any] = {"verify_due_ms": at_ms + _AGAIN_S * 1000}
+        columns: dict[str, Any] = {"verify_due_ms": at_ms + _AGAIN_S * 1000}
         if outcome == GOOD:
             trust = min(MOST_TRUST, machine.trust + 1)
             pause_ms = settings.verify_every_s * 1000 * (1 + trust) // 2
-            due = at_ms + round(pause_ms * random.uniform(0.5, 1.5))  # noqa: S311 - no secret, only no habit
-            changes = {"verify_due_ms": due, "trust": trust, "verified_ms": at_ms}
+            due = at_ms + round(pause_ms * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            columns = {"verify_due_ms": due, "trust": trust, "verified_ms": at_ms}
         elif outcome == POOR:
-            changes |= {"trust": 0}
+            columns |= {"trust": 0}
         if poor:
-            changes |= {"verified_ms": None}
+            columns |= {"verified_ms": None}
             if machine.state == ACTIVE:
                 reason = f"drained: measured {_POOR_RESULTS} times, {why}"
-                changes |= {"state": DRAINING, "drain_ms": at_ms, "drain_now": False, "reason": reason}
+                columns |= {"state": DRAINING, "drain_ms": at_ms, "drain_now": False, "reason": reason}
             subject = f"{machine.display_name} ({machine.node_id})"
             alerts.raise_alert(
                 cursor, alerts.POOR_MACHINE, subject, f"Measured {_POOR_RESULTS} times: {why}."
             )
-        store.update(cursor, machine, machine.state, **changes)
+        changes.update(cursor, machine, machine.state, **columns)
     try:
         canary.forget(running)
     except MarketError as error:
@@ -172,6 +175,8 @@ def _end(loaded: Settings, running: Open, outcome: str, why: str, speeds: Speeds
 
 def summary(records: list[dict[str, Any]]) -> dict[str, int | None]:
     """Return what the last good results of a machine come to: medians, None where there is none."""
-    good = [one for one in records if one["outcome"] == GOOD][:MOST_TRUST]
+    good = [record for record in records if record["outcome"] == GOOD][:MOST_TRUST]
     names = ("core_speed", "speed", "memory_speed")
-    return {name: round(statistics.median(one[name] for one in good)) if good else None for name in names}
+    return {
+        name: round(statistics.median(record[name] for record in good)) if good else None for name in names
+    }

@@ -1,7 +1,7 @@
 """Agents that wait for their machines to change, at the price of one query for all of them together.
 
-Who waits holds neither a thread nor a connection to the database: while anybody waits, one task looks at all
-machines that are waited for, a few times a second, and wakes whose machine has changed.
+A waiting agent holds neither a thread nor a connection to the database. While any agent waits, one task reads
+the versions of all their machines, a few times a second, and wakes the agents whose machines have changed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from market.kit.errors import MarketError
 
 log = logging.getLogger(__name__)
 
-# Machine ids -> the versions of those that are there.
-Look = Callable[[set[str]], Mapping[str, str]]
+# Machine ids -> the versions of those that exist.
+Versions = Callable[[set[str]], Mapping[str, str]]
 Gone = Callable[[], Awaitable[bool]]
 
 _TICK_S = 0.5
-_GONE_S = 1.0  # how often a waiting client is looked for
+_GONE_S = 1.0  # how often it is checked that a waiting client is still there
 
 
 @dataclass(eq=False)
@@ -37,8 +37,8 @@ class _Waiter:
 class WaitingRoom:
     """Those who wait in one event loop."""
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
+    def __init__(self, versions_of: Versions) -> None:
+        self._versions_of = versions_of
         self._waiters: set[_Waiter] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -65,9 +65,11 @@ class WaitingRoom:
             await asyncio.sleep(_TICK_S)
             waiters = list(self._waiters)
             try:
-                versions = await asyncio.to_thread(self._look, {waiter.machine_id for waiter in waiters})
-            except (psycopg2.Error, MarketError) as error:  # they learn of it when they ask again
-                log.warning("machines that are waited for were not looked at: %s", error)
+                versions = await asyncio.to_thread(
+                    self._versions_of, {waiter.machine_id for waiter in waiters}
+                )
+            except (psycopg2.Error, MarketError) as error:  # the agents see it in their next request
+                log.warning("the machines that agents wait for could not be read: %s", error)
                 continue
             for waiter in waiters:
                 if versions.get(waiter.machine_id) != waiter.version:
@@ -77,9 +79,9 @@ class WaitingRoom:
 _rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, WaitingRoom] = WeakKeyDictionary()
 
 
-def room(look: Look) -> WaitingRoom:
+def room(versions_of: Versions) -> WaitingRoom:
     """Return the waiting room of the running event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _rooms:
-        _rooms[loop] = WaitingRoom(look)
+        _rooms[loop] = WaitingRoom(versions_of)
     return _rooms[loop]

@@ -1,7 +1,8 @@
 """The canary: a Spark program that measures the machine which its one executor runs on.
 
 `canary.py CORES MIB RESULT`: the speed of one core while the others are idle, of all CORES at once, and of
-copying MIB of memory; what was found goes to RESULT as JSON. It runs with the jobs' Python, not the market's.
+copying MIB of memory; what it measured goes to RESULT as JSON. It runs with the jobs' Python, not the
+market's.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def probe(begin: float, lasts_s: float, mib: int) -> dict[str, Any]:
         for _ in range(5000):
             number = (number * 1103515245 + 12345) & 0x7FFFFFFF
         steps += 5000
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "host": os.environ.get("NM_HOST", ""),
         "speed": steps / took / 1000,
         "late": late,
@@ -40,12 +41,12 @@ def probe(begin: float, lasts_s: float, mib: int) -> dict[str, Any]:
         started = time.perf_counter()
         for place in range(mib):
             target[place << 20 : place + 1 << 20] = source
-        found["memory_mib_s"] = mib / max(1e-6, time.perf_counter() - started)
-    return found
+        result["memory_mib_s"] = mib / max(1e-6, time.perf_counter() - started)
+    return result
 
 
 def main(cores: int, mib: int, result: str) -> None:
-    """Measure, and write what was found."""
+    """Measure, and write the result."""
     # Imported here: in executors this file only measures, and its tests need no Spark.
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
@@ -54,11 +55,11 @@ def main(cores: int, mib: int, result: str) -> None:
     # In the time of the executor, whose clock may differ from the driver's.
     begin = alone["now"] + _AHEAD_S
     together = spark.parallelize(range(cores), cores).map(lambda _: probe(begin, _LASTS_S, 0)).collect()
-    found = {"alone": alone, "together": together}
+    document = {"alone": alone, "together": together}
     java = spark._jvm
     path = java.org.apache.hadoop.fs.Path(result)
     out = path.getFileSystem(spark._jsc.hadoopConfiguration()).create(path, True)
-    out.write(bytearray(json.dumps(found).encode()))
+    out.write(bytearray(json.dumps(document).encode()))
     out.close()
     spark.stop()
 

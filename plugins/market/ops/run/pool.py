@@ -11,7 +11,7 @@ from distributedmarket.agent.folder import claim
 from distributedmarket.agent.nodemanager import NodeManager
 from market.hadoop import node_config
 from market.kit import database, settings
-from market.machines import registry, store
+from market.machines import queries, registry
 from market.ops.install.install_steps import places_of
 
 _TICK_S = 0.5
@@ -45,7 +45,7 @@ def main() -> int:
             ticks += 1
             if ticks % _CHECK_TICKS == 0:
                 with database.transaction() as cursor:
-                    row = store.find(cursor, machine.machine_id)
+                    row = queries.find(cursor, machine.machine_id)
                 live = row is not None and row.live
     finally:
         node.stop()

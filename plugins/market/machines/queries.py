@@ -1,19 +1,16 @@
-"""Rows of the table `machine`, and what a machine has earned."""
+"""Reads of the table `machine`, in the caller's snapshot, and what a machine has earned."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg2.errors
-
 from market.kit import database
-from market.kit.errors import ConflictError
 from market.kit.money import format_credits
 from market.kit.paging import Listing, Page
 from market.kit.vocabulary import ACTIVE, MACHINE_IN_POOL, MACHINE_LIVE
 from market.machines import earnings
+from market.machines.machine import COLUMNS, Machine
 
 # Field of the record -> column.
 ORDER = {
@@ -27,60 +24,6 @@ ORDER = {
 }
 
 
-@dataclass(frozen=True)
-class Machine:
-    """A registered machine. `user_id` None: the pool's own. Times are epoch ms."""
-
-    machine_id: str
-    user_id: str | None
-    machine_type: str
-    display_name: str
-    ip_address: str
-    service_port: int
-    core_count: int
-    memory_mib: int
-    time_period_s: int
-    state: str
-    reason: str
-    token_sha256: str | None
-    created_ms: int
-    active_ms: int | None
-    drain_ms: int | None
-    drain_now: bool
-    left_ms: int | None
-    lease_end_ms: int
-    joined_ms: int | None = None
-    hours: str = ""
-    time_zone: str = "UTC"
-    rests: bool = False
-    host_cores: int | None = None
-    host_memory_mib: int | None = None
-    past_sizes: Sequence[str] = field(default_factory=list)
-    trust: int = 0
-    verified_ms: int | None = None
-
-    @property
-    def node_id(self) -> str:
-        """Return how the ResourceManager calls its NodeManager."""
-        return f"{self.ip_address}:{self.service_port}"
-
-    @property
-    def size(self) -> str:
-        """Return its size as `past_sizes` keeps it."""
-        return size_name(self.core_count, self.memory_mib)
-
-    @property
-    def live(self) -> bool:
-        """Tell whether the registration holds its host."""
-        return self.state in MACHINE_LIVE
-
-
-def size_name(cores: int, memory_mib: int) -> str:
-    """Return a size in one word."""
-    return f"{cores}x{memory_mib}"
-
-
-COLUMNS = ", ".join(Machine.__dataclass_fields__)
 # What a machine brought its owner, over all settled intervals.
 _EARNED = (
     "coalesce((SELECT sum(p.captured_ucr - p.fee_ucr + p.stipend_ucr) FROM payout p"
@@ -88,26 +31,9 @@ _EARNED = (
 )
 
 
-def insert(cursor: database.Cursor, machine: Machine) -> None:
-    """Add a machine. Raises ConflictError if its host has a live registration (the transaction is over)."""
-    names = list(Machine.__dataclass_fields__)
-    marks = ", ".join(["%s"] * len(names))
-    try:
-        cursor.execute(
-            f"INSERT INTO machine ({COLUMNS}) VALUES ({marks})",  # noqa: S608
-            [getattr(machine, name) for name in names],
-        )
-    except psycopg2.errors.UniqueViolation:
-        raise ConflictError(
-            f"The host {machine.ip_address} is lent already. Remove that machine first, or wait until it has "
-            "left."
-        ) from None
-
-
-def find(cursor: database.Cursor, machine_id: str, lock: bool = False) -> Machine | None:
-    """Return a machine, with `lock` so that nobody else changes it in the meantime."""
-    tail = " FOR UPDATE" if lock else ""
-    cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE machine_id = %s{tail}", [machine_id])  # noqa: S608
+def find(cursor: database.Cursor, machine_id: str) -> Machine | None:
+    """Return a machine."""
+    cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE machine_id = %s", [machine_id])  # noqa: S608
     return _machine(cursor.fetchone())
 
 
@@ -127,16 +53,6 @@ def live_addresses(cursor: database.Cursor) -> set[str]:
     """Return the hosts that are lent."""
     cursor.execute("SELECT ip_address FROM machine WHERE state = ANY(%s)", [list(MACHINE_LIVE)])
     return {row.ip_address for row in cursor.fetchall()}
-
-
-def update(cursor: database.Cursor, machine: Machine, expected: str, **changes: Any) -> bool:
-    """Change columns of a machine if it is still in the expected state; tell whether it was."""
-    sets = ", ".join(f"{name} = %s" for name in changes)
-    cursor.execute(
-        f"UPDATE machine SET {sets} WHERE machine_id = %s AND state = %s",  # noqa: S608 - our own column names
-        [*changes.values(), machine.machine_id, expected],
-    )
-    return bool(cursor.rowcount)
 
 
 def record(cursor: database.Cursor, machine_id: str) -> dict[str, Any]:
@@ -182,6 +98,12 @@ def active_by_type(cursor: database.Cursor) -> dict[str, int]:
     return {row.machine_type: row.n for row in cursor.fetchall()}
 
 
+def is_offered(machine_type: str) -> bool:
+    """Tell whether any machine of a type takes work now."""
+    with database.transaction() as cursor:
+        return active_by_type(cursor).get(machine_type, 0) > 0
+
+
 def _order(page: Page) -> str:
     column = ORDER.get(page.order_by, "created_ms")
     return f"{column} {'DESC' if page.descending else 'ASC'}, machine_id"
@@ -215,9 +137,3 @@ def _record(row: Any, earned_ucr: int) -> dict[str, Any]:
         "verified_time": row.verified_ms,
         "earned": format_credits(earned_ucr),
     }
-
-
-def is_offered(machine_type: str) -> bool:
-    """Tell whether any machine of a type takes work now."""
-    with database.transaction() as cursor:
-        return active_by_type(cursor).get(machine_type, 0) > 0
