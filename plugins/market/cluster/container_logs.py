@@ -51,7 +51,7 @@ class _Block:
     file_size: int
     size: int
     answer: requests.Response
-    begun: bytes
+    head: bytes
     rest: Iterator[bytes]
 
 
@@ -105,19 +105,19 @@ def _block(url: str, user: str, size: int | None) -> _Block | None:
         answer.close()
         return None
     rest = _streamed(answer.iter_content(_CHUNK))
-    begun = b""
-    while _HEADER_END not in begun and len(begun) < _MAX_HEADER:
+    head = b""
+    while _HEADER_END not in head and len(head) < _MAX_HEADER:
         chunk = next(rest, b"")
         if not chunk:
             break
-        begun += chunk
-    header, header_end, begun = begun.partition(_HEADER_END)
+        head += chunk
+    header, header_end, head = head.partition(_HEADER_END)
     length = _LENGTH.search(header)
     if not header_end or not length:  # "Can not find logs for container", with 200
         answer.close()
         return None
     file_size = int(length.group(1))
-    return _Block(file_size, file_size if size is None else min(abs(size), file_size), answer, begun, rest)
+    return _Block(file_size, file_size if size is None else min(abs(size), file_size), answer, head, rest)
 
 
 def _cut(block: _Block, skip: int, length: int | None) -> Iterator[bytes]:
@@ -125,7 +125,7 @@ def _cut(block: _Block, skip: int, length: int | None) -> Iterator[bytes]:
     try:
         left = max(0, block.size - skip)
         left = left if length is None else min(left, length)
-        for chunk in _joined(block.begun, block.rest):
+        for chunk in _joined(block.head, block.rest):
             if left == 0:
                 return
             dropped, skip = chunk[skip:], max(0, skip - len(chunk))
