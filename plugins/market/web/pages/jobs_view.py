@@ -13,7 +13,11 @@ from market.credits import receipt as receipts
 from market.credits import summary as summaries
 from market.hadoop import allocation
 from market.jobs import points, store
-from market.jobs.intake import service
+from market.jobs.intake.cancel import cancel as cancel_job
+from market.jobs.intake.cancel import hide as hide_job
+from market.jobs.intake.extend import extend as extend_job
+from market.jobs.intake.retry import retry as retry_job
+from market.jobs.intake.submit import submit as submit_job
 from market.kit import database, settings
 from market.kit.errors import BadInputError, MarketError, NotFoundError
 from market.kit.money import UCR_PER_CREDIT, format_credits, parse_credits
@@ -79,7 +83,7 @@ class JobsView(MarketPage):
     def submit(self, member: Member) -> Response:
         """Submit a job, or show the form again with what is wrong."""
         try:
-            answer = service.submit(member, job_form.body(request.form))
+            answer = submit_job(member, job_form.body(request.form))
         except BadInputError as error:
             return self._form(member, job_form.given(request.form), job_form.messages(error), status=422)
         except NotFoundError:
@@ -115,7 +119,7 @@ class JobsView(MarketPage):
     @page("read")
     def job(self, member: Member, job_id: str) -> Response:
         """Show one job: where it stands, what it costs, its results and logs."""
-        found = store.to_wire(store.owned_job(member, job_id))
+        found = store.to_wire(store.visible_job(member, job_id))
         with database.transaction() as cursor:
             paid = receipts.receipt(cursor, job_id)
         return self.show(
@@ -134,20 +138,20 @@ class JobsView(MarketPage):
     @page("read")
     def points(self, member: Member, job_id: str) -> Response:
         """Return the table of a sweep's points alone, for the page to put in anew."""
-        return self.show("points.html", member, **_point_table(store.owned_job(member, job_id).job_id))
+        return self.show("points.html", member, **_point_table(store.visible_job(member, job_id).job_id))
 
     @expose("/<string:job_id>/retry", methods=["POST"])
     @page("create")
     def retry(self, member: Member, job_id: str) -> Response:
         """Submit the points of an ended sweep that did not succeed as a new job."""
-        answer = service.retry(member, job_id, {})
+        answer = retry_job(member, job_id, {})
         return self.go("JobsView.job", "The points are submitted again.", job_id=answer["job_id"])
 
     @expose("/<string:job_id>/cancel", methods=["POST"])
     @page("edit")
     def cancel(self, member: Member, job_id: str) -> Response:
         """Cancel a job."""
-        answer = service.cancel(member, job_id)
+        answer = cancel_job(member, job_id)
         ended = answer["status"] in ENDED
         return self.go(
             "JobsView.job",
@@ -164,14 +168,14 @@ class JobsView(MarketPage):
             asked["max_credits"] = text
         if (text := request.form.get("minutes", "").strip()).isdigit():
             asked["max_duration"] = int(text) * 60
-        service.extend(member, job_id, asked)
+        extend_job(member, job_id, asked)
         return self.go("JobsView.job", "The job may now use more.", job_id=job_id)
 
     @expose("/<string:job_id>/hide", methods=["POST"])
     @page("delete")
     def hide(self, member: Member, job_id: str) -> Response:
         """Take an ended job off the list; its receipt stays."""
-        service.hide(member, job_id)
+        hide_job(member, job_id)
         return self.go("JobsView.jobs", "The job is off the list. Its receipt stays in your statement.")
 
 
