@@ -119,21 +119,21 @@ def test_what_alone_is_over_the_limit_is_not_told_to_wait(
 
 def test_the_answer_to_a_key_is_kept_with_the_job_or_not_at_all(world: World, member: Member) -> None:
     """A server that dies between the job's commit and the request's end has left the answer to a retry."""
-    asked = idempotency.Asked(member.user_id, "POST", "/market/api/v1/jobs", "key", "digest")
+    identity = idempotency.RequestIdentity(member.user_id, "POST", "/market/api/v1/jobs", "key", "digest")
 
     def keep(cursor: database.Cursor, answer: Mapping[str, Any]) -> None:
-        idempotency.store(cursor, asked, JSONResponse(dict(answer), 201))
+        idempotency.store(cursor, identity, JSONResponse(dict(answer), 201))
 
-    made = submit(member, BODY, keep)
-    again = idempotency._claim(asked)
+    submitted = submit(member, BODY, keep)
+    again = idempotency._claim(identity)
     assert isinstance(again, idempotency.Response)
-    assert (again.status_code, made["job_id"].encode() in bytes(again.body)) == (201, True)
+    assert (again.status_code, submitted["job_id"].encode() in bytes(again.body)) == (201, True)
 
     def die(cursor: database.Cursor, answer: Mapping[str, Any]) -> None:
         keep(cursor, answer)
         raise SystemExit
 
-    asked = replace(asked, key="another")
+    identity = replace(identity, key="another")
     before = everything(world)
     with pytest.raises(SystemExit):
         submit(member, BODY, die)

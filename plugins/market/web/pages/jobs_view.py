@@ -99,7 +99,7 @@ class JobsView(MarketPage):
         member: Member,
         values: dict[str, object],
         errors: dict[str, str],
-        said: str = "",
+        problem: str = "",
         status: int = 200,
     ) -> Response:
         return self.show(
@@ -108,7 +108,7 @@ class JobsView(MarketPage):
             status,
             values=values,
             errors=errors,
-            said=said,
+            problem=problem,
             types=settings.load().types,
             limits=settings.load().jobs,
             most_heap_mib=allocation.most_heap_mib(),
@@ -119,18 +119,18 @@ class JobsView(MarketPage):
     @page("read")
     def job(self, member: Member, job_id: str) -> Response:
         """Show one job: where it stands, what it costs, its results and logs."""
-        found = store.to_wire(store.visible_job(member, job_id))
+        job = store.to_wire(store.visible_job(member, job_id))
         with database.transaction() as cursor:
-            paid = receipts.receipt(cursor, job_id)
+            receipt = receipts.receipt(cursor, job_id)
         return self.show(
             "job.html",
             member,
-            job=found,
-            receipt=paid,
-            steps=steps(found["status"], store.history(job_id)),
-            open=found["status"] in OPEN,
-            advice=REASONS.get(found.get("reason_code") or "", ""),
-            doubled=_doubled(found["hold"]),
+            job=job,
+            receipt=receipt,
+            steps=steps(job["status"], store.history(job_id)),
+            open=job["status"] in OPEN,
+            advice=REASONS.get(job.get("reason_code") or "", ""),
+            doubled=_doubled(job["hold"]),
             **_point_table(job_id),
         )
 
@@ -163,12 +163,12 @@ class JobsView(MarketPage):
     @page("edit")
     def extend(self, member: Member, job_id: str) -> Response:
         """Raise a job's limit of credits or of time, at the rate that was locked for it."""
-        asked: dict[str, object] = {}
+        body: dict[str, object] = {}
         if text := request.form.get("max_credits", "").strip():
-            asked["max_credits"] = text
+            body["max_credits"] = text
         if (text := request.form.get("minutes", "").strip()).isdigit():
-            asked["max_duration"] = int(text) * 60
-        extend_job(member, job_id, asked)
+            body["max_duration"] = int(text) * 60
+        extend_job(member, job_id, body)
         return self.go("JobsView.job", "The job may now use more.", job_id=job_id)
 
     @expose("/<string:job_id>/hide", methods=["POST"])
@@ -188,12 +188,12 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
     last = "ended" if status not in (*ENDED, CANCELLING) else status
     reached = max((WAY.index(name) for name in times if name in WAY), default=0)
     ended = status in ENDED
-    found: list[dict[str, object]] = []
+    shown: list[dict[str, object]] = []
     for index, name in enumerate(WAY):
         now = not ended and status == name
         skipped = (ended or status == CANCELLING) and index > reached
         kind = "now" if now else "" if skipped or index > reached else "done"
-        found.append({"name": name, "at": times.get(name), "kind": kind})
+        shown.append({"name": name, "at": times.get(name), "kind": kind})
     tones = {
         "succeeded": "now end good",
         "failed": "now end bad",
@@ -201,25 +201,25 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
         "cancelled": "now end none",
     }
     closing = tones.get(status, "now warn" if status == CANCELLING else "")
-    found.append({"name": last, "at": times.get(status) if ended else None, "kind": closing})
-    return found
+    shown.append({"name": last, "at": times.get(status) if ended else None, "kind": closing})
+    return shown
 
 
 def _point_table(job_id: str) -> dict[str, Any]:
     """Return what the table of points shows: rows, the names of its columns, each figure's largest value."""
-    found = [points.to_wire(point) for point in points.of_sweep(job_id)]
-    metrics = sorted({name for point in found for name in point["metrics"]})
+    rows = [points.to_wire(point) for point in points.of_sweep(job_id)]
+    metrics = sorted({name for point in rows for name in point["metrics"]})
     largest = {}
     for name in metrics:
-        values = [point["metrics"].get(name) for point in found]
+        values = [point["metrics"].get(name) for point in rows]
         figures = [
             value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
         ]
         if figures and min(figures) >= 0 and max(figures) > 0:
             largest[name] = max(figures)
     return {
-        "points": found,
-        "names": list(found[0]["params"]) if found else [],
+        "points": rows,
+        "names": list(rows[0]["params"]) if rows else [],
         "metrics": metrics,
         "largest": largest,
     }

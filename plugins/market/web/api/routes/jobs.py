@@ -52,8 +52,8 @@ def submit_job(request: Request, member: Caller, body: Json) -> Any:
     """Submit a job: hold what it may cost, and run it as soon as there is room."""
     dry = routing.flag(request, "dry_run")
     if dry:
-        quoted = routing.dumped(schemas.QuotedSchema, quote(member, body))
-        return JSONResponse(quoted, status_code=200)
+        answer = routing.dumped(schemas.QuotedSchema, quote(member, body))
+        return JSONResponse(answer, status_code=200)
     answer = submit(member, body, routing.answering(request, schemas.SubmittedSchema, 201))
     return routing.dumped(schemas.SubmittedSchema, answer)
 
@@ -64,9 +64,9 @@ def list_jobs(
     page: Annotated[Page, routing.page(*store.ORDER_BY)],
 ) -> dict[str, Any]:
     """List one's own jobs."""
-    found = store.list_jobs(member, page)
-    shown = [routing.dumped(schemas.JobSchema, job) for job in store.all_to_wire(found.rows)]
-    return {"jobs": shown, "total": found.total}
+    listing = store.list_jobs(member, page)
+    shown = [routing.dumped(schemas.JobSchema, job) for job in store.all_to_wire(listing.rows)]
+    return {"jobs": shown, "total": listing.total}
 
 
 @router.get(
@@ -74,7 +74,7 @@ def list_jobs(
 )
 def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Return a job."""
-    return _shown(_owned(member, job_id))
+    return _shown(_visible(member, job_id))
 
 
 @router.post(
@@ -126,10 +126,10 @@ def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> di
 )
 def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
     """Return the points of a sweep with their parameters and what they reported; of other jobs none."""
-    found = points.of_sweep(_owned(member, job_id).job_id)
+    rows = points.of_sweep(_visible(member, job_id).job_id)
     if routing.choice(request, "format", ("json", "csv")) == "csv":
-        return Response(points.as_csv(found), media_type="text/csv; charset=utf-8")
-    shown = routing.part(request, "points", [points.to_wire(point) for point in found])
+        return Response(points.as_csv(rows), media_type="text/csv; charset=utf-8")
+    shown = routing.part(request, "points", [points.to_wire(point) for point in rows])
     return routing.dumped(schemas.PointsSchema, shown)
 
 
@@ -152,7 +152,7 @@ def hide_job(member: Caller, job_id: JobId) -> Response:
 )
 def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Return what a job cost so far, by container."""
-    _owned(member, job_id)
+    _visible(member, job_id)
     with database.transaction() as cursor:
         return routing.dumped(schemas.ReceiptSchema, receipts.receipt(cursor, job_id))
 
@@ -164,7 +164,7 @@ def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
 )
 def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Return how far a running job is."""
-    return routing.dumped(schemas.ProgressSchema, progresses.progress(_owned(member, job_id)))
+    return routing.dumped(schemas.ProgressSchema, progresses.progress(_visible(member, job_id)))
 
 
 @router.get(
@@ -179,10 +179,10 @@ def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
 )
 def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
     """List a job's result files; before its end, what is there by now."""
-    found = _owned(member, job_id)
+    job = _visible(member, job_id)
     if routing.choice(request, "format", ("json", "zip")) == "zip":
-        return streams.download(results.zip(found), f"{found.job_name}.zip")
-    return routing.dumped(schemas.ResultsSchema, routing.part(request, "files", results.list_files(found)))
+        return streams.download(results.zip(job), f"{job.job_name}.zip")
+    return routing.dumped(schemas.ResultsSchema, routing.part(request, "files", results.list_files(job)))
 
 
 @router.get(
@@ -192,7 +192,7 @@ def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
 )
 def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
     """Return a result file's bytes."""
-    status, chunks = results.open_file(_owned(member, job_id), path)
+    status, chunks = results.open_file(_visible(member, job_id), path)
     return streams.download(chunks, path, status.size)
 
 
@@ -203,8 +203,8 @@ def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
 )
 def list_logs(request: Request, member: Caller, job_id: JobId) -> dict[str, Any]:
     """List a job's log files."""
-    found = logs.list_files(_owned(member, job_id))
-    return routing.dumped(schemas.LogFilesSchema, routing.part(request, "files", found))
+    files = logs.list_files(_visible(member, job_id))
+    return routing.dumped(schemas.LogFilesSchema, routing.part(request, "files", files))
 
 
 @router.get(
@@ -230,7 +230,7 @@ async def get_log(request: Request, member: Caller, job_id: JobId, container_id:
     if tail is not None and {"offset", "length"} & set(request.query_params):
         raise BadInputError({"tail": ["stands alone: without offset and length"]})
     while True:
-        job = await run_in_threadpool(_owned, member, job_id)
+        job = await run_in_threadpool(_visible, member, job_id)
         if tail is not None:
             offset, chunks = await run_in_threadpool(log_reader.tail, job, container_id, file, tail)
             return streams.text(chunks, offset)
@@ -241,9 +241,9 @@ async def get_log(request: Request, member: Caller, job_id: JobId, container_id:
         await anyio.sleep(_LOOK_AGAIN_S)
 
 
-def _owned(member: Member, job_id: str) -> Any:
+def _visible(member: Member, job_id: str) -> store.Job:
     return store.visible_job(member, job_id)
 
 
-def _shown(job: Any) -> dict[str, Any]:
+def _shown(job: store.Job) -> dict[str, Any]:
     return routing.dumped(schemas.JobSchema, store.to_wire(job))
