@@ -1,4 +1,4 @@
-"""What finished jobs leave is listed soon, and what nobody needs any more is put away."""
+"""Retention: list what ended jobs have left, and delete what is kept no longer."""
 # Airflow reads files only that name it.
 
 from market.airflow.loops import LoopTask, loop_dag
