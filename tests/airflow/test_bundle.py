@@ -50,6 +50,16 @@ def test_a_file_that_was_written_stays_as_it_is(world: World, bundle: MarketJobs
     assert file.stat().st_mtime_ns == before
 
 
+def test_a_file_of_an_earlier_release_is_written_anew(world: World, bundle: MarketJobsBundle) -> None:
+    job = world.job(world.member())
+    bundle.initialize()
+    file = bundle.path / f"job_{job}.py"
+    text, before = file.read_text(), file.stat().st_mtime_ns
+    file.write_text(text.replace("market.airflow.dag", "market.jobs.dag"))
+    bundle.refresh()
+    assert (file.read_text(), file.stat().st_mtime_ns) == (text, before)
+
+
 def test_the_version_stays_while_no_file_comes_or_goes(world: World, bundle: MarketJobsBundle) -> None:
     """Airflow searches the folder again when the version is another one."""
     job = world.job(world.member())

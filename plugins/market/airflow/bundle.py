@@ -34,6 +34,7 @@ class MarketJobsBundle(BaseDagBundle):
     supports_versioning = True
     _busy_until = 0.0  # on the monotonic clock: parsers are at work, or about to be
     _new_jobs: notify.Listener | None = None
+    _checked = False  # whether the files of an earlier release have been written anew
 
     @property
     def path(self) -> Path:
@@ -53,6 +54,9 @@ class MarketJobsBundle(BaseDagBundle):
 
     def refresh(self) -> None:
         """Write the files of new jobs and remove those of withdrawn ones; wait a moment for a new one."""
+        if not self._checked and self.path.is_dir():
+            self._write_anew()
+            self._checked = True
         self._bring_in_line()
         if time.monotonic() >= self._busy_until and not _has_children():
             self._new_jobs = self._new_jobs or notify.Listener(notify.NEW_JOB)
@@ -75,6 +79,14 @@ class MarketJobsBundle(BaseDagBundle):
         if offered - present:
             busy = len(offered - present) * _PARSED_S
             self._busy_until = max(self._busy_until, time.monotonic()) + busy
+
+    def _write_anew(self) -> None:
+        """Write the files anew that an earlier release wrote: they may call what is no longer there."""
+        from market.airflow import dag  # noqa: PLC0415 - see _write
+
+        for name in self._present():
+            if dag.CALL not in (self.path / name).read_text():
+                self._write(name)
 
     def _present(self) -> set[str]:
         return {name for name in os.listdir(self.path) if name.startswith("job_")}

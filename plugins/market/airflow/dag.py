@@ -20,9 +20,10 @@ from market.jobs.store import Job, dag_id_of
 _RETRIES = 10
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=2), timedelta(seconds=60)
 
+CALL = "from market.airflow.dag import job_dag"  # a file without it is of another release
 _FILE = '''"""The DAG of one job: Airflow runs it once; the market wrote it and will remove it."""
 
-from market.airflow.dag import job_dag
+{call}
 
 dag = job_dag(
     job_id={job_id!r},
@@ -38,7 +39,12 @@ def source(job: Job) -> str:
     """Return the text of a job's DAG file."""
     spec = pformat(job.spec.to_json(), width=100, sort_dicts=False).replace("\n", "\n    ")
     return _FILE.format(
-        job_id=job.job_id, username=job.username, job_name=job.job_name, added_ms=job.added_ms, spec=spec
+        call=CALL,
+        job_id=job.job_id,
+        username=job.username,
+        job_name=job.job_name,
+        added_ms=job.added_ms,
+        spec=spec,
     )
 
 

@@ -111,7 +111,7 @@
       const bar = item.querySelector(".bar");
       bar.setAttribute("aria-label", `Upload of ${file.name}`);
       const request = new XMLHttpRequest(); // fetch cannot tell how far an upload is
-      request.open("PUT", `${market.web.api}/files/${encoded(join(folder, file.name))}`);
+      request.open("PUT", `${market.api}/files/${encoded(join(folder, file.name))}`);
       request.upload.addEventListener("progress", (event) => {
         if (event.lengthComputable) bar.firstChild.style.width = `${(100 * event.loaded) / event.total}%`;
       });

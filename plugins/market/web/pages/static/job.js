@@ -66,7 +66,7 @@
         size.className = "num";
         size.textContent = market.size(file.size);
         const link = document.createElement("a");
-        link.href = `${market.web.api}/jobs/${id}/results/${path(file.path)}`;
+        link.href = `${market.api}/jobs/${id}/results/${path(file.path)}`;
         link.download = file.path.split("/").pop();
         link.className = "button quiet small";
         link.textContent = "Download";

@@ -16,7 +16,7 @@
   let reading = false;
 
   const key = (file) => `${file.container_id}/${file.file}`;
-  const address = (file) => `${market.web.api}/jobs/${id}/logs/${encodeURIComponent(file.container_id)}/${encodeURIComponent(file.file)}`;
+  const address = (file) => `${market.api}/jobs/${id}/logs/${encodeURIComponent(file.container_id)}/${encodeURIComponent(file.file)}`;
 
   function list() {
     const roles = {};

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const market = (window.market = {});
-  market.web.api = document.body.dataset.api;
+  market.api = document.body.dataset.api;
   const minus = "\u2212";
 
   // Credits without the zeros that say nothing; text arithmetic, so that no figure passes through a float.
@@ -78,7 +78,7 @@
 
   // Fetch JSON from the REST routes; an error carries the words of the problem document.
   market.get = async function (path) {
-    const answer = await fetch(market.web.api + path, { credentials: "same-origin", headers: { Accept: "application/json" } });
+    const answer = await fetch(market.api + path, { credentials: "same-origin", headers: { Accept: "application/json" } });
     if (answer.ok) return answer.json();
     const problem = await answer.json().catch(() => ({}));
     const error = new Error(problem.detail || `The market answered ${answer.status}.`);
