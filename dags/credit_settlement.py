@@ -13,8 +13,8 @@ with DAG(
     description="Captures what jobs used, pays the machines' owners, sets the rate and seals the interval",
     schedule=CronDataIntervalTimetable(load().credits.settlement_cron, timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    # Intervals are rows of the ledger, and the first task closes all that are due: after three days down one
-    # run catches up, where Airflow's catch-up would make 864.
+    # Intervals are rows of the ledger, and the first task closes all that are due. So after three days down
+    # one run is enough, where Airflow's catch-up would make 864.
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,

@@ -1,4 +1,4 @@
-"""What finished jobs leave is listed soon, and what nobody needs any more is put away."""
+"""Retention: list what ended jobs have left, and delete what is kept no longer."""
 # Airflow reads files only that name it.
 
 from market.airflow.loops import LoopTask, loop_dag
@@ -11,7 +11,7 @@ with loop_dag(
         task_id="collect",
         pass_path="market.jobs.output.retention.collect",
         period_s=2,
-        lock="collect leavings",
+        lock="collect results and logs",
     )
     LoopTask(
         task_id="withdraw", pass_path="market.airflow.reconcile.withdraw", period_s=60, lock="housekeeping"
@@ -20,6 +20,6 @@ with loop_dag(
         task_id="discard",
         pass_path="market.jobs.output.retention.discard",
         period_s=60,
-        lock="discard leavings",
+        lock="discard results",
     )
     LoopTask(task_id="tidy", pass_path="market.airflow.retention.tidy", period_s=300, lock="tidy Airflow")

@@ -145,7 +145,7 @@ def test_a_parser_is_a_child_until_airflow_has_seen_its_end() -> None:
 
 
 def test_nobody_waits_while_the_server_is_away(world: World, patient: MarketJobsBundle) -> None:
-    listener = patient._news = notify.Listener(notify.NEW_JOB)
+    listener = patient._new_jobs = notify.Listener(notify.NEW_JOB)
     assert listener.wait(0) is False
     world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'")
     began = time.monotonic()

@@ -27,7 +27,7 @@ MISTAKES = {
 }
 # Mistakes of the same kind in other places: (contract, file, line).
 FURTHER = [
-    ("floors", "jobs/intake/service.py", "from market.machines.queries import is_offered"),
+    ("floors", "jobs/intake/submit.py", "from market.machines.queries import is_offered"),
     ("floors", "credits/price.py", "def hidden() -> None:\n    from market.people import members"),
     ("floors", "metering/usage.py", "from market.jobs.spec import JobSpec"),
     ("floors", "hadoop/site.py", "from market.cluster.hdfs import Hdfs"),

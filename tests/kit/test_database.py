@@ -9,7 +9,9 @@ from ledger_world import World
 from psycopg2 import errors
 
 from market.credits import ledger
-from market.jobs.intake import program, service
+from market.jobs.intake import program
+from market.jobs.intake.extend import extend
+from market.jobs.intake.submit import submit
 from market.jobs.life import status
 from market.kit.database import exclusively
 from market.people.member import Member
@@ -46,10 +48,10 @@ def test_a_job_s_changes_survive_deadlocks(
     monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
     member = Member(world.member(), "ann", "")
     clashes += [errors.DeadlockDetected, errors.SerializationFailure]
-    job_id = service.submit(member, BODY)["job_id"]
+    job_id = submit(member, BODY)["job_id"]
     assert world.sql("SELECT job_id::text FROM job") == [(job_id,)]
     clashes.append(errors.DeadlockDetected)
-    assert service.extend(member, job_id, {"max_duration": 120})["max_duration"] == 120
+    assert extend(member, job_id, {"max_duration": 120})["max_duration"] == 120
     clashes.append(errors.DeadlockDetected)
     assert status.stop_job(job_id, "cancelled", "cancelled by ann") == "cancelled"
     assert clashes == []
@@ -63,7 +65,7 @@ def test_one_that_clashes_for_ever_is_told(
     monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
     clashes += [errors.DeadlockDetected] * 20
     with pytest.raises(errors.DeadlockDetected):
-        service.submit(Member(world.member(), "ann", ""), BODY)
+        submit(Member(world.member(), "ann", ""), BODY)
     assert world.sql("SELECT job_id FROM job") == []
 
 

@@ -113,7 +113,7 @@ def _reap(child: int) -> int:
 
 
 def _kill_descendants() -> None:
-    """Kill what the child left behind; orphans come here, so they are found again and again until none is."""
+    """Kill what the child left behind. Orphans become children of this process: repeat until none is left."""
     if os.getpid() == 1:
         return  # the kernel does it
     while True:
@@ -138,12 +138,12 @@ def _descendants(root: int) -> set[int]:
                 continue  # ended meanwhile
             if fields[0] != "Z":
                 parents[int(entry.name)] = int(fields[1])
-    found = {root}
+    descendants = {root}
     while True:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
+        more = {pid for pid, parent in parents.items() if parent in descendants} - descendants
         if not more:
-            return found - {root}
-        found |= more
+            return descendants - {root}
+        descendants |= more
 
 
 if __name__ == "__main__":

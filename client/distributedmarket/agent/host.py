@@ -93,11 +93,11 @@ def choose_ports(address: str, service: int) -> Ports:
         wished = _hold(address, service) or _hold(address, 0)
         if wished is None:
             raise SetupError(f"{address} is no address of this machine: say another one with --address")
-        held = [wished, *(one for one in (_hold(address, 0) for _ in range(3)) if one is not None)]
-        numbers = [one.getsockname()[1] for one in held]
+        held = [wished, *(free for free in (_hold(address, 0) for _ in range(3)) if free is not None)]
+        numbers = [port.getsockname()[1] for port in held]
     finally:
-        for one in held:
-            one.close()
+        for port in held:
+            port.close()
     return Ports(*numbers)
 
 
@@ -110,14 +110,14 @@ def is_free(address: str, port: int) -> bool:
 
 
 def _hold(address: str, port: int) -> socket.socket | None:
-    one = socket.socket()
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        one.bind((address, port))
+        held.bind((address, port))
     except OSError:
-        one.close()
+        held.close()
         return None
-    return one
+    return held
 
 
 def _memory_mib() -> int:

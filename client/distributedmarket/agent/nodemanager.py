@@ -162,17 +162,17 @@ class NodeManager:
     def _inherited_variables(self) -> dict[str, str]:
         """Return what containers take over from the NodeManager.
 
-        MARKET_RUNTIME stands in what is submitted for the folder of each machine; SPARK_LOCAL_IP binds
-        drivers and executors to the machine's own address; the tags let what outlives its machine or its
-        stack be found.
+        Submitted commands name the runtime by MARKET_RUNTIME, which is another folder on each machine.
+        SPARK_LOCAL_IP binds drivers and executors to the machine's own address. By the process tags the
+        processes that outlive their machine or their stack are known.
         """
         runtime = self._places.runtime
-        made = class_data.archive(runtime).exists()
+        has_archive = class_data.archive(runtime).exists()
         return {name: os.environ[name] for name in ("LANG", "TZ") if name in os.environ} | {
             "JAVA_HOME": self._java_home,
             "MARKET_RUNTIME": str(runtime),
             "SPARK_LOCAL_IP": self._address,
-            "JDK_JAVA_OPTIONS": " ".join(class_data.options(runtime)) if made else "",
+            "JDK_JAVA_OPTIONS": " ".join(class_data.options(runtime)) if has_archive else "",
             process_tags.VARIABLE: str(self._folder),
             process_tags.STACK_VARIABLE: os.environ.get(process_tags.STACK_VARIABLE, str(self._places.state)),
         }

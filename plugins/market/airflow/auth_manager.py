@@ -107,18 +107,18 @@ class MarketAuthManager(FabAuthManager):
 
 
 def _is_member(user: Any) -> bool:
-    return _one(user, "SELECT EXISTS (SELECT FROM member WHERE fab_user_id = %s)")
+    return _holds(user, "SELECT EXISTS (SELECT FROM member WHERE fab_user_id = %s)")
 
 
 def _owns(user: Any, dag_id: str) -> bool:
-    named = _JOB_DAG.fullmatch(dag_id)
+    match = _JOB_DAG.fullmatch(dag_id)
     query = (
         "SELECT EXISTS (SELECT FROM job JOIN member USING (user_id) WHERE fab_user_id = %s AND job_id = %s)"
     )
-    return named is not None and _one(user, query, named.group(1))
+    return match is not None and _holds(user, query, match.group(1))
 
 
-def _one(user: Any, query: str, *arguments: object) -> bool:
+def _holds(user: Any, query: str, *arguments: object) -> bool:
     if not _identity(user):
         return False
     with database.transaction() as cursor:
@@ -138,5 +138,5 @@ def _own_dags(user: Any) -> set[str]:
 
 
 def _identity(user: Any) -> bool:
-    """Tell whether this is a stored login: nobody in particular has no id."""
+    """Tell whether this is a stored login: an anonymous user has no id."""
     return isinstance(getattr(user, "id", None), int)

@@ -12,10 +12,11 @@ from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 from market.jobs import store
 from market.kit import database, notify
 
-# Longer than the second that a round of Airflow's loop takes at least: what a round leaves of it, the next
-# one spends where nobody looks.
+# A round of Airflow's loop takes one second at least. A refresh that waits longer leaves nothing of it;
+# after a shorter one the loop would sleep for the rest, and see no new job.
 _WAIT_S = 1.05
-_BACKWARDS_S = 3_000_000_000  # what a file's time and its job's, in epoch seconds, add up to
+# A file's time and the time of its job, both in epoch seconds, add up to this: see _write.
+_SUM_OF_TIMES_S = 3_000_000_000
 _PARSED_S = 0.5  # what the parser of a new file takes at most, waiting included
 
 
@@ -23,16 +24,16 @@ class MarketJobsBundle(BaseDagBundle):
     """A folder with one file for each job, brought in line with the market's tables at each refresh.
 
     Airflow asks for a refresh once a second, and looks at new files right after it. In between its loop only
-    waits for parsers; so while none of them is at work, the refresh itself waits for a new job.
+    waits for parsers. So while no parser is at work, the refresh itself waits for a new job.
 
-    It has versions for one reason: while the version stays, Airflow does not search the folder again and asks
-    its tables about none of the files, which with a thousand of them takes more than the second. Runs are
-    not bound to a version (`disable_bundle_versioning`): whichever is there, a job's file is the same.
+    It has versions for one reason. While the version stays the same, Airflow does not search the folder
+    again and does not look up each file in its tables, which takes more than the second with a thousand
+    files. Runs are not bound to a version (`disable_bundle_versioning`), since a job's file never changes.
     """
 
     supports_versioning = True
     _busy_until = 0.0  # on the monotonic clock: parsers are at work, or about to be
-    _news: notify.Listener | None = None
+    _new_jobs: notify.Listener | None = None
     _checked = False  # whether the files of an earlier release have been written anew
 
     @property
@@ -44,7 +45,7 @@ class MarketJobsBundle(BaseDagBundle):
         """Make the folder, and the files where there is none yet; a task's process finds them there."""
         if not self.path.is_dir():
             with self.lock():
-                self._follow()
+                self._bring_in_line()
         super().initialize()
 
     def get_current_version(self) -> BundleVersion:
@@ -56,13 +57,13 @@ class MarketJobsBundle(BaseDagBundle):
         if not self._checked and self.path.is_dir():
             self._write_anew()
             self._checked = True
-        self._follow()
+        self._bring_in_line()
         if time.monotonic() >= self._busy_until and not _has_children():
-            self._news = self._news or notify.Listener(notify.NEW_JOB)
-            if self._news.wait(_WAIT_S):
-                self._follow()
+            self._new_jobs = self._new_jobs or notify.Listener(notify.NEW_JOB)
+            if self._new_jobs.wait(_WAIT_S):
+                self._bring_in_line()
 
-    def _follow(self) -> None:
+    def _bring_in_line(self) -> None:
         """Bring the folder in line."""
         self.path.mkdir(parents=True, exist_ok=True)
         with database.transaction() as cursor:
@@ -73,7 +74,8 @@ class MarketJobsBundle(BaseDagBundle):
             self._write(name)
         for name in present - offered:
             (self.path / name).unlink(missing_ok=True)
-        # While hundreds of files wait there may be no parser for a moment: their number tells for how long.
+        # While hundreds of files wait to be parsed, there may be no parser for a moment. So their number
+        # tells for how long Airflow is busy.
         if offered - present:
             busy = len(offered - present) * _PARSED_S
             self._busy_until = max(self._busy_until, time.monotonic()) + busy
@@ -90,8 +92,8 @@ class MarketJobsBundle(BaseDagBundle):
         return {name for name in os.listdir(self.path) if name.startswith("job_")}
 
     def _write(self, name: str) -> None:
-        # Imported here: it loads the operator and its provider (0.1 s of work), which those who only ask for
-        # a path do not need. The parsers are forked later, so each of them finds it ready.
+        # Imported here: it loads the operator and its provider (0.1 s of work), which a process that only
+        # asks for a path does not need. Parsers are forked after this, so none of them has to load it.
         from market.airflow import dag  # noqa: PLC0415
 
         job = store.find(name.removeprefix("job_").removesuffix(".py"))
@@ -99,10 +101,11 @@ class MarketJobsBundle(BaseDagBundle):
             return
         fresh = self.path / f".{name}.new"
         fresh.write_text(dag.source(job))
-        # Airflow parses the newest file first: of hundreds, those who came first would wait for all others.
-        # So times run backwards here. They lie in the past, else each file would be parsed again and again.
-        backwards = _BACKWARDS_S - job.added_ms / 1000
-        os.utime(fresh, (backwards, backwards))
+        # Airflow parses the file with the latest time first. With the true times, of hundreds of new jobs the
+        # oldest would wait for all others. So a later job gets an earlier time here. All these times are in
+        # the past, because a file from the future would be parsed again and again.
+        time_s = _SUM_OF_TIMES_S - job.added_ms / 1000
+        os.utime(fresh, (time_s, time_s))
         fresh.rename(self.path / name)  # whole or not at all: a parser may look at any time
 
 

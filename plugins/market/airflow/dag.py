@@ -50,13 +50,13 @@ def source(job: Job) -> str:
 
 def job_dag(job_id: str, username: str, job_name: str, added_ms: int, spec: Mapping[str, Any]) -> DAG:
     """Return the DAG of a job; that of a sweep has one mapped task for each point."""
-    read = JobSpec.from_json(spec)
+    job_spec = JobSpec.from_json(spec)
     task: dict[str, Any] = {
         "task_id": "spark",
         "job_id": job_id,
         "username": username,
-        "spec": read,
-        "retries": _RETRIES + read.point_retries,
+        "spec": job_spec,
+        "retries": _RETRIES + job_spec.point_retries,
         "retry_delay": _FIRST_WAIT,
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": _LONGEST_WAIT,
@@ -72,10 +72,10 @@ def job_dag(job_id: str, username: str, job_name: str, added_ms: int, spec: Mapp
         tags=["market", f"owner:{username}"],
         default_args={"owner": username},
     ) as dag:
-        if read.grid is None:
+        if job_spec.grid is None:
             MarketSparkSubmit(**task, point=0)
         else:
-            MarketSparkSubmit.partial(**task, max_active_tis_per_dagrun=read.max_parallel).expand(
-                point=list(read.points)
+            MarketSparkSubmit.partial(**task, max_active_tis_per_dagrun=job_spec.max_parallel).expand(
+                point=list(job_spec.points)
             )
     return dag

@@ -1,6 +1,6 @@
 """Logins of the market: users, passwords and roles of Flask-AppBuilder, and Airflow's tokens.
 
-Only an api-server has what they are asked of.
+They work in an api-server only: no other process has Airflow's auth manager.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Work that must be done every second or two, run by Airflow: a loop in a trigger, begun anew by its DAG.
+"""Loop triggers: work that is done every second or two, in Airflow's triggerer, and begun anew by its DAG.
 
 A DAG file holds some `LoopTask`s in a `loop_dag`. Each goes straight to the triggerer and ends there, so it
 never needs a worker's process; a run lasts some minutes, and then the next one starts.
@@ -28,8 +28,8 @@ class LoopTrigger(BaseTrigger):
     """Calls a function every `period_s`, in a thread, and ends after `lasts_s`.
 
     `pass_path` names it, as `market.machines.roster.run_pass`; it takes nothing, and what it returns is not
-    used. A pass that fails is logged and the loop goes on: a service that is away comes back. While another
-    process holds `lock`, passes are left out.
+    used. A pass that fails is logged and the loop goes on, since a service that is away comes back. While
+    another process holds `lock`, passes are left out.
     """
 
     def __init__(self, pass_path: str, period_s: float, lasts_s: float, lock: str) -> None:
@@ -70,10 +70,10 @@ class LoopTrigger(BaseTrigger):
                 if alone:
                     work()
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-            if said != self._trouble:  # a service that is away would fill the log
+            trouble = f"{type(error).__name__}: {error}"
+            if trouble != self._trouble:  # a service that is away would fill the log
                 self.log.exception("%s failed; the loop goes on", self.pass_path)
-            self._trouble = said
+            self._trouble = trouble
             return False
         if self._trouble:
             self.log.info("%s works again", self.pass_path)
@@ -122,5 +122,5 @@ def loop_dag(dag_id: str, description: str) -> DAG:
 
 def _imported(path: str) -> Callable[[], object]:
     module, _, name = path.rpartition(".")
-    found: Callable[[], object] = getattr(importlib.import_module(module), name)
-    return found
+    function: Callable[[], object] = getattr(importlib.import_module(module), name)
+    return function

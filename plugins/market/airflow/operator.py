@@ -37,8 +37,8 @@ _NEVER_SUBMITTED = End("cancelled", "cancelled", "stopped before it was submitte
 class MarketSparkSubmit(SparkSubmitOperator):
     """SparkSubmitOperator for the runs of one point of a job: its only one, or a sweep's.
 
-    A try of the task takes the point's last run. Where that has failed and may run again, the next try finds
-    the run that follows.
+    Each try of the task works on the point's last run. When that run has failed and may run again, the market
+    has added another, which the next try finds.
     """
 
     # Users wrote parts of the arguments; nothing is rendered as a template.
@@ -54,14 +54,14 @@ class MarketSparkSubmit(SparkSubmitOperator):
         )
         self.job_id = job_id
         self.point = point
-        self.tag = runs.first_tag(job_id, spec.place(point))  # of the run that this try is about
+        self.tag = runs.first_tag(job_id, spec.place(point))  # of the run that this try works on
         self.username = username
         self.machine_type = spec.machine_type
         self.output_folder = paths.output(job_id, spec.place(point))
         self.program_files = spark_submit.files(job_id, username, spec, point)
 
     def execute(self, context: Context) -> None:
-        """Submit the job, or find what an earlier try submitted, and defer until it has ended."""
+        """Submit the run, or take up what an earlier try submitted, and defer until it has ended."""
         try:
             self.tag = self._run().tag
             if not status.claim(self.tag):
@@ -76,8 +76,8 @@ class MarketSparkSubmit(SparkSubmitOperator):
     def submit_job(self, context: Context) -> str:
         """Return the application with the run's tag; submit it if there is none.
 
-        The lock is inherited by spark-submit: one that outlived its task keeps a later try waiting, which
-        finds the tag then.
+        spark-submit inherits the lock. When it outlives its task, a later try waits until it has ended, and
+        then finds an application with the tag.
         """
         with submission_lock.taken(self.tag) as lock:
             app = self._tagged() or self._submit(lock)
@@ -143,8 +143,8 @@ class MarketSparkSubmit(SparkSubmitOperator):
     def get_job_status(self, external_id: Any, context: Context) -> str:
         """Return the state of what an earlier try submitted: always one that is waited for.
 
-        So a try never submits a run again; how it ended is said by `execute_complete`. But the try of a run
-        that follows another is not to wait for that one, which has ended.
+        So no try submits a run twice, and `execute_complete` tells how it ended. Only when the point's last
+        run is a new one, the earlier application is over: then this try submits the new run.
         """
         return "RUNNING" if external_id == self._run().application_id else "FAILED"
 
@@ -177,10 +177,10 @@ class MarketSparkSubmit(SparkSubmitOperator):
         if instance.try_number <= instance.max_tries:
             return
         self.log.error("no try is left: %s", error)
-        said = (
+        reason = (
             "The market could not submit this job. Nothing was charged; an administrator sees why in Airflow."
         )
-        status.end(self.tag, End("failed", "pool_failure", said))
+        status.end(self.tag, End("failed", "pool_failure", reason))
 
     def on_kill(self) -> None:
         """Leave a spark-submit on its way alone: a later try, or the watch, finds what became of it.

@@ -1,4 +1,4 @@
-"""After any accident: what the watch, the tasks and the ResourceManager lost sight of comes to an end."""
+"""After any accident: runs that the watch, the tasks and the ResourceManager lost sight of are ended."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def _close_unsubmitted() -> None:
             "SELECT tag, status, since_ms FROM run"
             " WHERE ended_ms IS NULL AND application_id IS NULL AND status IN ('queued', 'cancelling')"
         )
-        found = cursor.fetchall()
-    for row in found:
-        waited, most = now - row.since_ms, _STOPPING_MS if row.status == "cancelling" else _SUBMITTING_MS
-        if waited > most and not submission_lock.held(row.tag):
-            said = "The market could not submit this job. Nothing was charged; submit it again."
-            status.end(row.tag, End("failed", "pool_failure", said))
+        rows = cursor.fetchall()
+    for row in rows:
+        longest_ms = _STOPPING_MS if row.status == "cancelling" else _SUBMITTING_MS
+        if now - row.since_ms > longest_ms and not submission_lock.held(row.tag):
+            reason = "The market could not submit this job. Nothing was charged; submit it again."
+            status.end(row.tag, End("failed", "pool_failure", reason))
 
 
 def _close_unbegun() -> None:
@@ -52,23 +52,23 @@ def _close_unbegun() -> None:
             " WHERE o.job_id = run.job_id AND o.ended_ms IS NULL AND o.status <> 'waiting')",
             [now_ms() - _BEGINNING_MS],
         )
-        found = cursor.fetchall()
-    if not found:
+        rows = cursor.fetchall()
+    if not rows:
         return
     with AirflowRest() as airflow:
-        over = airflow.ended(sorted({dag_id_of(row.job_id) for row in found}))
-    for row in found:
+        over = airflow.ended(sorted({dag_id_of(row.job_id) for row in rows}))
+    for row in rows:
         if dag_id_of(row.job_id) in over:
-            # An earlier attempt may have run, and cost: only of this one nothing was charged.
-            said = "Airflow gave this run up before it was submitted to YARN. Submit it again."
-            status.stop_run(row.tag, "pool_failure", said)
+            # It does not say that nothing was charged: an earlier attempt of the point may have cost credits.
+            reason = "Airflow gave this run up before it was submitted to YARN. Submit it again."
+            status.stop_run(row.tag, "pool_failure", reason)
 
 
 def withdraw() -> None:
     """Take the DAG files of jobs that ended some time ago out of the bundle; their history stays in Airflow.
 
-    Airflow no longer looks at a run whose DAG is gone: a job keeps its file until its run has ended, or,
-    where Airflow never made one, as long as the rows of a run would be kept. Raises UnavailableError.
+    Airflow would never end a run whose DAG is gone. So a job keeps its file until Airflow's run has ended;
+    where Airflow never made a run, as long as the rows of a run are kept. Raises UnavailableError.
     """
     kept, now = settings.load().jobs, now_ms()
     with database.transaction() as cursor:

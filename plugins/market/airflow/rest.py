@@ -38,14 +38,14 @@ class AirflowRest:
 
     def ended(self, dag_ids: Sequence[str]) -> set[str]:
         """Return those of the DAGs, each of which runs once, whose run has ended."""
-        found: set[str] = set()
+        ended: set[str] = set()
         for first in range(0, len(dag_ids), BATCH):
-            asked = {"dag_ids": dag_ids[first : first + BATCH], "states": _ENDED, "page_limit": BATCH}
-            answer = self._send("POST", "/api/v2/dags/~/dagRuns/list", json=asked)
+            query = {"dag_ids": dag_ids[first : first + BATCH], "states": _ENDED, "page_limit": BATCH}
+            answer = self._send("POST", "/api/v2/dags/~/dagRuns/list", json=query)
             if not answer.ok:
                 raise UnavailableError(f"Airflow does not list runs ({answer.status_code}).")
-            found.update(str(run["dag_id"]) for run in answer.json()["dag_runs"])
-        return found
+            ended.update(str(run["dag_id"]) for run in answer.json()["dag_runs"])
+        return ended
 
     def ended_runs(self, dag_id: str, before_ms: int) -> list[str]:
         """Return the ids of some runs that ended before a time."""

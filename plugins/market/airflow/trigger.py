@@ -1,4 +1,4 @@
-"""Waiting for jobs, in the triggerer: all that wait there share one watch."""
+"""The trigger of a job's deferred task: it waits for the end of a run. All in one process share one watch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from market.jobs.life import kill, status, watch
 
 log = logging.getLogger(__name__)
 
-# A look at few jobs takes milliseconds. With many, looking takes a fifth of the time, but looks begin within
-# two seconds of each other all the same.
-_SHORTEST_S, _LONGEST_S, _SHARE = 0.4, 2.0, 5
+# The time from the beginning of one look to that of the next: five times as long as the look takes, so that
+# looking takes a fifth of the time, but no less than the shortest and no more than the longest.
+_SHORTEST_S, _LONGEST_S, _TIMES_A_LOOK = 0.4, 2.0, 5
 
 
 class JobTrigger(BaseTrigger):
@@ -45,7 +45,7 @@ def _stop(tag: str) -> None:
 
 
 class _Waiting:
-    """Whoever waits here, and the watch that runs as long as somebody does."""
+    """The triggers that wait in this process, and the watch, which runs while there are any."""
 
     def __init__(self) -> None:
         self._ends: dict[str, asyncio.Event] = {}
@@ -65,19 +65,19 @@ class _Waiting:
         while self._ends:
             began = asyncio.get_running_loop().time()
             try:
-                going_on = await asyncio.to_thread(watch.look)
+                under_way = await asyncio.to_thread(watch.look)
             except Exception:  # the database or YARN is away; it comes back
                 log.exception("the watch over the jobs failed; it goes on")
             else:
                 for tag, end in self._ends.items():
-                    if tag not in going_on:
+                    if tag not in under_way:
                         end.set()
             await asyncio.sleep(_pause_s(asyncio.get_running_loop().time() - began))
 
 
 def _pause_s(took_s: float) -> float:
-    """Return how long to wait after a look that took so long."""
-    return max(0.1, min(max(_SHARE * took_s, _SHORTEST_S), _LONGEST_S) - took_s)
+    """Return how long to wait after a look that took so long: a tenth of a second at least."""
+    return max(0.1, min(max(_TIMES_A_LOOK * took_s, _SHORTEST_S), _LONGEST_S) - took_s)
 
 
 _waiting = _Waiting()

@@ -34,17 +34,17 @@ _NOT_CONF = re.compile(
 )
 
 
-def asked(wires: Mapping[str, Wire]) -> dict[str, fields.Field]:
+def of_request(wires: Mapping[str, Wire]) -> dict[str, fields.Field]:
     """Return the fields that a body is read with."""
     return {name: globals()[wire.kind](*wire.arguments, **wire.options) for name, wire in wires.items()}
 
 
-def shown(wires: Mapping[str, Wire]) -> dict[str, fields.Field]:
-    """Return the fields that an answer is made with: as they are read, and none of them need be there."""
-    made = asked(wires)
-    for one in made.values():
-        one.required, one.allow_none, one.load_default = False, True, missing
-    return made
+def of_answer(wires: Mapping[str, Wire]) -> dict[str, fields.Field]:
+    """Return the fields that an answer is made with: as they are read, but none of them is required."""
+    answer = of_request(wires)
+    for field in answer.values():
+        field.required, field.allow_none, field.load_default = False, True, missing
+    return answer
 
 
 def path(**options: Any) -> fields.String:
@@ -52,12 +52,12 @@ def path(**options: Any) -> fields.String:
     return fields.String(validate=_path, **options)
 
 
-def file(*, suffixes: str = "", said: str = "", **options: Any) -> fields.String:
+def file(*, suffixes: str = "", description: str = "", **options: Any) -> fields.String:
     """Return the field of a file in `root_path`, with one of these suffixes (`py|jar`) if any are named."""
     ends = rf"(?s).+\.({suffixes})\Z"
     words = f"must end in {' or '.join('.' + suffix for suffix in suffixes.split('|'))}"
     checks: list[Callable[[str], Any]] = [_file, *([validate.Regexp(ends, error=words)] if suffixes else [])]
-    return fields.String(validate=checks, metadata=_described(said), **options)
+    return fields.String(validate=checks, metadata=_described(description), **options)
 
 
 def files() -> fields.List:
@@ -67,19 +67,19 @@ def files() -> fields.List:
     )
 
 
-def whole(low: int, high: int, said: str = "", **options: Any) -> fields.Integer:
-    """Return the field of a whole number within bounds; `said` tells its unit."""
+def whole(low: int, high: int, description: str = "", **options: Any) -> fields.Integer:
+    """Return the field of a whole number within bounds; `description` tells its unit."""
     return fields.Integer(
-        strict=True, validate=validate.Range(low, high), metadata=_described(said), **options
+        strict=True, validate=validate.Range(low, high), metadata=_described(description), **options
     )
 
 
-def text(most: int, said: str = "", lines: bool = False, **options: Any) -> fields.String:
+def text(most: int, description: str = "", lines: bool = False, **options: Any) -> fields.String:
     """Return the field of a text for people, at most so many characters; `lines`: it may have several."""
     allowed = r"[^\x00-\x08\x0b-\x1f\x7f]*\Z" if lines else r"[^\x00-\x1f\x7f]+\Z"
     words = "may hold no control character" + ("" if lines else ", and no line end")
     checks = [validate.Length(0 if lines else 1, most), validate.Regexp(allowed, error=words)]
-    return fields.String(validate=checks, metadata=_described(said), **options)
+    return fields.String(validate=checks, metadata=_described(description), **options)
 
 
 def class_name() -> fields.String:
@@ -87,10 +87,10 @@ def class_name() -> fields.String:
     return fields.String(validate=validate.Regexp(_CLASS.pattern + r"\Z", error="is no name of a class"))
 
 
-def credits(said: str = "") -> fields.String:
+def credits(description: str = "") -> fields.String:
     """Return the field of an amount above zero that may be left out."""
     return fields.String(
-        validate=positive_credits, allow_none=True, load_default=None, metadata=_described(said)
+        validate=positive_credits, allow_none=True, load_default=None, metadata=_described(description)
     )
 
 
@@ -143,15 +143,15 @@ def _file(text: str) -> None:
 
 
 def _conf(given: dict[str, str]) -> None:
-    wrong: dict[str, list[str]] = {}
+    errors: dict[str, list[str]] = {}
     for key, value in given.items():
         if not _CONF.fullmatch(key) or _NOT_CONF.fullmatch(key):
-            wrong[key] = ["may not be set by a job; see the list in docs/users.md"]
+            errors[key] = ["may not be set by a job; see the list in docs/users.md"]
         elif len(value) > _MAX_CONF_VALUE or not value.isprintable():
-            wrong[key] = [f"must be at most {_MAX_CONF_VALUE} printable characters"]
-    if wrong:
-        raise ValidationError(wrong)
+            errors[key] = [f"must be at most {_MAX_CONF_VALUE} printable characters"]
+    if errors:
+        raise ValidationError(errors)
 
 
-def _described(said: str) -> dict[str, str]:
-    return {"description": said} if said else {}
+def _described(description: str) -> dict[str, str]:
+    return {"description": description} if description else {}

@@ -32,27 +32,27 @@ def size(grid: Mapping[str, Sequence[Value]]) -> int:
 def problems(grid: Mapping[str, object], params: Iterable[str]) -> dict[str, list[str]]:
     """Return what is wrong with a grid, by its names; `params` are the parameters that use them."""
     used = {name for item in params for name in _PLACE.findall(item)}
-    wrong: dict[str, list[str]] = {}
+    errors: dict[str, list[str]] = {}
     for name, values in grid.items():
         if not NAME.fullmatch(name) or name in RESERVED:
-            said = "is no name: letters, digits and _, at most 32, and neither input nor output"
+            problem = "is no name: letters, digits and _, at most 32, and neither input nor output"
         elif not isinstance(values, list) or not values:
-            said = "must be a list of at least one value"
+            problem = "must be a list of at least one value"
         elif not all(_is_value(value) for value in values):
-            said = f"must hold numbers, true or false, and texts of at most {_MAX_VALUE} characters"
+            problem = f"must hold numbers, true or false, and texts of at most {_MAX_VALUE} characters"
         elif len({text(value) for value in values}) < len(values):
-            said = "holds a value twice"
+            problem = "holds a value twice"
         elif name not in used:
-            said = f"is used nowhere: write {{{name}}} into app_params"
+            problem = f"is used nowhere: write {{{name}}} into app_params"
         else:
             continue
-        wrong[name] = [said]
-    return wrong
+        errors[name] = [problem]
+    return errors
 
 
 def filled(item: str, values: Mapping[str, str]) -> str:
     """Return a parameter with `{name}` replaced by the name's value, in one pass; other braces stay."""
-    return _PLACE.sub(lambda found: values.get(found.group(1), found.group()), item)
+    return _PLACE.sub(lambda match: values.get(match.group(1), match.group()), item)
 
 
 def text(value: Value) -> str:

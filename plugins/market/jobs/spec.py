@@ -22,8 +22,8 @@ MAX_DURATION_S = 30 * 24 * 3600
 class Wire:
     """How a field is read and shown: a kind of jobs/fields.py, and what it is told.
 
-    Named, not made, here: a task's process reads specifications and never a body, and the library that reads
-    bodies would cost it 0.05 s of processor time.
+    The kind is only named here. A task's process reads specifications but never a body, and importing the
+    library that reads bodies would cost it 0.05 s of processor time.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class JobSpec:
     """
 
     root_path: str = _field(_wire("path", required=True))
-    # Found out where the request is silent: `main.py`, else the only program in root_path.
+    # Where the request names none: `main.py`, else the only program in root_path.
     entry_file: str = _field(_wire("file", suffixes="py|jar"))
     machine_type: str = _field(_wire("text", 32, required=True))
     core_num: int = _field(_wire("whole", 1, 1 << 20, "executor cores in all", required=True))
@@ -63,7 +63,7 @@ class JobSpec:
     python_env: str | None = _field(
         _wire(
             "file",
-            said="a packed Python environment in root_path, with bin/python in it",
+            description="a packed Python environment in root_path, with bin/python in it",
             allow_none=True,
             load_default=None,
         ),
@@ -87,17 +87,17 @@ class JobSpec:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> JobSpec:
         """Return the specification in a stored row or a DAG file."""
-        known = {one.name for one in fields(cls)}
-        found = {name: value for name, value in stored.items() if name in known}
+        known = {item.name for item in fields(cls)}
+        values = {name: value for name, value in stored.items() if name in known}
         for name in ("libs", "archives", "app_params"):
-            found[name] = tuple(found.get(name) or ())
-        found["spark_conf"] = dict(found.get("spark_conf") or {})
-        if found.get("only") is not None:
-            found["only"] = tuple(found["only"])
-        return cls(**found)
+            values[name] = tuple(values.get(name) or ())
+        values["spark_conf"] = dict(values.get("spark_conf") or {})
+        if values.get("only") is not None:
+            values["only"] = tuple(values["only"])
+        return cls(**values)
 
     @classmethod
-    def of_request(cls, asked: Mapping[str, Any], entry_file: str) -> JobSpec:
+    def of_request(cls, request: Mapping[str, Any], entry_file: str) -> JobSpec:
         """Return what a loaded body of `POST /jobs` means: with the settings' defaults where it is silent."""
         limits = settings.load().jobs
         defaults = {
@@ -106,9 +106,9 @@ class JobSpec:
             "max_duration": limits.max_duration_s,
             "max_wait": limits.max_wait_s,
         }
-        if asked.get("grid"):
+        if request.get("grid"):
             defaults["max_parallel"] = _AT_ONCE
-        spec = cls.from_json({**defaults, **asked, "entry_file": entry_file})
+        spec = cls.from_json({**defaults, **request, "entry_file": entry_file})
         return replace(spec, max_parallel=min(spec.max_parallel, len(spec.points)))
 
     def to_json(self) -> dict[str, Any]:
@@ -125,8 +125,8 @@ class JobSpec:
         """The parameters of its points by their number: a sweep's of its grid; any other job has one, 0."""
         if self.grid is None:
             return {0: {}}
-        found = dict(enumerate(grids.points(self.grid)))
-        return found if self.only is None else {number: found[number] for number in self.only}
+        every = dict(enumerate(grids.points(self.grid)))
+        return every if self.only is None else {number: every[number] for number in self.only}
 
     def place(self, point: int) -> int | None:
         """Return a point's number as people see it: None where the job has no others."""
@@ -157,4 +157,4 @@ class JobSpec:
 
 def wires() -> dict[str, Wire]:
     """Return how each field of a specification is read and shown, by name."""
-    return {one.name: one.metadata["wire"] for one in fields(JobSpec) if "wire" in one.metadata}
+    return {item.name: item.metadata["wire"] for item in fields(JobSpec) if "wire" in item.metadata}

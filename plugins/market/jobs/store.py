@@ -1,4 +1,4 @@
-"""Jobs in the database: one, a page of one's own, the statuses that one had."""
+"""Jobs in the database: a single one, a page of somebody's own, the statuses that a job had."""
 
 from __future__ import annotations
 
@@ -93,13 +93,24 @@ def find(job_id: str) -> Job | None:
     return _job(row) if row else None
 
 
-def owned_job(member: Member, job_id: str) -> Job:
+def visible_job(member: Member, job_id: str) -> Job:
     """Return a job that the member may see: his own, hidden or not; an administrator sees all.
 
     Raises NotFoundError.
     """
     job = find(job_id)
     if job is None or not (member.is_admin or job.user_id == member.user_id):
+        raise NotFoundError("There is no such job.")
+    return job
+
+
+def own_job(member: Member, job_id: str) -> Job:
+    """Return a job that is the member's own: administrators may look at others', not spend for them.
+
+    Raises NotFoundError.
+    """
+    job = visible_job(member, job_id)
+    if job.user_id != member.user_id:
         raise NotFoundError("There is no such job.")
     return job
 
@@ -148,7 +159,7 @@ def history(job_id: str) -> list[dict[str, object]]:
 def to_wire(job: Job, counts: Mapping[str, dict[str, int]] | None = None) -> dict[str, Any]:
     """Return a job as the routes and the pages show it: JobSchema.
 
-    `counts` are its points by status, of all jobs that are shown; without it they are asked for.
+    `counts` are the points of each job by their status; without it they are read here.
     """
     if job.spec.grid is not None and counts is None:
         counts = points.counts([job.job_id])
@@ -186,5 +197,4 @@ def all_to_wire(jobs: Sequence[Job]) -> list[dict[str, Any]]:
 
 
 def _job(row: Any) -> Job:
-    found = row._asdict()
-    return Job(**(found | {"spec": JobSpec.from_json(found["spec"])}))
+    return Job(**(row._asdict() | {"spec": JobSpec.from_json(row.spec)}))

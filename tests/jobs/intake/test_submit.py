@@ -12,7 +12,11 @@ from starlette.responses import JSONResponse
 
 from market.credits import ledger
 from market.jobs import store
-from market.jobs.intake import program, service
+from market.jobs.intake import program
+from market.jobs.intake.cancel import cancel, hide
+from market.jobs.intake.extend import extend
+from market.jobs.intake.quote import quote
+from market.jobs.intake.submit import submit
 from market.jobs.life import budget
 from market.kit import database, settings
 from market.kit.errors import (
@@ -47,7 +51,7 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def change(**limits: int) -> None:
         loaded = settings.load()
         changed = replace(loaded, jobs=replace(loaded.jobs, **limits))
-        monkeypatch.setattr(service.settings, "load", lambda: changed)
+        monkeypatch.setattr(settings, "load", lambda: changed)
 
     return change
 
@@ -63,17 +67,17 @@ def everything(world: World) -> dict[str, str]:
 
 def test_a_dry_run_writes_nothing_and_says_what_a_submission_holds(world: World, member: Member) -> None:
     before = everything(world)
-    quoted = service.quote(member, BODY)["quote"]
+    dry = quote(member, BODY)["quote"]
     assert everything(world) == before
-    answer = service.submit(member, BODY)
-    assert answer["quote"] == quoted
+    answer = submit(member, BODY)
+    assert answer["quote"] == dry
     assert everything(world) != before
 
 
 def test_a_job_that_cannot_be_paid_leaves_nothing(world: World, member: Member) -> None:
     before = everything(world)
     with pytest.raises(NotEnoughCreditError):
-        service.submit(member, BODY | {"max_duration": 30 * 24 * 3600})
+        submit(member, BODY | {"max_duration": 30 * 24 * 3600})
     assert everything(world) == before
 
 
@@ -81,23 +85,23 @@ def test_open_jobs_are_limited_and_waiting_helps(
     world: World, member: Member, limit: Callable[..., None]
 ) -> None:
     limit(open_jobs_per_user=2)
-    first = service.submit(member, BODY)["job_id"]
-    service.submit(member, BODY)
-    for ask in (service.submit, service.quote):
+    first = submit(member, BODY)["job_id"]
+    submit(member, BODY)
+    for ask in (submit, quote):
         with pytest.raises(OverLimitError, match="2 open jobs") as caught:
             ask(member, BODY)
         assert caught.value.headers == {"Retry-After": "30"}
-    service.cancel(member, first)
-    service.submit(member, BODY)
+    cancel(member, first)
+    submit(member, BODY)
 
 
 def test_cores_of_open_jobs_are_limited(world: World, member: Member, limit: Callable[..., None]) -> None:
     limit(open_cores_per_user=5)
-    service.submit(member, BODY)
+    submit(member, BODY)
     with pytest.raises(OverLimitError, match="ask for 2 cores and may ask for 5") as caught:
-        service.submit(member, BODY | SWEEP | {"max_parallel": 2})
+        submit(member, BODY | SWEEP | {"max_parallel": 2})
     assert caught.value.headers == {"Retry-After": "30"}
-    service.submit(member, BODY | {"core_num": 3})
+    submit(member, BODY | {"core_num": 3})
 
 
 @pytest.mark.parametrize(
@@ -109,66 +113,66 @@ def test_what_alone_is_over_the_limit_is_not_told_to_wait(
 ) -> None:
     limit(open_cores_per_user=5)
     with pytest.raises(OverLimitError, match=f"6 cores at once and you may have 5. Lower {named}") as caught:
-        service.submit(member, BODY | asked)
+        submit(member, BODY | asked)
     assert caught.value.headers == {}
 
 
 def test_the_answer_to_a_key_is_kept_with_the_job_or_not_at_all(world: World, member: Member) -> None:
     """A server that dies between the job's commit and the request's end has left the answer to a retry."""
-    asked = idempotency.Asked(member.user_id, "POST", "/market/api/v1/jobs", "key", "digest")
+    identity = idempotency.RequestIdentity(member.user_id, "POST", "/market/api/v1/jobs", "key", "digest")
 
     def keep(cursor: database.Cursor, answer: Mapping[str, Any]) -> None:
-        idempotency.store(cursor, asked, JSONResponse(dict(answer), 201))
+        idempotency.store(cursor, identity, JSONResponse(dict(answer), 201))
 
-    made = service.submit(member, BODY, keep)
-    again = idempotency._claim(asked)
+    submitted = submit(member, BODY, keep)
+    again = idempotency._claim(identity)
     assert isinstance(again, idempotency.Response)
-    assert (again.status_code, made["job_id"].encode() in bytes(again.body)) == (201, True)
+    assert (again.status_code, submitted["job_id"].encode() in bytes(again.body)) == (201, True)
 
     def die(cursor: database.Cursor, answer: Mapping[str, Any]) -> None:
         keep(cursor, answer)
         raise SystemExit
 
-    asked = replace(asked, key="another")
+    identity = replace(identity, key="another")
     before = everything(world)
     with pytest.raises(SystemExit):
-        service.submit(member, BODY, die)
+        submit(member, BODY, die)
     assert everything(world) == before
 
 
 def test_an_extension_is_no_less_than_what_is_held(world: World, member: Member) -> None:
-    answer = service.submit(member, BODY | {"max_duration": 3600})
+    answer = submit(member, BODY | {"max_duration": 3600})
     job_id, held = answer["job_id"], answer["quote"]["hold"]
     with pytest.raises(BadInputError, match="max_credits") as caught:
-        service.extend(member, job_id, {"max_credits": "0.000001"})
+        extend(member, job_id, {"max_credits": "0.000001"})
     assert held in str(caught.value.errors)
-    assert service.extend(member, job_id, {"max_credits": held})["hold"] == held
+    assert extend(member, job_id, {"max_credits": held})["hold"] == held
 
 
 def test_an_extension_after_a_refund_is_of_what_the_job_may_cost(world: World, member: Member) -> None:
     """A lost attempt's refund has raised the hold: it is not taken from what the owner adds."""
-    job_id = service.submit(member, BODY | {"max_duration": 3600, "max_credits": "0.500000"})["job_id"]
+    job_id = submit(member, BODY | {"max_duration": 3600, "max_credits": "0.500000"})["job_id"]
     world.sql("SELECT extend_hold(%s, 700000, %s)", job_id, f"refund:{job_id}:1")
-    assert service.extend(member, job_id, {"max_credits": "0.600000"})["hold"] == "0.800000"
+    assert extend(member, job_id, {"max_credits": "0.600000"})["hold"] == "0.800000"
     with database.transaction() as cursor:
         hold = ledger.hold_of(cursor, job_id)
     assert hold is not None
-    spec = replace(store.owned_job(member, job_id).spec, auto_extend_to="0.650000")
+    spec = replace(store.visible_job(member, job_id).spec, auto_extend_to="0.650000")
     assert budget._next_amount(spec, hold) == 850_000
 
 
 def test_only_ended_jobs_are_hidden_and_only_by_their_owner(world: World, member: Member) -> None:
-    job_id = service.submit(member, BODY)["job_id"]
+    job_id = submit(member, BODY)["job_id"]
     with pytest.raises(ConflictError):
-        service.hide(member, job_id)
-    service.cancel(member, job_id)
+        hide(member, job_id)
+    cancel(member, job_id)
     with pytest.raises(ConflictError):
-        service.extend(member, job_id, {"max_duration": 3600})
+        extend(member, job_id, {"max_duration": 3600})
     with pytest.raises(NotFoundError):
-        service.hide(Member(world.member(), "other", ""), job_id)
-    service.hide(member, job_id)
+        hide(Member(world.member(), "other", ""), job_id)
+    hide(member, job_id)
     assert store.list_jobs(member, Page()).total == 0
-    assert store.owned_job(member, job_id).status == "cancelled"
+    assert store.visible_job(member, job_id).status == "cancelled"
 
 
 def test_a_list_is_ordered_by_any_field_that_it_names(world: World, member: Member) -> None:
@@ -176,7 +180,7 @@ def test_a_list_is_ordered_by_any_field_that_it_names(world: World, member: Memb
     jobs = {}
     for name, (cores, seconds) in sizes.items():
         body = BODY | {"job_name": name, "core_num": cores, "max_duration": seconds}
-        jobs[name] = service.submit(member, body)["job_id"]
+        jobs[name] = submit(member, body)["job_id"]
     world.sql("UPDATE job SET started_ms = now_ms() - 60000 WHERE job_name = 'a'")
     ended = "status = 'succeeded', started_ms = 1000, ended_ms = 2000"
     world.sql(f"UPDATE job SET {ended} WHERE job_name = 'b'")
@@ -194,6 +198,6 @@ def test_a_list_is_ordered_by_any_field_that_it_names(world: World, member: Memb
 
 def test_a_note_is_kept_with_its_job(member: Member) -> None:
     note = "seventh try\nwith more trees"
-    job_id = service.submit(member, BODY | {"job_note": note})["job_id"]
-    assert store.to_wire(store.owned_job(member, job_id))["job_note"] == note
-    assert store.to_wire(store.owned_job(member, service.submit(member, BODY)["job_id"]))["job_note"] is None
+    job_id = submit(member, BODY | {"job_note": note})["job_id"]
+    assert store.to_wire(store.visible_job(member, job_id))["job_note"] == note
+    assert store.to_wire(store.visible_job(member, submit(member, BODY)["job_id"]))["job_note"] is None

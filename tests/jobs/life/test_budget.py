@@ -10,7 +10,7 @@ from ledger_world import MINUTE, World
 
 from market.credits.settlement.steps import settle
 from market.jobs import runs, store
-from market.jobs.intake import service
+from market.jobs.intake.extend import extend
 from market.jobs.life import limits
 from market.kit import clock, settings
 from market.kit.errors import NotEnoughCreditError
@@ -99,13 +99,13 @@ def test_a_job_is_never_charged_beyond_its_hold(world: World) -> None:
 def test_an_extension_takes_the_warning_back(world: World) -> None:
     job = Running(world, max_credits="1.004000")
     job.uses(0.95)
-    service.extend(job.member, job.job_id, {"max_credits": "1.500000"})
+    extend(job.member, job.job_id, {"max_credits": "1.500000"})
     assert job.shown()["warning"] is None
     job.uses(0.96)
     assert job.shown()["warning"] is None
     job.uses(1.4)
     assert job.shown()["warning"]
-    service.extend(job.member, job.job_id, {"max_credits": "2.000000"})
+    extend(job.member, job.job_id, {"max_credits": "2.000000"})
     assert (job.shown()["hold"], job.shown()["warning"]) == ("2.000000", None)
 
 
@@ -116,7 +116,7 @@ def test_an_extension_is_priced_with_what_the_hold_locked(
     loaded = settings.load()
     dearer = {name: settings.MachineType(name, 9_000_000) for name in loaded.types}
     monkeypatch.setattr(settings, "load", lambda *arguments: replace(loaded, types=dearer))
-    shown = service.extend(job.member, job.job_id, {"max_duration": 7200})
+    shown = extend(job.member, job.job_id, {"max_duration": 7200})
     # Three containers of a core and 1 GiB for two hours, at rate 1 and weight 1.
     assert shown["hold"] == format_credits(2 * 3 * (1_000_000 + 4_000))
 
@@ -148,7 +148,7 @@ def test_a_hold_grows_no_further_than_the_owner_s_credit(world: World) -> None:
     assert job.shown()["status"] == "running"
     assert world.balances(job.owner).available_ucr == 0
     with pytest.raises(NotEnoughCreditError):
-        service.extend(job.member, job.job_id, {"max_credits": "3.000000"})
+        extend(job.member, job.job_id, {"max_credits": "3.000000"})
     job.uses(1.2)
     assert job.shown()["reason_code"] == "credit_exhausted"
 

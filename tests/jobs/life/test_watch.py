@@ -49,7 +49,7 @@ def test_a_failed_program_s_log_is_waited_for_but_not_for_long(
     def handed_over(*_: Any) -> Any:
         raise NotFoundError("it is being collected")
 
-    monkeypatch.setattr(diagnosis.logs, "tail", handed_over)
+    monkeypatch.setattr(diagnosis.log_reader, "tail", handed_over)
     said = {"final_status": "FAILED", "diagnostics": "User application exited with status 1"}
     yarn.has(job, "FINISHED", finished_ms=clock.now_ms(), **said)
     assert watch.look() == {job}
@@ -62,7 +62,7 @@ def test_a_failed_program_s_error_is_the_reason(
     job: str, yarn: Yarn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = b"Traceback (most recent call last):\n  File 'main.py'\nKeyError: 'colour'\n"
-    monkeypatch.setattr(diagnosis.logs, "tail", lambda *_: (0, iter([log[:9], log[9:]])))
+    monkeypatch.setattr(diagnosis.log_reader, "tail", lambda *_: (0, iter([log[:9], log[9:]])))
     said = {"final_status": "FAILED", "diagnostics": "User application exited with status 1"}
     yarn.has(job, "FINISHED", finished_ms=clock.now_ms(), **said)
     assert watch.look() == set()

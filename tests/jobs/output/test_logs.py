@@ -15,7 +15,7 @@ from market.cluster.jobhistory import JobHistory
 from market.cluster.nodemanager import NodeManager
 from market.cluster.resourcemanager import ResourceManager
 from market.jobs import store
-from market.jobs.output import logs
+from market.jobs.output import log_places, log_reader, logs
 from market.jobs.store import Job
 from market.kit.clock import now_ms
 from market.kit.database import transaction
@@ -34,12 +34,13 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
     with serve() as made:
         made.application = APPLICATION
         away = SimpleNamespace(status=lambda path: None)
-        monkeypatch.setattr(logs, "resource_manager", lambda: ResourceManager(made.url, "market"))
-        monkeypatch.setattr(logs, "job_history", lambda: JobHistory(made.url, "market"))
-        monkeypatch.setattr(logs, "node_manager", lambda address: NodeManager(address, "market"))
-        monkeypatch.setattr(logs, "hdfs", lambda: away)
-        monkeypatch.setattr(logs, "_PAUSE_S", 0.01)
-        logs._notes.clear()
+        monkeypatch.setattr(log_places, "resource_manager", lambda: ResourceManager(made.url, "market"))
+        for module in (log_places, log_reader):
+            monkeypatch.setattr(module, "job_history", lambda: JobHistory(made.url, "market"))
+            monkeypatch.setattr(module, "node_manager", lambda address: NodeManager(address, "market"))
+        monkeypatch.setattr(log_reader, "hdfs", lambda: away)
+        monkeypatch.setattr(log_places, "_PAUSE_S", 0.01)
+        log_reader._notes.clear()
         yield made
 
 
@@ -79,7 +80,7 @@ def ended(job: Job, ago_ms: int = 0) -> Job:
 
 
 def read(job: Job, container: str, file: str, offset: int = 0, length: int | None = None) -> bytes:
-    return b"".join(logs.read(job, container, file, offset, length))
+    return b"".join(log_reader.read(job, container, file, offset, length))
 
 
 def files(stderr: bytes = NOTE + b"problem\n", stdout: bytes = b"hello\n") -> dict[str, bytes]:
@@ -222,13 +223,15 @@ def test_when_the_log_server_is_away_nothing_is_called_gone(
     job: Job, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nobody = "http://127.0.0.1:9"
-    monkeypatch.setattr(logs, "job_history", lambda: JobHistory(nobody, "market"))
+    for module in (log_places, log_reader):
+        monkeypatch.setattr(module, "job_history", lambda: JobHistory(nobody, "market"))
     for attempt in (lambda: logs.list_files(ended(job, DAY_MS)), lambda: read(ended(job), DRIVER, "stdout")):
         with pytest.raises(UnavailableError):
             attempt()
     # It answers, but HDFS, where it reads, does not.
-    monkeypatch.setattr(logs, "job_history", lambda: JobHistory(servers.url, "market"))
-    monkeypatch.setattr(logs, "hdfs", lambda: Hdfs(nobody, "market"))
+    for module in (log_places, log_reader):
+        monkeypatch.setattr(module, "job_history", lambda: JobHistory(servers.url, "market"))
+    monkeypatch.setattr(log_reader, "hdfs", lambda: Hdfs(nobody, "market"))
     with pytest.raises(UnavailableError):
         logs.list_files(ended(job, DAY_MS))
 
@@ -269,14 +272,14 @@ def test_the_end_of_a_file_is_found_without_its_beginning(
     job: Job, servers: Servers, size: int, offset: int, text: bytes
 ) -> None:
     servers.local = {DRIVER: files()}
-    begins, chunks = logs.tail(job, DRIVER, "stderr", size)
+    begins, chunks = log_reader.tail(job, DRIVER, "stderr", size)
     assert (begins, b"".join(chunks)) == (offset, text)
 
 
 def test_the_end_of_a_large_file(job: Job, servers: Servers) -> None:
     text = bytes(range(256)) * 4000
     servers.local = {DRIVER: files(stdout=text)}
-    begins, chunks = logs.tail(job, DRIVER, "stdout", 1000)
+    begins, chunks = log_reader.tail(job, DRIVER, "stdout", 1000)
     assert (begins, b"".join(chunks)) == (len(text) - 1000, text[-1000:])
 
 

@@ -39,5 +39,7 @@ def digest() -> str:
 
 
 def _python(runtime: Path) -> str:
-    made = next(runtime.glob("lib/python3.*"), None)
-    return made.name.removeprefix("python") if made else f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = next(runtime.glob("lib/python3.*"), None)
+    return (
+        folder.name.removeprefix("python") if folder else f"{sys.version_info.major}.{sys.version_info.minor}"
+    )

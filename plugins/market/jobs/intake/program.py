@@ -20,70 +20,70 @@ _KINDS = {
 }
 
 
-def entry_file(username: str, asked: Mapping[str, Any]) -> str:
-    """Return the file that runs: the one that was asked for, else main.py, else the only program.
+def entry_file(username: str, request: Mapping[str, Any]) -> str:
+    """Return the file that runs: the one that the request names, else main.py, else the only program.
 
     Looks as the user. Raises BadInputError on the field whose file is missing, or of a kind that does not do.
     """
     files = hdfs().as_user(username)
-    root = paths.below(homes.path(username), asked["root_path"])
+    root = paths.below(homes.path(username), request["root_path"])
     try:
-        found = files.list(root)
+        statuses = files.list(root)
     except (HdfsNotFound, HdfsDenied):
         raise BadInputError(
             {"root_path": ["There is no such folder in your home. Upload it first."]}
         ) from None
-    if len(found) == 1 and not found[0].name:
+    if len(statuses) == 1 and not statuses[0].name:
         raise BadInputError({"root_path": ["This is a file; name the folder that it is in."]})
-    here = {one.name: one for one in found}
+    by_name = {status.name: status for status in statuses}
 
-    def there(name: str) -> bool:
+    def is_file(name: str) -> bool:
         try:
-            status: FileStatus | None = here.get(name) if "/" not in name else files.status(f"{root}/{name}")
+            status = by_name.get(name) if "/" not in name else files.status(f"{root}/{name}")
         except HdfsDenied:  # something on the way is a file, or somebody else's
             return False
         return status is not None and not status.is_folder
 
-    errors = _missing(there, asked)
-    chosen = asked.get("entry_file") or _only_program(here, asked["libs"])
+    errors = _missing(is_file, request)
+    chosen = request.get("entry_file") or _only_program(by_name, request["libs"])
     if not chosen:
         errors["entry_file"] = [
             "Name the program: there is no main.py, and not exactly one other .py or .jar, in "
-            f"{asked['root_path']}."
+            f"{request['root_path']}."
         ]
-    elif not there(chosen):
-        errors["entry_file"] = [f"There is no file {chosen} in {asked['root_path']}."]
+    elif not is_file(chosen):
+        errors["entry_file"] = [f"There is no file {chosen} in {request['root_path']}."]
     if not errors:
-        errors = _clashes(str(chosen), asked)
+        errors = _clashes(str(chosen), request)
     if errors:
         raise BadInputError(errors)
     return str(chosen)
 
 
-def _named(asked: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _named(request: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the files that go with the program: (field, name)."""
-    found = [(field, name) for field in ("libs", "archives") for name in asked[field]]
-    return [*found, ("python_env", name)] if (name := asked.get("python_env")) else found
+    named = [(field, name) for field in ("libs", "archives") for name in request[field]]
+    return [*named, ("python_env", name)] if (name := request.get("python_env")) else named
 
 
-def _missing(there: Callable[[str], bool], asked: Mapping[str, Any]) -> dict[str, list[str]]:
+def _missing(is_file: Callable[[str], bool], request: Mapping[str, Any]) -> dict[str, list[str]]:
     errors: dict[str, list[str]] = {}
-    for field, name in _named(asked):
-        if not there(name):
-            errors.setdefault(field, []).append(f"There is no file {name} in {asked['root_path']}.")
+    for field, name in _named(request):
+        if not is_file(name):
+            errors.setdefault(field, []).append(f"There is no file {name} in {request['root_path']}.")
         elif not name.lower().endswith(_KINDS[field]):
             errors.setdefault(field, []).append(f"{name} must end in one of {', '.join(_KINDS[field])}.")
     return errors
 
 
-def _clashes(chosen: str, asked: Mapping[str, Any]) -> dict[str, list[str]]:
+def _clashes(chosen: str, request: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what cannot lie in a container's working folder, where all files are put under their names.
 
     Spark drops the second of two libraries of one name without a word, and refuses the second archive.
     """
     errors: dict[str, list[str]] = {}
     taken = {paths.base(chosen): chosen}
-    for field, name in _named(asked):
+    for field, name in _named(request):
         base = paths.base(name)
         if base in taken:
             errors.setdefault(field, []).append(
@@ -97,13 +97,13 @@ def _clashes(chosen: str, asked: Mapping[str, Any]) -> dict[str, list[str]]:
     return errors
 
 
-def _only_program(here: Mapping[str, FileStatus], libs: list[str]) -> str | None:
-    main = here.get("main.py")
+def _only_program(by_name: Mapping[str, FileStatus], libs: list[str]) -> str | None:
+    main = by_name.get("main.py")
     if main is not None and not main.is_folder:
         return "main.py"
     programs = [
         name
-        for name, one in here.items()
-        if not one.is_folder and name.lower().endswith(_PROGRAMS) and name not in libs
+        for name, status in by_name.items()
+        if not status.is_folder and name.lower().endswith(_PROGRAMS) and name not in libs
     ]
     return programs[0] if len(programs) == 1 else None

@@ -1,24 +1,22 @@
-"""A job as it is asked for and as it is shown; what is submitted of it is defined once, in jobs/spec.py."""
+"""Bodies of the routes on jobs. The fields of a job are defined once, in jobs/spec.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from market.hadoop import allocation
 from market.jobs import fields as kinds
 from market.jobs import grid, spec
 from market.kit import settings
-from market.kit.vocabulary import JOB_STATUSES
 from market.kit.wire import Input, positive_credits
 
 _OF_SWEEPS = ("max_parallel", "point_retries")
-_AskedJob: Any = Input.from_dict(kinds.asked(spec.wires()))
-_ShownJob: Any = Schema.from_dict(kinds.shown(spec.wires()))
+_RequestedSpec: Any = Input.from_dict(kinds.of_request(spec.wires()))
 
 
-class JobRequestSchema(_AskedJob):
+class JobRequestSchema(_RequestedSpec):
     """Body of `POST /jobs`. Paths are relative: root_path to the home, the others to root_path."""
 
     job_name = kinds.text(100)
@@ -72,38 +70,3 @@ class RetrySchema(Input):
     """Body of `POST /jobs/{job_id}/retry`: which points of a sweep; without it all that did not succeed."""
 
     points = fields.List(kinds.whole(0, 1 << 20), validate=validate.Length(min=1))
-
-
-def _text(said: str = "") -> fields.String:
-    return fields.String(allow_none=True, metadata={"description": said} if said else {})
-
-
-def _time() -> fields.Integer:
-    return fields.Integer(allow_none=True, metadata={"description": "epoch milliseconds"})
-
-
-class JobSchema(_ShownJob):
-    """A job: what was submitted, where it stands, and what it costs."""
-
-    job_id = _text()
-    user_id = _text()
-    job_name = _text()
-    status = fields.String(metadata={"enum": list(JOB_STATUSES)})
-    reason_code = _text("why it ended or is being stopped")
-    reason = _text("the same in words")
-    added_time = _time()
-    start_time = _time()
-    end_time = _time()
-    duration = fields.Integer(allow_none=True, metadata={"description": "end - start, milliseconds"})
-    rate = _text("locked when it was submitted")
-    hold = _text("the most that it may cost, in credits")
-    used_credit = _text("captured so far")
-    warning = _text("what its owner should do about it, while it is open: its hold is nearly used up")
-    application_id = _text("at YARN")
-    dag_id = _text("in Airflow")
-    points = fields.Dict(
-        keys=fields.String(),
-        values=fields.Integer(),
-        allow_none=True,
-        metadata={"description": "of a sweep: how many points have each status"},
-    )

@@ -18,7 +18,7 @@ from market.kit.vocabulary import ENDED
 
 log = logging.getLogger(__name__)
 
-_TOLD_AT = 90  # percent of the hold
+_WARN_AT = 90  # percent of the hold
 
 
 def over(job: Job, used_ucr: int) -> tuple[str, str] | None:
@@ -32,21 +32,21 @@ def over(job: Job, used_ucr: int) -> tuple[str, str] | None:
     if _nearly(used_ucr, hold_ucr):
         hold_ucr = _extend(job, used_ucr)
         if _nearly(used_ucr, hold_ucr):
-            _tell(job, hold_ucr)
+            _warn(job, hold_ucr)
     elif job.warned_ms is not None:  # the hold has grown meanwhile
-        _take_back(job)
+        _withdraw_warning(job)
     if used_ucr < hold_ucr:
         return None
     return "credit_exhausted", f"stopped when its hold of {format_credits(hold_ucr)} credits was used up"
 
 
 def _nearly(used_ucr: int, hold_ucr: int) -> bool:
-    return used_ucr * 100 >= hold_ucr * _TOLD_AT
+    return used_ucr * 100 >= hold_ucr * _WARN_AT
 
 
 @database.again
 def _extend(job: Job, used_ucr: int) -> int:
-    """Let the hold grow, where the job asked for that; return what it is then, in micro-credits."""
+    """Let the hold grow if the job has `auto_extend_to`; return what it is then, in micro-credits."""
     if job.spec.auto_extend_to is None:
         return job.hold_ucr
     try:
@@ -83,7 +83,7 @@ def _next_amount(spec: JobSpec, hold: Hold) -> int:
     return min(hold.amount_ucr + -(-hold.amount_ucr // 2), most)
 
 
-def _tell(job: Job, hold_ucr: int) -> None:
+def _warn(job: Job, hold_ucr: int) -> None:
     if job.warned_ms is not None:
         return
     with database.transaction() as cursor:
@@ -92,10 +92,10 @@ def _tell(job: Job, hold_ucr: int) -> None:
             [now_ms(), job.job_id],
         )
         if cursor.rowcount:
-            said = f"{_TOLD_AT} % of its hold of {format_credits(hold_ucr)} credits is used"
-            status.record(cursor, job.job_id, "running", said)
+            reason = f"{_WARN_AT} % of its hold of {format_credits(hold_ucr)} credits is used"
+            status.record(cursor, job.job_id, "running", reason)
 
 
-def _take_back(job: Job) -> None:
+def _withdraw_warning(job: Job) -> None:
     with database.transaction() as cursor:
         cursor.execute("UPDATE job SET warned_ms = NULL WHERE job_id = %s", [job.job_id])

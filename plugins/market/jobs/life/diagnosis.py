@@ -5,7 +5,7 @@ from __future__ import annotations
 from market.cluster.resourcemanager import App, ResourceManager
 from market.jobs.life import outcome
 from market.jobs.life.state import End
-from market.jobs.output import logs
+from market.jobs.output import log_reader
 from market.jobs.runs import Run
 from market.kit.clock import now_ms
 from market.kit.errors import MarketError
@@ -22,15 +22,15 @@ def of(yarn: ResourceManager, run: Run, app: App) -> End | None:
 
     Raises ClusterUnavailable.
     """
-    found = outcome.of(app)
+    end = outcome.of(app)
     file = "stderr" if outcome.EXECUTORS_FAILED in app.diagnostics else "stdout"
     silent = run.spec.is_jar and file == "stdout"  # of a Java program's error YARN knows as much as its log
-    if found.reason_code != "user_error" or run.status == "cancelling" or silent:
-        return found
+    if end.reason_code != "user_error" or run.status == "cancelling" or silent:
+        return end
     attempts = yarn.attempts(app.application_id)
     container = attempts[-1].container_id if attempts else ""
     try:
-        _, chunks = logs.tail(run.job, container, file, _TAIL_BYTES[file])
+        _, chunks = log_reader.tail(run.job, container, file, _TAIL_BYTES[file])
         return outcome.explained(app, b"".join(chunks).decode(errors="replace"))
     except MarketError:
-        return None if now_ms() - app.finished_ms < _PATIENCE_MS else found
+        return None if now_ms() - app.finished_ms < _PATIENCE_MS else end

@@ -1,4 +1,4 @@
-"""Kill a run's applications at the ResourceManager; they are found by its tag, whoever submitted them."""
+"""Kill a run's applications at the ResourceManager; its tag names them, whoever submitted them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def applications(tag: str) -> list[App]:
     Raises ClusterUnavailable, ClusterRefused.
     """
     yarn = resource_manager()
-    found = [app for app in yarn.apps(tags=[tag]) if not app.ended]
-    for app in found:
+    apps = [app for app in yarn.apps(tags=[tag]) if not app.ended]
+    for app in apps:
         yarn.kill(app.application_id)
-    return found
+    return apps

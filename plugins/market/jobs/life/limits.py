@@ -12,7 +12,7 @@ from market.jobs.store import Job
 from market.kit import database
 from market.kit.clock import now_ms
 
-# Looks in a row that must find too much: while an executor is replaced, YARN counts both for a moment.
+# How many looks in a row must find too much: while an executor is replaced, YARN counts both for a moment.
 _LOOKS = 5
 _over: dict[str, int] = {}
 
@@ -22,7 +22,8 @@ def enforce(jobs: Sequence[Job], begun: Sequence[Run], active: Mapping[str, App]
 
     The watch kills it in the same pass.
     """
-    # Time first: a job that ran over it has used up its hold as well, because it was over its time.
+    # The time is checked before the hold. A job that ran too long has often used up its hold, too, and the
+    # reason that its owner is told should be the time.
     late: set[str] = set()
     for run in begun:
         if run.status != "cancelling" and (reason := _time(run) or _size(run, active.get(run.tag))):

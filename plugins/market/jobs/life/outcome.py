@@ -21,9 +21,9 @@ _GIVEN_UP = r"Application \S+ failed \d+ times(?:(?! due to ).){0,200} due to "
 _POOL = re.compile(
     _GIVEN_UP + r"(AM Container for \S+ exited with\s+exitCode: -(100|101|102|106|108)\b|Error launching )"
 )
-# A machine that is gone is found before this: its NodeManager expires sooner than a driver (hadoop/site.py).
+# Not a machine that is gone: its NodeManager expires sooner than a driver (hadoop/site.py).
 _SILENT = re.compile(_GIVEN_UP + r"ApplicationMaster for attempt \S+ timed out")
-# The same in a driver's log: an executor's end, or what Java and Python themselves say.
+# The same in a driver's log, and what Java and Python themselves write there.
 _LOG_MEMORY = re.compile(
     _MEMORY.pattern + r"|^MemoryError\b|Unable to allocate .*array|SparkOutOfMemoryError",
     re.IGNORECASE | re.MULTILINE,
@@ -42,26 +42,26 @@ def of(app: App) -> End:
         return End("succeeded", None, "", at_ms)
     if app.state == "KILLED":
         return End("cancelled", "cancelled", "stopped at the ResourceManager by an administrator", at_ms)
-    said = app.diagnostics
+    diagnostics = app.diagnostics
     # An application whose own master reports the end is FINISHED, and what it says is the program's word.
     # Only YARN's can name the pool: that refunds what the job has paid.
-    if app.state == "FAILED" and _POOL.match(said):
+    if app.state == "FAILED" and _POOL.match(diagnostics):
         reason = (
             "The pool lost the machine that ran the driver. What the job paid is refunded; submit it again."
         )
         return End("lost", "pool_failure", reason, at_ms)
-    if _MEMORY.search(said):
-        return _memory("executor" if _EXECUTOR.search(said) else "driver", at_ms)
-    if app.state == "FAILED" and _SILENT.match(said):
+    if _MEMORY.search(diagnostics):
+        return _memory("executor" if _EXECUTOR.search(diagnostics) else "driver", at_ms)
+    if app.state == "FAILED" and _SILENT.match(diagnostics):
         reason = "The program's driver did not answer YARN for a minute, on a machine that did: it hung."
         return End("failed", "user_error", reason, at_ms)
-    if EXECUTORS_FAILED in said:
+    if EXECUTORS_FAILED in diagnostics:
         reason = "The program failed: its executors ended too often. Their logs say why."
         return End("failed", "user_error", reason, at_ms)
-    if "did not initialize spark context" in said:
+    if "did not initialize spark context" in diagnostics:
         reason = "The program ended without having made a SparkSession: only Spark programs run as jobs."
         return End("failed", "user_error", reason, at_ms)
-    return End("failed", "user_error", f"{_failed(said)}: its log says why.", at_ms)
+    return End("failed", "user_error", f"{_failed(diagnostics)}: its log says why.", at_ms)
 
 
 def explained(app: App, log: str) -> End:
@@ -86,9 +86,9 @@ def _memory(part: str, at_ms: int | None) -> End:
     return End("failed", "out_of_memory", reason, at_ms)
 
 
-def _failed(said: str) -> str:
-    code = _STATUS.search(said)
-    number = next((group for group in code.groups() if group), "") if code else ""
+def _failed(diagnostics: str) -> str:
+    match = _STATUS.search(diagnostics)
+    number = next((group for group in match.groups() if group), "") if match else ""
     return "The program failed" + (f" with exit code {number}" if number else "")
 
 

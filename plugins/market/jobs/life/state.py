@@ -33,7 +33,7 @@ class End:
 
 @dataclass(frozen=True)
 class Stop:
-    """That an end was asked for, and why."""
+    """A request to stop, and why."""
 
     reason_code: str
     reason: str
@@ -78,7 +78,7 @@ class RunState:
         )
 
     def stopped(self, stop: Stop, now_ms: int) -> RunState:
-        """Return it after it was asked to stop: at its end where YARN cannot know it yet."""
+        """Return it after a request to stop: at its end where YARN cannot know it yet."""
         if not self.goes_on:
             return self
         if self.status == WAITING:
@@ -88,10 +88,9 @@ class RunState:
         )
 
     def ended(self, end: End, now_ms: int) -> RunState | None:
-        """Return it at its end; None if it has ended, or was never begun.
+        """Return it at its end; None if it has ended before, or was never begun.
 
-        What was asked for before counts: one that was being stopped ends for that reason, but success is
-        success.
+        A run that was being stopped ends for the reason of that stop, unless it has succeeded.
         """
         if self.status in ENDED or self.status == WAITING:
             return None
@@ -149,9 +148,9 @@ def latest(runs: Sequence[RunState]) -> list[RunState]:
 
 
 def job_of(runs: Sequence[RunState], stop: Stop | None, status: str = WAY[0]) -> JobState:
-    """Return how a job with these runs stands, one at least; `stop`: its end was asked for as a whole.
+    """Return how a job with these runs (at least one) stands. `stop` is the request to stop the whole job.
 
-    `status` is where it stood: it never goes back.
+    `status` is where it stood before: it never goes back.
     """
     last = latest(runs)
     began = [run.started_ms for run in runs if run.started_ms is not None]
@@ -179,7 +178,7 @@ def _way(run: RunState) -> int:
 
 
 def _verdict(last: Sequence[RunState], stop: Stop | None) -> End:
-    """Return how a job has ended whose points ended so."""
+    """Return how a job has ended; `last` are the last runs of its points, all of them ended."""
     at_ms = max(run.ended_ms or 0 for run in last)
     bad = [run for run in last if run.status != "succeeded"]
     if not bad:

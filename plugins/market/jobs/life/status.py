@@ -92,7 +92,7 @@ def stop_job(job_id: str, reason_code: str, reason: str, by: str | None = None) 
 
 
 @database.again
-def end(tag: str, found: End) -> bool:
+def end(tag: str, reported: End) -> bool:
     """Close a run. One that failed waits for another attempt while it has one left. Tell whether it was open.
 
     Gives back the hold of a job that never had an application; of others the settlement does.
@@ -100,7 +100,7 @@ def end(tag: str, found: End) -> bool:
     with database.transaction() as cursor:
         life = _Life.of_run(cursor, tag)
         before = life.run(tag)
-        ended = before.ended(found, now_ms())
+        ended = before.ended(reported, now_ms())
         if ended is None:
             return False
         life.put(ended)

@@ -40,7 +40,7 @@ def look() -> set[str]:
     stopping = runs.tags_under_way(stopping=True)
     for run in begun:
         try:
-            _one(yarn, run, active.get(run.tag), run.tag in stopping)
+            _move_on(yarn, run, active.get(run.tag), run.tag in stopping)
         except ClusterUnavailable:
             raise
         except MarketError as error:
@@ -49,7 +49,7 @@ def look() -> set[str]:
     return runs.tags_under_way()
 
 
-def _one(yarn: ResourceManager, run: Run, app: App | None, stopping: bool) -> None:
+def _move_on(yarn: ResourceManager, run: Run, app: App | None, stopping: bool) -> None:
     if app is None and run.application_id is not None:
         app = yarn.app(run.application_id)
         if app is None:
@@ -63,14 +63,14 @@ def _one(yarn: ResourceManager, run: Run, app: App | None, stopping: bool) -> No
         return
     if stopping:
         yarn.kill(app.application_id)
-    elif app.state == "RUNNING" and run.status != "running":  # most do: nothing is asked for them
+    elif app.state == "RUNNING" and run.status != "running":  # most do, and cost no request
         status.move(run.tag, "running", app.application_id, _started_ms(yarn, app))
     elif app.state in ("ACCEPTED", "SUBMITTED") and run.status != "accepted":
         status.move(run.tag, "accepted", app.application_id)
 
 
 def _started_ms(yarn: ResourceManager, app: App) -> int | None:
-    """Return when the driver's container started; asked for once, when a job begins to run."""
+    """Return when the driver's container started. It costs a request, once: when a run begins to run."""
     attempts = yarn.attempts(app.application_id)
     return attempts[0].started_ms or None if attempts else None
 

@@ -39,17 +39,17 @@ def collect() -> None:
             " ORDER BY r.ended_ms LIMIT %s",
             [now_ms() - _SETTLE_MS, _BATCH],
         )
-        found = cursor.fetchall()
-    for row in found:
+        rows = cursor.fetchall()
+    for row in rows:
         try:
-            said = read(hdfs().as_user(row.username), paths.output(row.job_id, row.point))
+            metrics = read(hdfs().as_user(row.username), paths.output(row.job_id, row.point))
         except MarketError as error:
             log.warning("the metrics of point %s of job %s: %s", row.point, row.job_id, error.detail)
             continue
         with database.transaction() as cursor:
             cursor.execute(
                 "UPDATE job_point SET metrics = %s WHERE job_id = %s AND point = %s",
-                [json.dumps(said), row.job_id, row.point],
+                [json.dumps(metrics), row.job_id, row.point],
             )
 
 
@@ -65,13 +65,13 @@ def parsed(text: bytes) -> dict[str, grid.Value]:
     """Return the plain values of a JSON object; of Spark's `write.text` and `write.json` the first line."""
     for candidate in (text, text.partition(b"\n")[0]):
         try:
-            found = json.loads(candidate)
+            value = json.loads(candidate)
         except ValueError:
             continue
-        if isinstance(found, dict):
+        if isinstance(value, dict):
             return {
                 name[:_MAX_TEXT]: value[:_MAX_TEXT] if isinstance(value, str) else value
-                for name, value in list(found.items())[:_MAX_VALUES]
+                for name, value in list(value.items())[:_MAX_VALUES]
                 if _is_plain(value) and "\0" not in name
             }
     return {}

@@ -40,7 +40,7 @@ def list_files(job: Job) -> list[Result]:
     if job.discarded_ms is not None:
         _check_kept(job)
     if job.results_ms is None:
-        return [Result(path, one.size, False, one.modified_ms) for path, one in walk(job)]
+        return [Result(path, status.size, False, status.modified_ms) for path, status in walk(job)]
     with database.transaction() as cursor:
         cursor.execute(
             "SELECT path, size, modified_ms, nullif(sha256, '') AS sha256 FROM result_file"
@@ -116,12 +116,12 @@ class _Pipe:
 
 def _packed(files: Hdfs, folder: str, entries: list[tuple[str, FileStatus]]) -> Iterator[bytes]:
     pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as made:  # type: ignore[call-overload]
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
         for path, status in entries:
             moment = time.gmtime(status.modified_ms // 1000)[:6]
             about = zipfile.ZipInfo(path, max(moment, (_FIRST_YEAR, 1, 1, 0, 0, 0)))
             about.external_attr = 0o644 << 16
-            with made.open(about, "w", force_zip64=True) as member:
+            with archive.open(about, "w", force_zip64=True) as member:
                 for chunk in files.open(f"{folder}/{path}") if status.size else ():
                     member.write(chunk)
                     yield pipe.fetch()

@@ -1,6 +1,6 @@
-"""What a job leaves: listed once it has ended, deleted when its time is over. The lists stay.
+"""Retention of what a job leaves: listed once the job has ended, deleted when its time is over.
 
-All of it runs from the DAG `housekeeping`, after the job's end, so that no end waits for it.
+The lists stay. All of it runs from the DAG `housekeeping`, so that no job's end waits for it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _COLLECTED = ("SUCCEEDED", "FAILED", "TIME_OUT", "DISABLED")
 _LOGS_LATE_MS = 15 * 60_000  # after this nothing more is collected
 _CHECKSUM_S = 20.0  # of each pass, so that new jobs are listed meanwhile
 _APPLICATION = re.compile(r"application_\d+_\d+")
-_STAGED_MS = 7 * 86_400_000
+_MAX_STAGING_MS = 7 * 86_400_000
 
 
 def collect() -> None:
@@ -41,8 +41,8 @@ def collect() -> None:
             " AND ended_ms IS NOT NULL ORDER BY ended_ms DESC LIMIT %s",
             [now_ms() - _SETTLE_MS, _BATCH],
         )
-        found = [row.job_id for row in cursor.fetchall()]
-    for job_id in found:
+        job_ids = [row.job_id for row in cursor.fetchall()]
+    for job_id in job_ids:
         job = store.find(job_id)
         try:
             if job and job.results_ms is None:
@@ -50,7 +50,7 @@ def collect() -> None:
             if job and job.logs_ms is None:
                 _list_logs(job)
         except MarketError as error:
-            log.warning("the leavings of job %s are not listed yet: %s", job_id, error.detail)
+            log.warning("the results or logs of job %s are not listed yet: %s", job_id, error.detail)
     metrics.collect()
     _checksums(time.monotonic() + _CHECKSUM_S)
 
@@ -64,20 +64,20 @@ def discard() -> None:
             " AND results_ms IS NOT NULL ORDER BY ended_ms LIMIT %s",
             [before_ms, _BATCH],
         )
-        found = [row.job_id for row in cursor.fetchall()]
-    for job_id in found:
+        job_ids = [row.job_id for row in cursor.fetchall()]
+    for job_id in job_ids:
         hdfs().delete(paths.job_folder(job_id), recursive=True)
         with database.transaction() as cursor:
             cursor.execute("UPDATE job SET discarded_ms = %s WHERE job_id = %s", [now_ms(), job_id])
-    _discard_staged()
+    _discard_staging()
 
 
 def _list_results(job: Job) -> None:
     try:
-        found = results.walk(job)
+        files = results.walk(job)
     except NotFoundError:
-        found = []
-    rows = [(job.job_id, path, one.size, one.modified_ms) for path, one in found]
+        files = []
+    rows = [(job.job_id, path, status.size, status.modified_ms) for path, status in files]
     with database.transaction() as cursor:
         execute_values(
             cursor,
@@ -91,20 +91,20 @@ def _list_logs(job: Job) -> None:
     """List a job's logs when the log server has them all, or will not get any more."""
     late = job.ended_ms is not None and now_ms() - job.ended_ms > _LOGS_LATE_MS
     begun = runs.with_application(job)
-    found: list[logs.JobLog] = []
+    files: list[logs.JobLog] = []
     if begun:
         apps = [resource_manager().app(run.application_id or "") for run in begun]
         if not late and any(app is not None and app.log_aggregation not in _COLLECTED for app in apps):
             return
         try:
-            found = logs.look(job)
+            files = logs.look(job)
         except NotFoundError:
-            found = []
-        if not found and not late:
+            files = []
+        if not files and not late:
             return
     rows = [
-        (job.job_id, place, one.container_id, one.role, one.host, one.file, one.size, one.point)
-        for place, one in enumerate(found)
+        (job.job_id, place, file.container_id, file.role, file.host, file.file, file.size, file.point)
+        for place, file in enumerate(files)
     ]
     with database.transaction() as cursor:
         cursor.execute(
@@ -127,11 +127,11 @@ def _checksums(until: float) -> None:
         if not rows:
             return
         for row in rows:
-            made = _sha256(row.username, f"{paths.output(row.job_id)}/{row.path}")
+            checksum = _sha256(row.username, f"{paths.output(row.job_id)}/{row.path}")
             with database.transaction() as cursor:
                 cursor.execute(
                     "UPDATE result_file SET sha256 = %s WHERE job_id = %s AND path = %s",
-                    [made, row.job_id, row.path],
+                    [checksum, row.job_id, row.path],
                 )
             if time.monotonic() > until:
                 return
@@ -139,32 +139,32 @@ def _checksums(until: float) -> None:
 
 def _sha256(username: str, path: str) -> str:
     """Return a file's checksum in hex, nothing if its owner cannot read it any more."""
-    made = hashlib.sha256()
+    digest = hashlib.sha256()
     files = hdfs().as_user(username)
     try:
         status = files.status(path)
         if status is None:
             return ""
         for chunk in files.open(path) if status.size else ():
-            made.update(chunk)
+            digest.update(chunk)
     except (HdfsNotFound, HdfsDenied):
         return ""
-    return made.hexdigest()
+    return digest.hexdigest()
 
 
-def _discard_staged() -> None:
+def _discard_staging() -> None:
     """Delete the staging folders of applications that have ended: Spark leaves those of killed ones."""
     files, folder = hdfs(), f"{paths.STAGING}/.sparkStaging"
     try:
-        staged = [one for one in files.list(folder) if _APPLICATION.fullmatch(one.name)]
+        staging = [status for status in files.list(folder) if _APPLICATION.fullmatch(status.name)]
     except HdfsNotFound:
         return
     with database.transaction() as cursor:
         cursor.execute(
             "SELECT application_id FROM run WHERE ended_ms < %s AND application_id = ANY (%s)",
-            [now_ms() - _SETTLE_MS, [one.name for one in staged]],
+            [now_ms() - _SETTLE_MS, [status.name for status in staging]],
         )
         ended = {row.application_id for row in cursor.fetchall()}
-    for one in staged:
-        if one.name in ended or one.modified_ms < now_ms() - _STAGED_MS:
-            files.delete(f"{folder}/{one.name}", recursive=True)
+    for status in staging:
+        if status.name in ended or status.modified_ms < now_ms() - _MAX_STAGING_MS:
+            files.delete(f"{folder}/{status.name}", recursive=True)

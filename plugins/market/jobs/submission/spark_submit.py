@@ -83,17 +83,17 @@ def files(job_id: str, username: str, spec: JobSpec, point: int = 0) -> list[tup
     Where the two differ it must be copied before. No two have one name: Spark puts them all in one folder.
     """
     root = paths.below(homes.path(username), spec.root_path)
-    found = []
+    placed = []
     archives = (*spec.archives, spec.python_env) if spec.python_env else spec.archives
     for number, name in enumerate((*spec.libs, *archives, spec.entry_file)):
         source, base = f"{root}/{name}", paths.base(name)
         if paths.is_plain(source):
-            found.append((source, source))
+            placed.append((source, source))
             continue
         suffix = _SUFFIX.search(base)
         plain = base if paths.is_plain(base) else f"file-{number}{suffix.group() if suffix else ''}"
-        found.append((source, f"{paths.program(job_id, spec.place(point))}/{number}/{plain}"))
-    return found
+        placed.append((source, f"{paths.program(job_id, spec.place(point))}/{number}/{plain}"))
+    return placed
 
 
 def _variables(loaded: Settings, job_id: str, root: str, place: int | None) -> dict[str, str]:

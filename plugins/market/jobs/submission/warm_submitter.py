@@ -138,13 +138,13 @@ def _answer(line: socket.socket, patience_s: float) -> tuple[str, str]:
 
 
 def _exactly(line: socket.socket, length: int) -> bytes:
-    found = b""
-    while len(found) < length:
-        part = line.recv(length - len(found))
+    received = b""
+    while len(received) < length:
+        part = line.recv(length - len(received))
         if not part:
             raise ConnectionError("closed")
-        found += part
-    return found
+        received += part
+    return received
 
 
 def _keep_lock(line: socket.socket) -> None:

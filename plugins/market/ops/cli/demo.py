@@ -99,11 +99,11 @@ def lend(settings: Settings, lender: MarketClient, username: str, password_file:
             return sum(machine["availability"] == ACTIVE for machine in machines) >= len(_MACHINES)
 
         _until(active, "the machines did not become active: see ./market logs demo-machine-1")
-    machines = [
-        one for one in lender.get("/machines", limit=200)["machines"] if one["availability"] == ACTIVE
-    ]
-    for one in machines:
-        console.print(f"  {one['machine_type']}: {one['core_count']} cores, {one['memory_size']} MiB")
+    for machine in lender.get("/machines", limit=200)["machines"]:
+        if machine["availability"] == ACTIVE:
+            console.print(
+                f"  {machine['machine_type']}: {machine['core_count']} cores, {machine['memory_size']} MiB"
+            )
 
 
 def _train(settings: Settings, buyer: MarketClient) -> dict[str, Any]:
@@ -150,16 +150,16 @@ def _outcome(buyer: MarketClient, job_id: str) -> None:
 
         def accuracy() -> list[str]:
             files = buyer.get(f"/jobs/{job_id}/logs")["files"]
-            driver = [one for one in files if one["role"] == "driver" and one["file"] == "stdout"]
-            texts = [buyer.text(f"/jobs/{job_id}/logs/{one['container_id']}/stdout") for one in driver]
+            driver = [file for file in files if file["role"] == "driver" and file["file"] == "stdout"]
+            texts = [buyer.text(f"/jobs/{job_id}/logs/{file['container_id']}/stdout") for file in driver]
             return [line for text in texts for line in text.splitlines() if line.startswith("accuracy")]
 
-        found = _until(accuracy, "the log does not show the accuracy")
+        lines = _until(accuracy, "the log does not show the accuracy")
         results = buyer.get(f"/jobs/{job_id}/results")["files"]
-    console.print(f"  the log says: [bold]{found[0]}[/]")
+    console.print(f"  the log says: [bold]{lines[0]}[/]")
     console.print(f"  {len(results)} result files:")
-    for one in results:
-        console.print(f"    {one['path']} ({one['size']} bytes)")
+    for file in results:
+        console.print(f"    {file['path']} ({file['size']} bytes)")
 
 
 def _settle(settings: Settings) -> None:
@@ -171,10 +171,10 @@ def _receipt(buyer: MarketClient, job_id: str) -> None:
     with progress("receipt"):
 
         def final() -> Any:
-            found = buyer.get(f"/jobs/{job_id}/receipt")
-            if not found["final"]:  # the meter was late to see the end: the next interval has the rest
+            receipt = buyer.get(f"/jobs/{job_id}/receipt")
+            if not receipt["final"]:  # the meter was late to see the end: the next interval has the rest
                 settle(now_ms())
-            return found if found["final"] else None
+            return receipt if receipt["final"] else None
 
         receipt = _until(final, f"the job {job_id} was not settled")
     table = Table(title=f"Receipt at rate {receipt['rate']}", box=None)
@@ -207,9 +207,9 @@ def _until(look: Callable[[], Any], otherwise: str) -> Any:
     """Return the first answer of `look` that holds; raise SetupError with `otherwise` at the deadline."""
     until = time.monotonic() + _DEADLINE_S
     while True:
-        found = look()
-        if found:
-            return found
+        answer = look()
+        if answer:
+            return answer
         if time.monotonic() > until:
             raise SetupError(otherwise)
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""`./market lock`: exact locks from what is asked for."""
+"""`./market lock`: exact locks, one for each environment, of what its requirements name."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _RUNTIME_LOCKS = {LOCK.name: [LOCK.with_suffix(".in").name]}
 def run(paths: settings.Paths) -> int:
     """Resolve each into its lock; return the exit code."""
     setup.run(paths)
-    made = _make(paths, paths.root, _LOCKS) and _make(paths, LOCK.parent, _RUNTIME_LOCKS)
-    return 0 if made else 1
+    done = _make(paths, paths.root, _LOCKS) and _make(paths, LOCK.parent, _RUNTIME_LOCKS)
+    return 0 if done else 1
 
 
 def _make(paths: settings.Paths, folder: Path, locks: Mapping[str, Sequence[str]]) -> bool:

@@ -57,14 +57,14 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     for title in ("interval", "until", "rate", "captured", "fee", "stipends", "refunded"):
         table.add_column(title, justify="left" if title == "until" else "right")
     quiet = 0
-    for one in settled:
-        moved = (one.captured_ucr, one.fee_ucr, one.stipend_ucr, one.refunded_ucr)
-        if not any(moved) and one is not settled[-1]:
+    for interval in settled:
+        moved = (interval.captured_ucr, interval.fee_ucr, interval.stipend_ucr, interval.refunded_ucr)
+        if not any(moved) and interval is not settled[-1]:
             quiet += 1
             continue
-        until = f"{datetime.fromtimestamp(one.until_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        until = f"{datetime.fromtimestamp(interval.until_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
         table.add_row(
-            str(one.interval_id), until, format_credits(one.rate_micro), *map(format_credits, moved)
+            str(interval.interval_id), until, format_credits(interval.rate_micro), *map(format_credits, moved)
         )
     console.print(table)
     if quiet:

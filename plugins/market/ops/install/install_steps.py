@@ -164,7 +164,7 @@ def _runner(paths: Paths, sources: Path) -> None:
     classes = paths.runtime / "runner.new"
     shutil.rmtree(classes, ignore_errors=True)
     classes.mkdir()
-    found = sorted(map(str, sources.glob("*.java")))
+    programs = sorted(map(str, sources.glob("*.java")))
     arguments = [
         "javac",
         "--release",
@@ -175,7 +175,7 @@ def _runner(paths: Paths, sources: Path) -> None:
         "-d",
         str(classes),
     ]
-    command([*arguments, *found], "javac")
+    command([*arguments, *programs], "javac")
     with zipfile.ZipFile(paths.runtime / "market_program.jar", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(classes.rglob("*.class")):
             archive.write(path, path.relative_to(classes))

@@ -87,9 +87,9 @@ def fill_hdfs(settings: Settings) -> None:
         PYTHON_RUNNER: runner / "market_program.py",
     }
     for target, source in uploads.items():
-        there = files.status(target)
+        present = files.status(target)
         changed = int(source.stat().st_mtime * 1000)
-        if there is None or there.size != source.stat().st_size or there.modified_ms < changed:
+        if present is None or present.size != source.stat().st_size or present.modified_ms < changed:
             files.create(f"{target}.new", _chunks(source), overwrite=True)
             files.set_permission(f"{target}.new", "644")
             files.delete(target)

@@ -1,6 +1,6 @@
-"""Processes that outlived their supervisor: found by the mark that all processes of a stack carry.
+"""Processes that outlived their supervisor: known by the process tag that all processes of a stack carry.
 
-The mark is a variable of their environment. The api-server and the workers of Airflow write their titles over
+The tag is a variable of their environment. The api-server and the workers of Airflow write their titles over
 theirs, so that nothing of it is left to read: those are known by the folder that services run in.
 """
 
@@ -16,25 +16,25 @@ _PATIENCE_S = 10
 
 def find(state: Path) -> list[int]:
     """Return the ids of the processes of the stack in `state`, except this one and its parents."""
-    mark, folder = f"MARKET_STACK={state}".encode(), str(state / "run")
+    tag, folder = f"MARKET_STACK={state}".encode(), str(state / "run")
     own = _ancestors()
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) in own:
             continue
         try:
             environment = (entry / "environ").read_bytes()
-            if mark in environment.split(b"\0") or (
+            if tag in environment.split(b"\0") or (
                 b"=" not in environment and os.readlink(entry / "cwd") == folder
             ):
-                found.append(int(entry.name))
+                pids.append(int(entry.name))
         except OSError:
             continue  # ended meanwhile, or another user's
-    return sorted(found)
+    return sorted(pids)
 
 
 def stop(state: Path) -> int:
-    """End them: politely first, then by force; return how many there were."""
+    """End them, by force if they do not end when told; return how many there were."""
     pids = find(state)
     for sent in (signal.SIGTERM, signal.SIGKILL):
         for pid in find(state):
@@ -75,8 +75,8 @@ def _note(state: Path, service: str) -> Path:
 
 def _noted(note: Path) -> int:
     """Return the process group in a note, which is its leader's id; 0 when there is none."""
-    said = note.read_text() if note.exists() else ""
-    return int(said) if said.isdecimal() else 0  # a power cut may leave an empty file
+    text = note.read_text() if note.exists() else ""
+    return int(text) if text.isdecimal() else 0  # a power cut may leave an empty file
 
 
 def _orphans(state: Path, group: int) -> list[int]:
@@ -101,8 +101,8 @@ def _send(pid: int, sent: signal.Signals) -> None:
 
 
 def _ancestors() -> set[int]:
-    found, pid = set(), os.getpid()
+    ancestors, pid = set(), os.getpid()
     while pid > 1:
-        found.add(pid)
+        ancestors.add(pid)
         pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    return found
+    return ancestors

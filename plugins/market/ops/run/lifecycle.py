@@ -48,7 +48,7 @@ def up(settings: Settings, progress: Progress, say: Callable[[str], None]) -> bo
             _launch(settings, supervisor, services, say)
         elif all(health.healthy for health in status(settings)):
             return False
-        stages = {stage: [one for one in services if one.stage == stage] for stage in (1, 2, 3)}
+        stages = {stage: [service for service in services if service.stage == stage] for stage in (1, 2, 3)}
         with progress("databases and name space"):
             bootstrap.prepare_stores(settings)
         _start(settings, supervisor, stages[1], progress)
@@ -125,15 +125,15 @@ def status(settings: Settings) -> list[Health]:
         return Health(service.name, address, not wrong, wrong or _detail(settings, service, states))
 
     with ThreadPoolExecutor(max_workers=8) as threads:
-        found = list(threads.map(look, all_services(settings)))
+        healths = list(threads.map(look, all_services(settings)))
     for name in supervisor.extras():
         state = states.get(name, {}).get("statename", "not supervised")
         left = state == "EXITED" and states[name]["exitstatus"] == 0
         detail = "has left" if left else state.lower()
         if state == "RUNNING" and (weak := weakness()):
             detail = f"{detail}; {weak}"
-        found.append(Health(name, "", left or state == "RUNNING", detail))
-    return found
+        healths.append(Health(name, "", left or state == "RUNNING", detail))
+    return healths
 
 
 def _detail(settings: Settings, service: Service, states: dict[str, dict[str, Any]]) -> str:

@@ -19,7 +19,7 @@ def reserve(settings: Settings) -> dict[str, tuple[int, int]]:
     for name, preferred in settings.preferred_ports.items():
         candidates = (settings.port(name), preferred)
         port = next(
-            (one for one in candidates if one not in chosen.values() and _free(settings.bind, one)), None
+            (port for port in candidates if port not in chosen.values() and _free(settings.bind, port)), None
         )
         if port is None:
             port = _any_free(settings.bind, set(chosen.values()) | set(settings.preferred_ports.values()))

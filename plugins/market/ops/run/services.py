@@ -67,19 +67,19 @@ def hadoop_environment(settings: Settings) -> dict[str, str]:
 
 def get_json(url: str) -> dict[str, object]:
     """Return the JSON object that an address answers with; raise OSError or ValueError otherwise."""
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - own http addresses
-        found = json.load(answer)
-    if not isinstance(found, dict):
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310 - own http addresses
+        document = json.load(response)
+    if not isinstance(document, dict):
         raise ValueError(f"{url} did not answer with a JSON object")
-    return found
+    return document
 
 
 def _jmx(settings: Settings, port: str, bean: str) -> dict[str, object]:
     beans = get_json(f"{settings.url(port)}/jmx?qry={bean}").get("beans")
     if not isinstance(beans, list) or not beans:
         raise ValueError("not started yet")
-    found: dict[str, object] = beans[0]
-    return found
+    content: dict[str, object] = beans[0]
+    return content
 
 
 def _postgres(settings: Settings) -> list[str]:
@@ -127,15 +127,15 @@ def _check_api(settings: Settings) -> str:
 
 
 def _airflow_component(service: str) -> Check:
-    """Airflow calls one healthy whose last heartbeat is young; that may be one that was killed since."""
+    """Airflow calls a component healthy while its last heartbeat is young, even if it was killed since."""
     name = service.replace("-", "_")
 
     def check(settings: Settings) -> str:
         part = get_json(f"{settings.url('api')}/api/v2/monitor/health").get(name)
-        found = part if isinstance(part, dict) else {}
-        if found.get("status") != "healthy":
-            return f"its heartbeat is {found.get('status') or 'missing'}"
-        last = datetime.fromisoformat(found[f"latest_{name}_heartbeat"]).timestamp()
+        health = part if isinstance(part, dict) else {}
+        if health.get("status") != "healthy":
+            return f"its heartbeat is {health.get('status') or 'missing'}"
+        last = datetime.fromisoformat(health[f"latest_{name}_heartbeat"]).timestamp()
         begun = leftovers.started(settings.paths.state, service)
         return "" if begun and begun <= last else "it has sent no heartbeat since its start"
 
@@ -144,8 +144,8 @@ def _airflow_component(service: str) -> Check:
 
 def _check_pool(settings: Settings) -> str:
     nodes = get_json(f"{settings.url('resourcemanager_http')}/ws/v1/cluster/nodes").get("nodes") or {}
-    found = nodes.get("node") if isinstance(nodes, dict) else None
-    states = [node["state"] for node in found or [] if node["nodeHostName"] == settings.pool.ip_address]
+    listed = nodes.get("node") if isinstance(nodes, dict) else None
+    states = [node["state"] for node in listed or [] if node["nodeHostName"] == settings.pool.ip_address]
     return "" if "RUNNING" in states else f"its node is {states[0] if states else 'not registered'}"
 
 
@@ -282,7 +282,7 @@ def environment(settings: Settings, service: Service) -> dict[str, str]:
 
 
 def base_environment(settings: Settings) -> dict[str, str]:
-    """Return what every process of the stack carries; MARKET_STACK marks it as this stack's.
+    """Return what every process of the stack carries; by MARKET_STACK, a process tag, it is known as such.
 
     No PYTHONPATH: Spark would hand on that of whoever submits, a folder of this host, to the jobs.
     """

@@ -70,9 +70,9 @@ def check(settings: Settings) -> str:
 
 def note(settings: Settings) -> str:
     """Return what is worth knowing of it, and of how jobs start."""
-    said = warm_submitter.status(str(socket(settings)))
+    state = warm_submitter.status(str(socket(settings)))
     slow = class_data.problem(settings.paths.runtime)
-    return f"{said}; jobs start slowly: {slow}" if slow else said
+    return f"{state}; jobs start slowly: {slow}" if slow else state
 
 
 def _folder(settings: Settings) -> Path:

@@ -1,4 +1,4 @@
-"""Whether the parts that the routes need answer; a look is shared by all who ask within two seconds."""
+"""Whether the parts that the routes need answer. All who ask within two seconds share one answer."""
 
 from __future__ import annotations
 
@@ -34,16 +34,18 @@ def look() -> dict[str, str]:
     """Return each part's state: `healthy` or `not answering`."""
     global _last
     with _lock:
-        at, found = _last
-        if time.monotonic() - at > _SHARED_S or not found:
-            asked = {name: _executor.submit(part) for name, part in PARTS.items()}
+        at, states = _last
+        if time.monotonic() - at > _SHARED_S or not states:
+            futures = {name: _executor.submit(part) for name, part in PARTS.items()}
             until = time.monotonic() + _DEADLINE_S
-            found = {}
-            for name, future in asked.items():
+            states = {}
+            for name, future in futures.items():
                 try:
                     future.result(timeout=max(0.0, until - time.monotonic()))
-                    found[name] = "healthy"
-                except Exception:  # whatever it is: why is in that part's own log, and nobody's business here
-                    found[name] = "not answering"
-            _last = (time.monotonic(), found)
-        return found
+                    states[name] = "healthy"
+                except (
+                    Exception
+                ):  # whatever it is: that part's own log has the reason, which is not for everybody
+                    states[name] = "not answering"
+            _last = (time.monotonic(), states)
+        return states

@@ -42,7 +42,7 @@ _running = asyncio.Semaphore(16)
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestIdentity:
     """A request as it is recognised again: who, what, with which key, and a digest of the body."""
 
     user_id: str
@@ -52,7 +52,7 @@ class Asked:
     body_sha256: str
 
     @classmethod
-    def of(cls, user_id: str, request: Request, key: str, body: bytes) -> Asked:
+    def of(cls, user_id: str, request: Request, key: str, body: bytes) -> RequestIdentity:
         """Return the identity of a request. Raises BadInputError for a key that is none."""
         if not (0 < len(key) <= _MAX_KEY and key.isascii() and key.isprintable()):
             raise BadInputError({HEADER: [f"must be 1 to {_MAX_KEY} printable ASCII characters"]})
@@ -75,13 +75,13 @@ class Asked:
 class Claim:
     """The right to run a request, and to store its answer; it ends with `keep` or `drop`."""
 
-    def __init__(self, asked: Asked, stack: ExitStack, cursor: database.Cursor) -> None:
-        self._asked, self._stack, self._cursor = asked, stack, cursor
+    def __init__(self, identity: RequestIdentity, stack: ExitStack, cursor: database.Cursor) -> None:
+        self._identity, self._stack, self._cursor = identity, stack, cursor
 
     def keep(self, response: Response) -> None:
         """Store the answer and let the twins have it."""
         with self._stack:
-            store(self._cursor, self._asked, response)
+            store(self._cursor, self._identity, response)
             if random.random() < _CLEANING:  # noqa: S311
                 _remove_old(self._cursor)
 
@@ -90,7 +90,7 @@ class Claim:
         self._stack.close()
 
 
-def store(cursor: database.Cursor, asked: Asked, response: Response) -> None:
+def store(cursor: database.Cursor, identity: RequestIdentity, response: Response) -> None:
     """Write down the answer to a request, in the caller's transaction."""
     cursor.execute(
         "INSERT INTO idempotency (user_id, method, target, key, body_sha256, status, headers, body,"
@@ -99,8 +99,8 @@ def store(cursor: database.Cursor, asked: Asked, response: Response) -> None:
         " (body_sha256, status, headers, body, created_ms) = (excluded.body_sha256, excluded.status,"
         " excluded.headers, excluded.body, excluded.created_ms)",
         [
-            *asked.place,
-            asked.body_sha256,
+            *identity.place,
+            identity.body_sha256,
             response.status_code,
             response.headers.get("content-type", ""),
             bytes(response.body),
@@ -109,7 +109,7 @@ def store(cursor: database.Cursor, asked: Asked, response: Response) -> None:
     )
 
 
-async def answer(asked: Asked, run: Callable[[], Awaitable[Response]]) -> Response:
+async def answer(identity: RequestIdentity, run: Callable[[], Awaitable[Response]]) -> Response:
     """Return the first answer to this request, or run it and keep its answer.
 
     401, 429 and 5xx are not kept. Raises BadInputError if the key belongs to another body, and ConflictError
@@ -118,11 +118,11 @@ async def answer(asked: Asked, run: Callable[[], Awaitable[Response]]) -> Respon
     until = time.monotonic() + _PATIENCE_S
     while True:
         async with _running:
-            found = await run_in_threadpool(_claim, asked)
-            if isinstance(found, Response):
-                return found
-            if found is not None:
-                return await _run(found, run)
+            claimed = await run_in_threadpool(_claim, identity)
+            if isinstance(claimed, Response):
+                return claimed
+            if claimed is not None:
+                return await _run(claimed, run)
         if time.monotonic() > until:
             raise ConflictError("The first request with this key still runs. Ask again later.")
         await asyncio.sleep(_POLL_S)
@@ -141,22 +141,22 @@ async def _run(claim: Claim, run: Callable[[], Awaitable[Response]]) -> Response
             claim.drop()
 
 
-def _claim(asked: Asked) -> Response | Claim | None:
+def _claim(identity: RequestIdentity) -> Response | Claim | None:
     """Return the stored answer, or the right to run; None while another request runs."""
     with ExitStack() as stack:
         cursor = stack.enter_context(database.transaction(GUARD))
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [asked.lock])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [identity.lock])
         if not cursor.fetchone()[0]:
             return None
         cursor.execute(
             "SELECT body_sha256, status, headers, body FROM idempotency"
             " WHERE user_id = %s AND method = %s AND target = %s AND key = %s AND created_ms > %s",
-            [*asked.place, now_ms() - _KEPT_MS],
+            [*identity.place, now_ms() - _KEPT_MS],
         )
         row = cursor.fetchone()
         if row is None:
-            return Claim(asked, stack.pop_all(), cursor)
-    if row.body_sha256 != asked.body_sha256:
+            return Claim(identity, stack.pop_all(), cursor)
+    if row.body_sha256 != identity.body_sha256:
         raise BadInputError({HEADER: ["was used for a request with another body; take a new key"]})
     return Response(bytes(row.body), row.status, {**row.headers, REPLAYED: "true"})
 

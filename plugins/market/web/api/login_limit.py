@@ -44,11 +44,11 @@ class LoginLimit:
 def username(body: bytes) -> str:
     """Return the name in a login's body, JSON or form; empty if there is none."""
     try:
-        sent = json.loads(body)
-        found = sent.get("username") if isinstance(sent, dict) else None
+        login = json.loads(body)
+        name = login.get("username") if isinstance(login, dict) else None
     except ValueError:
-        found = parse_qs(body.decode(errors="replace")).get("username", [""])[0]
-    return found if isinstance(found, str) else ""
+        name = parse_qs(body.decode(errors="replace")).get("username", [""])[0]
+    return name if isinstance(name, str) else ""
 
 
 async def _read(receive: Receive) -> bytes:

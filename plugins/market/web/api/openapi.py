@@ -42,13 +42,13 @@ def document(app: FastAPI, mounted_at: str = "/market") -> dict[str, Any]:
         if isinstance(route, APIRoute):
             path = _PARAMETER.sub(r"{\1}", route.path_format)
             spec.path(path=f"{mounted_at}{path}", operations=_operations(route))
-    made: dict[str, Any] = spec.to_dict()
-    return made
+    content: dict[str, Any] = spec.to_dict()
+    return content
 
 
 def _name(schema: Any) -> str:
-    made = schema if isinstance(schema, type) else type(schema)
-    return made.__name__.removesuffix("Schema")
+    kind = schema if isinstance(schema, type) else type(schema)
+    return kind.__name__.removesuffix("Schema")
 
 
 def _operations(route: APIRoute) -> dict[str, Any]:
@@ -81,18 +81,19 @@ def _operations(route: APIRoute) -> dict[str, Any]:
 
 def _parameters(route: APIRoute, extra: dict[str, Any]) -> list[dict[str, Any]]:
     text = {"type": "string"}
-    found: list[dict[str, Any]] = [
+    parameters: list[dict[str, Any]] = [
         {"in": "path", "name": name, "required": True, "schema": text}
         for name, _ in _PARAMETER.findall(route.path_format)
     ]
     query = {**extra.get("query", {}), **(_PAGE if extra.get("plural") else {})}
-    found += [
-        {"in": "query", "name": name, "description": said, "schema": text} for name, said in query.items()
+    parameters += [
+        {"in": "query", "name": name, "description": description, "schema": text}
+        for name, description in query.items()
     ]
     if "POST" in route.methods and extra.get("keyed", True):
-        said = "the same key and body gives the first answer again"
-        found.append({"in": "header", "name": HEADER, "description": said, "schema": text})
-    return found
+        description = "the same key and body gives the first answer again"
+        parameters.append({"in": "header", "name": HEADER, "description": description, "schema": text})
+    return parameters
 
 
 def _responses(route: APIRoute, extra: dict[str, Any]) -> dict[str, Any]:
@@ -118,5 +119,5 @@ def _listed(schema: type[Schema], plural: str) -> Any:
 def _list_schema(schema: type[Schema], plural: str) -> type[Schema]:
     name = f"{plural.title().replace('_', '')}ListSchema"
     rows = {plural: fields.List(fields.Nested(schema)), "total": fields.Integer()}
-    made: type[Schema] = type(name, (Schema,), rows)
-    return made
+    listed: type[Schema] = type(name, (Schema,), rows)
+    return listed

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-# Where the market is asked for something that its routes do not know.
+# For requests that no route takes.
 _WORDS = {
     404: "There is nothing at this address.",
     405: "This address does not take this method; the header Allow names those that it takes.",

@@ -44,8 +44,10 @@ class MarketRoute(APIRoute):
                 return await serve(request)
             member = await run_in_threadpool(caller.current, request)
             body = await read_body(request)
-            asked = request.state.asked = idempotency.Asked.of(member.user_id, request, key, body)
-            return await idempotency.answer(asked, lambda: _turned(serve, request))
+            identity = request.state.identity = idempotency.RequestIdentity.of(
+                member.user_id, request, key, body
+            )
+            return await idempotency.answer(identity, lambda: _turned(serve, request))
 
         return keyed
 
@@ -77,7 +79,7 @@ def described(
     """Return what a route adds to the OpenAPI document, for its `openapi_extra`.
 
     `takes` and `gives` are schemas, or media types for bytes; with `plural` it gives a list under this name.
-    `whole`: what it gives holds a list of which `part` is taken. A POST that is not `keyed` takes no
+    `whole`: its answer holds a list, of which `part` takes rows. A POST that is not `keyed` takes no
     `Idempotency-Key`: it changes nothing that may not be changed twice.
     """
     return {
@@ -111,17 +113,17 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not raw.strip():
         return {}
     try:
-        found = json.loads(raw)
-        if not isinstance(found, dict):
+        body = json.loads(raw)
+        if not isinstance(body, dict):
             raise BadInputError({"body": ["must be a JSON object"]})
-        wrong = {
-            name: ["holds a character that cannot be stored"] for name in found if _unstorable(found[name])
+        errors = {
+            name: ["holds a character that cannot be stored"] for name in body if _unstorable(body[name])
         }
     except (ValueError, RecursionError):
         raise BadInputError({"body": ["is not valid JSON, or nested too deeply"]}) from None
-    if wrong or any(_unstorable(name) for name in found):
-        raise BadInputError(wrong or {"body": ["holds a name that cannot be stored"]})
-    return found
+    if errors or any(_unstorable(name) for name in body):
+        raise BadInputError(errors or {"body": ["holds a name that cannot be stored"]})
+    return body
 
 
 def _unstorable(value: object) -> bool:
@@ -137,9 +139,9 @@ def answering(request: Request, schema: SchemaType, status: int) -> database.Ans
     """Return what stores the answer to a request with an `Idempotency-Key` in its own transaction."""
 
     def store(cursor: database.Cursor, answer: Mapping[str, Any]) -> None:
-        asked: idempotency.Asked | None = getattr(request.state, "asked", None)
-        if asked is not None:
-            idempotency.store(cursor, asked, JSONResponse(dumped(schema, answer), status))
+        identity: idempotency.RequestIdentity | None = getattr(request.state, "identity", None)
+        if identity is not None:
+            idempotency.store(cursor, identity, JSONResponse(dumped(schema, answer), status))
 
     return store
 
@@ -202,9 +204,9 @@ def page(*order_by: str) -> Any:
     """Return the dependency that reads `limit`, `offset`, and `order_by`: one of these, with - descending."""
 
     def read(request: Request) -> Page:
-        asked = request.query_params.get("order_by", "")
-        field = asked.removeprefix("-")
-        if asked and field not in order_by:
+        order = request.query_params.get("order_by", "")
+        field = order.removeprefix("-")
+        if order and field not in order_by:
             raise BadInputError(
                 {"order_by": [f"must be one of: {', '.join(order_by)}, or one of them after -"]}
             )
@@ -212,7 +214,7 @@ def page(*order_by: str) -> Any:
             limit=number(request, "limit", Page.limit, 1, _MAX_LIMIT) or Page.limit,
             offset=number(request, "offset", 0, 0, _MAX_OFFSET) or 0,
             order_by=field,
-            descending=not asked or asked.startswith("-"),
+            descending=not order or order.startswith("-"),
         )
 
     return Depends(read)
@@ -229,10 +231,10 @@ def part(request: Request, plural: str, rows: Sequence[object]) -> dict[str, Any
     return {plural: shown, "total": len(rows)}
 
 
-def dumped(schema: SchemaType, found: object) -> dict[str, Any]:
+def dumped(schema: SchemaType, value: object) -> dict[str, Any]:
     """Return an answer in the form of its schema."""
-    made: dict[str, Any] = schema().dump(found)
-    return made
+    answer: dict[str, Any] = schema().dump(value)
+    return answer
 
 
 def listed(plural: str, schema: SchemaType, listing: Listing[Any]) -> dict[str, Any]:

@@ -42,11 +42,11 @@ for _name, _filter in text.FILTERS.items():
 
 @functools.cache
 def _version() -> str:
-    """Return a mark of the static files' content, so that browsers may keep them."""
-    found = hashlib.sha256()
+    """Return a digest of the static files' content, so that browsers may keep them."""
+    digest = hashlib.sha256()
     for path in sorted((FOLDER / "static").rglob("*.*")):
-        found.update(path.read_bytes())
-    return found.hexdigest()[:12]
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def asset(name: str) -> str:
@@ -138,19 +138,19 @@ class MarketPage(BaseView):
         return answer(status, f"market/{template}", member=member, entry=self.entry, **context)
 
     def message(self, status: int, title: str, detail: str) -> Response:
-        """Render a page that only says something."""
+        """Render a page that is only a message."""
         return message(status, title, detail, self.entry)
 
-    def go(self, endpoint: str, said: str = "", tone: str = "good", **values: Any) -> Response:
-        """Send the browser to another page, where `said` is shown once."""
-        if said:
-            flash(said, f"market-{tone}")
-        sent: Response = make_response(redirect(url_for(endpoint, **values), code=303))
-        return sent
+    def go(self, endpoint: str, notice: str = "", tone: str = "good", **values: Any) -> Response:
+        """Send the browser to another page, where `notice` is shown once."""
+        if notice:
+            flash(notice, f"market-{tone}")
+        response: Response = make_response(redirect(url_for(endpoint, **values), code=303))
+        return response
 
 
 def message(status: int, title: str, detail: str, entry: str = "") -> Response:
-    """Render a page that only says something; it also stands where no member is known."""
+    """Render a page that is only a message; it is also for those who are no members."""
     login = logins.page(next_url=request.url) if status == 401 else ""
     return answer(
         status, "market/message.html", title=title, detail=detail, login=login, entry=entry, member=None
@@ -159,15 +159,15 @@ def message(status: int, title: str, detail: str, entry: str = "") -> Response:
 
 def answer(status: int, template: str, **context: Any) -> Response:
     """Render a template, with the headers that every page has."""
-    made = make_response(render_template(template, asset=asset, api_root=api_root(), **context), status)
-    made.headers["Cache-Control"] = "no-store"
-    made.headers["Content-Security-Policy"] = (
+    response = make_response(render_template(template, asset=asset, api_root=api_root(), **context), status)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Security-Policy"] = (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     )
-    made.headers["X-Content-Type-Options"] = "nosniff"
-    made.headers["Referrer-Policy"] = "same-origin"
-    return made
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
 
 
 @blueprint.app_errorhandler(CSRFError)

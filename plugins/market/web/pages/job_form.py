@@ -56,33 +56,33 @@ def body(form: MultiDict[str, str]) -> dict[str, Any]:
     Raises BadInputError for what is no number, and for a line of `spark_conf` without `=`.
     """
     errors: dict[str, object] = {}
-    made: dict[str, Any] = {name: text for name in _TEXTS if (text := form.get(name, "").strip())}
-    made |= {name: chosen for name in _LISTS if (chosen := [item for item in form.getlist(name) if item])}
-    made |= _numbers(form, errors)
+    body: dict[str, Any] = {name: text for name in _TEXTS if (text := form.get(name, "").strip())}
+    body |= {name: chosen for name in _LISTS if (chosen := [item for item in form.getlist(name) if item])}
+    body |= _numbers(form, errors)
     # A parameter that holds a line end itself cannot be told from two: the API takes such ones.
     if params := [line for line in form.get("app_params", "").replace("\r\n", "\n").split("\n") if line]:
-        made["app_params"] = params
+        body["app_params"] = params
     if conf := _spark_conf(form.get("spark_conf", ""), errors):
-        made["spark_conf"] = conf
+        body["spark_conf"] = conf
     if grid := grid_of(form.get("grid", ""), errors):
-        made["grid"] = grid
+        body["grid"] = grid
     else:
         # The page shows these two with an answer in them, whether there is a grid or not.
-        made = {name: value for name, value in made.items() if name not in ("max_parallel", "point_retries")}
+        body = {name: value for name, value in body.items() if name not in ("max_parallel", "point_retries")}
     if errors:
         raise BadInputError(errors)
-    return made
+    return body
 
 
 def _numbers(form: MultiDict[str, str], errors: dict[str, object]) -> dict[str, int]:
-    found = {}
+    numbers = {}
     for name, (field, factor) in _NUMBERS.items():
         text = form.get(name, "").strip()
         if text.isascii() and text.isdigit() and len(text) < 10:
-            found[field] = int(text) * factor
+            numbers[field] = int(text) * factor
         elif text:
             errors[name] = "must be a whole number"
-    return found
+    return numbers
 
 
 def grid_of(text: str, errors: dict[str, object]) -> dict[str, list[Any]]:
@@ -90,40 +90,40 @@ def grid_of(text: str, errors: dict[str, object]) -> dict[str, list[Any]]:
 
     What has another form is named in `errors`.
     """
-    found: dict[str, list[Any]] = {}
+    grid: dict[str, list[Any]] = {}
     for line in filter(str.strip, text.splitlines()):
         name, equals, values = line.partition("=")
         if not equals:
             errors["grid"] = f"“{line.strip()}” is not of the form name = value, value"
-        found[name.strip()] = [_value(value.strip()) for value in values.split(",") if value.strip()]
-    return found
+        grid[name.strip()] = [_value(value.strip()) for value in values.split(",") if value.strip()]
+    return grid
 
 
 def _value(text: str) -> Any:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return text
-    return found if isinstance(found, str | int | float | bool) else text
+    return value if isinstance(value, str | int | float | bool) else text
 
 
 def _spark_conf(text: str, errors: dict[str, object]) -> dict[str, str]:
-    found = {}
+    conf = {}
     for line in filter(str.strip, text.splitlines()):
         key, equals, value = line.partition("=")
         if not equals:
             errors["spark_conf"] = f"“{line.strip()}” is not of the form key=value"
-        found[key.strip()] = value.strip()
-    return found
+        conf[key.strip()] = value.strip()
+    return conf
 
 
 def messages(error: BadInputError) -> dict[str, str]:
     """Return the words to show at each field of the form."""
     names = {field: name for name, (field, _) in _NUMBERS.items()}
-    return {names.get(field, field): _flat(said) for field, said in error.errors.items()}
+    return {names.get(field, field): _flat(message) for field, message in error.errors.items()}
 
 
-def _flat(said: object) -> str:
-    if isinstance(said, dict):
-        return " ".join(f"{key}: {_flat(words)}" for key, words in said.items())
-    return " ".join(_flat(one) for one in said) if isinstance(said, list | tuple) else str(said)
+def _flat(message: object) -> str:
+    if isinstance(message, dict):
+        return " ".join(f"{key}: {_flat(part)}" for key, part in message.items())
+    return " ".join(_flat(part) for part in message) if isinstance(message, list | tuple) else str(message)

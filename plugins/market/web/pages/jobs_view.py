@@ -13,7 +13,11 @@ from market.credits import receipt as receipts
 from market.credits import summary as summaries
 from market.hadoop import allocation
 from market.jobs import points, store
-from market.jobs.intake import service
+from market.jobs.intake.cancel import cancel as cancel_job
+from market.jobs.intake.cancel import hide as hide_job
+from market.jobs.intake.extend import extend as extend_job
+from market.jobs.intake.retry import retry as retry_job
+from market.jobs.intake.submit import submit as submit_job
 from market.kit import database, settings
 from market.kit.errors import BadInputError, MarketError, NotFoundError
 from market.kit.money import UCR_PER_CREDIT, format_credits, parse_credits
@@ -79,7 +83,7 @@ class JobsView(MarketPage):
     def submit(self, member: Member) -> Response:
         """Submit a job, or show the form again with what is wrong."""
         try:
-            answer = service.submit(member, job_form.body(request.form))
+            answer = submit_job(member, job_form.body(request.form))
         except BadInputError as error:
             return self._form(member, job_form.given(request.form), job_form.messages(error), status=422)
         except NotFoundError:
@@ -95,7 +99,7 @@ class JobsView(MarketPage):
         member: Member,
         values: dict[str, object],
         errors: dict[str, str],
-        said: str = "",
+        problem: str = "",
         status: int = 200,
     ) -> Response:
         return self.show(
@@ -104,7 +108,7 @@ class JobsView(MarketPage):
             status,
             values=values,
             errors=errors,
-            said=said,
+            problem=problem,
             types=settings.load().types,
             limits=settings.load().jobs,
             most_heap_mib=allocation.most_heap_mib(),
@@ -115,18 +119,18 @@ class JobsView(MarketPage):
     @page("read")
     def job(self, member: Member, job_id: str) -> Response:
         """Show one job: where it stands, what it costs, its results and logs."""
-        found = store.to_wire(store.owned_job(member, job_id))
+        job = store.to_wire(store.visible_job(member, job_id))
         with database.transaction() as cursor:
-            paid = receipts.receipt(cursor, job_id)
+            receipt = receipts.receipt(cursor, job_id)
         return self.show(
             "job.html",
             member,
-            job=found,
-            receipt=paid,
-            steps=steps(found["status"], store.history(job_id)),
-            open=found["status"] in OPEN,
-            advice=REASONS.get(found.get("reason_code") or "", ""),
-            doubled=_doubled(found["hold"]),
+            job=job,
+            receipt=receipt,
+            steps=steps(job["status"], store.history(job_id)),
+            open=job["status"] in OPEN,
+            advice=REASONS.get(job.get("reason_code") or "", ""),
+            doubled=_doubled(job["hold"]),
             **_point_table(job_id),
         )
 
@@ -134,20 +138,20 @@ class JobsView(MarketPage):
     @page("read")
     def points(self, member: Member, job_id: str) -> Response:
         """Return the table of a sweep's points alone, for the page to put in anew."""
-        return self.show("points.html", member, **_point_table(store.owned_job(member, job_id).job_id))
+        return self.show("points.html", member, **_point_table(store.visible_job(member, job_id).job_id))
 
     @expose("/<string:job_id>/retry", methods=["POST"])
     @page("create")
     def retry(self, member: Member, job_id: str) -> Response:
         """Submit the points of an ended sweep that did not succeed as a new job."""
-        answer = service.retry(member, job_id, {})
+        answer = retry_job(member, job_id, {})
         return self.go("JobsView.job", "The points are submitted again.", job_id=answer["job_id"])
 
     @expose("/<string:job_id>/cancel", methods=["POST"])
     @page("edit")
     def cancel(self, member: Member, job_id: str) -> Response:
         """Cancel a job."""
-        answer = service.cancel(member, job_id)
+        answer = cancel_job(member, job_id)
         ended = answer["status"] in ENDED
         return self.go(
             "JobsView.job",
@@ -159,19 +163,19 @@ class JobsView(MarketPage):
     @page("edit")
     def extend(self, member: Member, job_id: str) -> Response:
         """Raise a job's limit of credits or of time, at the rate that was locked for it."""
-        asked: dict[str, object] = {}
+        body: dict[str, object] = {}
         if text := request.form.get("max_credits", "").strip():
-            asked["max_credits"] = text
+            body["max_credits"] = text
         if (text := request.form.get("minutes", "").strip()).isdigit():
-            asked["max_duration"] = int(text) * 60
-        service.extend(member, job_id, asked)
+            body["max_duration"] = int(text) * 60
+        extend_job(member, job_id, body)
         return self.go("JobsView.job", "The job may now use more.", job_id=job_id)
 
     @expose("/<string:job_id>/hide", methods=["POST"])
     @page("delete")
     def hide(self, member: Member, job_id: str) -> Response:
         """Take an ended job off the list; its receipt stays."""
-        service.hide(member, job_id)
+        hide_job(member, job_id)
         return self.go("JobsView.jobs", "The job is off the list. Its receipt stays in your statement.")
 
 
@@ -184,12 +188,12 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
     last = "ended" if status not in (*ENDED, CANCELLING) else status
     reached = max((WAY.index(name) for name in times if name in WAY), default=0)
     ended = status in ENDED
-    found: list[dict[str, object]] = []
+    shown: list[dict[str, object]] = []
     for index, name in enumerate(WAY):
         now = not ended and status == name
         skipped = (ended or status == CANCELLING) and index > reached
         kind = "now" if now else "" if skipped or index > reached else "done"
-        found.append({"name": name, "at": times.get(name), "kind": kind})
+        shown.append({"name": name, "at": times.get(name), "kind": kind})
     tones = {
         "succeeded": "now end good",
         "failed": "now end bad",
@@ -197,25 +201,25 @@ def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, objec
         "cancelled": "now end none",
     }
     closing = tones.get(status, "now warn" if status == CANCELLING else "")
-    found.append({"name": last, "at": times.get(status) if ended else None, "kind": closing})
-    return found
+    shown.append({"name": last, "at": times.get(status) if ended else None, "kind": closing})
+    return shown
 
 
 def _point_table(job_id: str) -> dict[str, Any]:
     """Return what the table of points shows: rows, the names of its columns, each figure's largest value."""
-    found = [points.to_wire(point) for point in points.of_sweep(job_id)]
-    metrics = sorted({name for point in found for name in point["metrics"]})
+    rows = [points.to_wire(point) for point in points.of_sweep(job_id)]
+    metrics = sorted({name for point in rows for name in point["metrics"]})
     largest = {}
     for name in metrics:
-        values = [point["metrics"].get(name) for point in found]
+        values = [point["metrics"].get(name) for point in rows]
         figures = [
             value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
         ]
         if figures and min(figures) >= 0 and max(figures) > 0:
             largest[name] = max(figures)
     return {
-        "points": found,
-        "names": list(found[0]["params"]) if found else [],
+        "points": rows,
+        "names": list(rows[0]["params"]) if rows else [],
         "metrics": metrics,
         "largest": largest,
     }

@@ -61,17 +61,17 @@ class MachinesView(MarketPage):
     @page("read")
     def machine(self, member: Member, machine_id: str) -> Response:
         """Show one machine and what it has earned."""
-        found = registry.get(member, machine_id)
-        earned = contributions.of_machine(member, machine_id)
+        machine = registry.get(member, machine_id)
+        intervals = contributions.of_machine(member, machine_id)
         measured = registry.verifications(member, machine_id)
         return self.show(
             "machine.html",
             member,
-            machine=found,
-            contributions=list(reversed(earned))[:_INTERVALS],
-            count=len(earned),
-            total=credits_text(sum_of(earned)),
-            chart=_earnings_chart(earned),
+            machine=machine,
+            contributions=list(reversed(intervals))[:_INTERVALS],
+            count=len(intervals),
+            total=credits_text(sum_of(intervals)),
+            chart=_earnings_chart(intervals),
             staying=MACHINE_STAYING,
             measured=measured[:_MEASUREMENTS],
             speeds=verification.summary(measured),
@@ -104,14 +104,14 @@ def offer(member: Member, rate: float) -> dict[str, Any]:
     """Return what stands in the form, the command that it makes, and what the machine may earn an hour."""
     loaded = settings.load()
     types = loaded.types
-    asked = request.args
+    query = request.args
 
     def number(field: str, default: int) -> int:
-        text = asked.get(field, "")
+        text = query.get(field, "")
         return int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 1_000_000 else default
 
-    chosen = asked.get("type", "")
-    found: dict[str, Any] = {
+    chosen = query.get("type", "")
+    form: dict[str, Any] = {
         "cores": number("cores", 2),
         "memory": number("memory", 4),
         "hours": number("hours", 8),
@@ -122,11 +122,11 @@ def offer(member: Member, rate: float) -> dict[str, Any]:
         f"--username {member.username} --server {request.host_url.rstrip('/')}"
     )
     kept = 1 - float(loaded.credits.fee)
-    paid = types[found["type"]].weight_micro / 1e6 * found["cores"]
-    paid += float(loaded.credits.gib_weight) * found["memory"]
-    return found | {
+    paid = types[form["type"]].weight_micro / 1e6 * form["cores"]
+    paid += float(loaded.credits.gib_weight) * form["memory"]
+    return form | {
         "template": template,
-        "command": template.format(**found),
+        "command": template.format(**form),
         "gib_weight": loaded.credits.gib_weight,
         "kept": kept,
         "earns": round(rate * paid * kept, 4),

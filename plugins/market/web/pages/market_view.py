@@ -79,7 +79,7 @@ def type_line(name: str, line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
+def job_quote(form: Mapping[str, str]) -> dict[str, str]:
     """Return the quote for `type, cores, executor_cores, driver_memory, executor_memory (MiB), minutes`.
 
     With a `grid` (lines of the form) for all its points, `max_parallel` of them at once.
@@ -91,13 +91,13 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
     points, at_once = 1, 1
 
     def number(field: str, default: int, highest: int) -> int:
-        text = (asked.get(field) or str(default)).strip()
+        text = (form.get(field) or str(default)).strip()
         if text.isascii() and text.isdigit() and 1 <= int(text) <= highest:
             return int(text)
         errors[field] = f"must be a whole number from 1 to {highest}"
         return default
 
-    machine_type = asked.get("type") or next(iter(loaded.types))
+    machine_type = form.get("type") or next(iter(loaded.types))
     if machine_type not in loaded.types:
         errors["type"] = f"there is no such machine type; there are: {', '.join(loaded.types)}"
     cores = number("cores", 2, limits.max_cores)
@@ -107,7 +107,7 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
     minutes = number("minutes", limits.max_duration_s // 60, 60 * 24 * 365)
     if not errors and cores % per_executor:
         errors["executor_cores"] = f"must divide the {cores} cores evenly"
-    if sweep := grid_of(asked.get("grid", ""), errors):
+    if sweep := grid_of(form.get("grid", ""), errors):
         points = grid.size(sweep)
         if not 0 < points <= limits.max_points:
             errors["grid"] = f"must have from 1 to {limits.max_points} points"
@@ -118,11 +118,11 @@ def job_quote(asked: Mapping[str, str]) -> dict[str, str]:
     with database.transaction() as cursor:
         rate = price.current_rate_micro(cursor)
     duration_s = Fraction(minutes * 60 * points, at_once)
-    found = tariff.quote(machine_type, containers * at_once, duration_s, None, rate)
+    quote = tariff.quote(machine_type, containers * at_once, duration_s, None, rate)
     return {
-        "rate": credits_text(format_credits(found.rate_micro)),
-        "credits_per_hour": format_credits(found.credits_per_hour_ucr),
-        "hold": format_credits(found.hold_ucr),
+        "rate": credits_text(format_credits(quote.rate_micro)),
+        "credits_per_hour": format_credits(quote.credits_per_hour_ucr),
+        "hold": format_credits(quote.hold_ucr),
         "containers": str(len(containers) * at_once),
         "memory": str(sum(memory for _, memory in containers) * at_once),
     }

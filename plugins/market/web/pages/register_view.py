@@ -33,20 +33,20 @@ class RegisterView(MarketPage):
     def register(self) -> Response:
         """Make the account, or show the form again with what is wrong."""
         try:
-            made = register(AirflowLogins(), *(request.form.get(name, "") for name in _FIELDS))
+            user = register(AirflowLogins(), *(request.form.get(name, "") for name in _FIELDS))
         except BadInputError as error:
             return self._form(messages(error), "", error.status)
         except MarketError as error:
             return self._form({}, error.detail, error.status)
-        return answer(201, "market/registered.html", username=made["username"], login=logins.page())
+        return answer(201, "market/registered.html", username=user["username"], login=logins.page())
 
-    def _form(self, errors: dict[str, str], said: str, status: int) -> Response:
+    def _form(self, errors: dict[str, str], problem: str, status: int) -> Response:
         return answer(
             status,
             "market/register.html",
             values={name: request.form.get(name, "") for name in _SHOWN_AGAIN},
             errors=errors,
-            said=said,
+            problem=problem,
             grant=settings.load().credits.signup_grant,
             login=logins.page(),
         )

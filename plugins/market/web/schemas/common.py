@@ -7,9 +7,9 @@ from typing import Any
 from marshmallow import Schema, fields
 
 
-def text(said: str = "", **options: Any) -> fields.String:
+def text(description: str = "", **options: Any) -> fields.String:
     """Return a field for text."""
-    return fields.String(metadata={"description": said} if said else {}, **options)
+    return fields.String(metadata={"description": description} if description else {}, **options)
 
 
 def identity(**options: Any) -> fields.String:
@@ -17,10 +17,10 @@ def identity(**options: Any) -> fields.String:
     return fields.String(metadata={"pattern": "^[0-9a-f]{32}$"}, **options)
 
 
-def credit(said: str = "", **options: Any) -> fields.String:
+def credit(description: str = "", **options: Any) -> fields.String:
     """Return a field for credits: a decimal string with six places."""
-    described = {"description": said} if said else {}
-    return fields.String(metadata={"pattern": r"^-?[0-9]+\.[0-9]{6}$", **described}, **options)
+    metadata = {"description": description} if description else {}
+    return fields.String(metadata={"pattern": r"^-?[0-9]+\.[0-9]{6}$", **metadata}, **options)
 
 
 def time_ms(**options: Any) -> fields.Integer:

@@ -6,8 +6,41 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_dump
 
-from market.kit.vocabulary import CONTAINER_ROLES
+from market.jobs import fields as kinds
+from market.jobs import spec
+from market.kit.vocabulary import CONTAINER_ROLES, JOB_STATUSES
 from market.web.schemas.common import FileSchema, credit, identity, text, time_ms
+
+_ShownSpec: Any = Schema.from_dict(kinds.of_answer(spec.wires()))
+
+
+class JobSchema(_ShownSpec):
+    """A job: what was submitted, where it stands, and what it costs."""
+
+    job_id = text(allow_none=True)
+    user_id = text(allow_none=True)
+    job_name = text(allow_none=True)
+    status = fields.String(metadata={"enum": list(JOB_STATUSES)})
+    reason_code = text("why it ended or is being stopped", allow_none=True)
+    reason = text("the same in words", allow_none=True)
+    added_time = time_ms()
+    start_time = time_ms()
+    end_time = time_ms()
+    duration = fields.Integer(allow_none=True, metadata={"description": "end - start, milliseconds"})
+    rate = text("locked when it was submitted", allow_none=True)
+    hold = text("the most that it may cost, in credits", allow_none=True)
+    used_credit = text("captured so far", allow_none=True)
+    warning = text(
+        "what its owner should do about it, while it is open: its hold is nearly used up", allow_none=True
+    )
+    application_id = text("at YARN", allow_none=True)
+    dag_id = text("in Airflow", allow_none=True)
+    points = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        allow_none=True,
+        metadata={"description": "of a sweep: how many points have each status"},
+    )
 
 
 class QuoteSchema(Schema):
@@ -63,8 +96,8 @@ class LogFileSchema(Schema):
     point = fields.Integer(metadata={"description": "of a sweep only"})
 
     @post_dump
-    def _of_sweeps(self, made: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        return {name: value for name, value in made.items() if name != "point" or value is not None}
+    def _of_sweeps(self, file: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {name: value for name, value in file.items() if name != "point" or value is not None}
 
 
 class LogFilesSchema(Schema):

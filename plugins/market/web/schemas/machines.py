@@ -127,7 +127,7 @@ class ContributionsSchema(Schema):
 
 
 class VerificationSchema(Schema):
-    """What a canary found on a machine. Speeds are thousands of steps a second."""
+    """What a canary measured on a machine. Speeds are thousands of steps a second."""
 
     verification_id = identity()
     core_count = fields.Integer(metadata={"description": "cores that were measured"})

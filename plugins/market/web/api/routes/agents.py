@@ -89,8 +89,8 @@ async def heartbeat(
     body: Annotated[dict[str, Any], routing.body(HeartbeatSchema)],
 ) -> dict[str, Any]:
     """Tell how a machine is, as soon as it is otherwise than the agent knows, or after some seconds."""
-    found = await agents.heartbeat(member, machine_id, **body, gone=request.is_disconnected)
-    return routing.dumped(schemas.PulseSchema, found)
+    pulse = await agents.heartbeat(member, machine_id, **body, gone=request.is_disconnected)
+    return routing.dumped(schemas.PulseSchema, pulse)
 
 
 @router.delete(

@@ -32,8 +32,8 @@ def list_files(
     request: Request, member: Caller, page: Annotated[Page, routing.page("path", "size", "modified_time")]
 ) -> dict[str, Any]:
     """List one folder of one's home."""
-    found = files.list_folder(member, request.query_params.get("path", "."), page)
-    return routing.listed("files", FileSchema, found)
+    listing = files.list_folder(member, request.query_params.get("path", "."), page)
+    return routing.listed("files", FileSchema, listing)
 
 
 @router.put(

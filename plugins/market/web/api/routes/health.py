@@ -17,11 +17,11 @@ router = routing.router()
 @router.get("/health", tags=["market"], openapi_extra=routing.described(gives=HealthSchema, public=True))
 def health() -> dict[str, Any]:
     """Tell whether the market works."""
-    found = parts.look()
-    if found["database"] != "healthy":
+    states = parts.look()
+    if states["database"] != "healthy":
         raise UnavailableError("The database does not answer.")
-    status = "healthy" if set(found.values()) == {"healthy"} else "degraded"
-    return routing.dumped(HealthSchema, {"status": status, "parts": found})
+    status = "healthy" if set(states.values()) == {"healthy"} else "degraded"
+    return routing.dumped(HealthSchema, {"status": status, "parts": states})
 
 
 @router.get(

@@ -12,9 +12,13 @@ from starlette.concurrency import run_in_threadpool
 
 from market.credits import receipt as receipts
 from market.jobs import points, store
-from market.jobs.intake import service
-from market.jobs.intake.schemas import ExtensionSchema, JobRequestSchema, JobSchema, RetrySchema
-from market.jobs.output import logs, results
+from market.jobs.intake.cancel import cancel, hide
+from market.jobs.intake.extend import extend
+from market.jobs.intake.quote import quote
+from market.jobs.intake.retry import retry
+from market.jobs.intake.schemas import ExtensionSchema, JobRequestSchema, RetrySchema
+from market.jobs.intake.submit import submit
+from market.jobs.output import log_reader, logs, results
 from market.jobs.output import progress as progresses
 from market.kit import database
 from market.kit.errors import BadInputError
@@ -48,27 +52,29 @@ def submit_job(request: Request, member: Caller, body: Json) -> Any:
     """Submit a job: hold what it may cost, and run it as soon as there is room."""
     dry = routing.flag(request, "dry_run")
     if dry:
-        quoted = routing.dumped(schemas.QuotedSchema, service.quote(member, body))
-        return JSONResponse(quoted, status_code=200)
-    answer = service.submit(member, body, routing.answering(request, schemas.SubmittedSchema, 201))
+        answer = routing.dumped(schemas.QuotedSchema, quote(member, body))
+        return JSONResponse(answer, status_code=200)
+    answer = submit(member, body, routing.answering(request, schemas.SubmittedSchema, 201))
     return routing.dumped(schemas.SubmittedSchema, answer)
 
 
-@router.get("/jobs", tags=["jobs"], openapi_extra=routing.described(gives=JobSchema, plural="jobs"))
+@router.get("/jobs", tags=["jobs"], openapi_extra=routing.described(gives=schemas.JobSchema, plural="jobs"))
 def list_jobs(
     member: Caller,
     page: Annotated[Page, routing.page(*store.ORDER_BY)],
 ) -> dict[str, Any]:
     """List one's own jobs."""
-    found = store.list_jobs(member, page)
-    shown = [routing.dumped(JobSchema, job) for job in store.all_to_wire(found.rows)]
-    return {"jobs": shown, "total": found.total}
+    listing = store.list_jobs(member, page)
+    shown = [routing.dumped(schemas.JobSchema, job) for job in store.all_to_wire(listing.rows)]
+    return {"jobs": shown, "total": listing.total}
 
 
-@router.get("/jobs/{job_id}", tags=["jobs"], openapi_extra=routing.described(gives=JobSchema, refuses=(404,)))
+@router.get(
+    "/jobs/{job_id}", tags=["jobs"], openapi_extra=routing.described(gives=schemas.JobSchema, refuses=(404,))
+)
 def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Return a job."""
-    return _shown(_owned(member, job_id))
+    return _shown(_visible(member, job_id))
 
 
 @router.post(
@@ -79,19 +85,19 @@ def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
 )
 def cancel_job(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Stop a job in any status; of an ended one nothing changes."""
-    return routing.dumped(schemas.JobStatusSchema, service.cancel(member, job_id))
+    return routing.dumped(schemas.JobStatusSchema, cancel(member, job_id))
 
 
 @router.post(
     "/jobs/{job_id}/extend",
     tags=["jobs"],
     openapi_extra=routing.described(
-        takes=ExtensionSchema, gives=JobSchema, refuses=(402, 404, 409, 413, 422)
+        takes=ExtensionSchema, gives=schemas.JobSchema, refuses=(402, 404, 409, 413, 422)
     ),
 )
 def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
     """Let an open job cost more or run longer, at its locked rate."""
-    return routing.dumped(JobSchema, service.extend(member, job_id, body))
+    return routing.dumped(schemas.JobSchema, extend(member, job_id, body))
 
 
 @router.post(
@@ -104,7 +110,7 @@ def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
 )
 def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
     """Submit an ended job once more as a new one; of a sweep the points that did not succeed."""
-    answer = service.retry(member, job_id, body, routing.answering(request, schemas.SubmittedSchema, 201))
+    answer = retry(member, job_id, body, routing.answering(request, schemas.SubmittedSchema, 201))
     return routing.dumped(schemas.SubmittedSchema, answer)
 
 
@@ -120,10 +126,10 @@ def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> di
 )
 def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
     """Return the points of a sweep with their parameters and what they reported; of other jobs none."""
-    found = points.of_sweep(_owned(member, job_id).job_id)
+    rows = points.of_sweep(_visible(member, job_id).job_id)
     if routing.choice(request, "format", ("json", "csv")) == "csv":
-        return Response(points.as_csv(found), media_type="text/csv; charset=utf-8")
-    shown = routing.part(request, "points", [points.to_wire(point) for point in found])
+        return Response(points.as_csv(rows), media_type="text/csv; charset=utf-8")
+    shown = routing.part(request, "points", [points.to_wire(point) for point in rows])
     return routing.dumped(schemas.PointsSchema, shown)
 
 
@@ -135,7 +141,7 @@ def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
 )
 def hide_job(member: Caller, job_id: JobId) -> Response:
     """Take an ended job off one's list; its receipt stays."""
-    service.hide(member, job_id)
+    hide(member, job_id)
     return Response(status_code=204)
 
 
@@ -146,7 +152,7 @@ def hide_job(member: Caller, job_id: JobId) -> Response:
 )
 def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Return what a job cost so far, by container."""
-    _owned(member, job_id)
+    _visible(member, job_id)
     with database.transaction() as cursor:
         return routing.dumped(schemas.ReceiptSchema, receipts.receipt(cursor, job_id))
 
@@ -158,7 +164,7 @@ def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
 )
 def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Return how far a running job is."""
-    return routing.dumped(schemas.ProgressSchema, progresses.progress(_owned(member, job_id)))
+    return routing.dumped(schemas.ProgressSchema, progresses.progress(_visible(member, job_id)))
 
 
 @router.get(
@@ -173,10 +179,10 @@ def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
 )
 def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
     """List a job's result files; before its end, what is there by now."""
-    found = _owned(member, job_id)
+    job = _visible(member, job_id)
     if routing.choice(request, "format", ("json", "zip")) == "zip":
-        return streams.download(results.zip(found), f"{found.job_name}.zip")
-    return routing.dumped(schemas.ResultsSchema, routing.part(request, "files", results.list_files(found)))
+        return streams.download(results.zip(job), f"{job.job_name}.zip")
+    return routing.dumped(schemas.ResultsSchema, routing.part(request, "files", results.list_files(job)))
 
 
 @router.get(
@@ -186,7 +192,7 @@ def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
 )
 def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
     """Return a result file's bytes."""
-    status, chunks = results.open_file(_owned(member, job_id), path)
+    status, chunks = results.open_file(_visible(member, job_id), path)
     return streams.download(chunks, path, status.size)
 
 
@@ -197,8 +203,8 @@ def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
 )
 def list_logs(request: Request, member: Caller, job_id: JobId) -> dict[str, Any]:
     """List a job's log files."""
-    found = logs.list_files(_owned(member, job_id))
-    return routing.dumped(schemas.LogFilesSchema, routing.part(request, "files", found))
+    files = logs.list_files(_visible(member, job_id))
+    return routing.dumped(schemas.LogFilesSchema, routing.part(request, "files", files))
 
 
 @router.get(
@@ -224,20 +230,20 @@ async def get_log(request: Request, member: Caller, job_id: JobId, container_id:
     if tail is not None and {"offset", "length"} & set(request.query_params):
         raise BadInputError({"tail": ["stands alone: without offset and length"]})
     while True:
-        job = await run_in_threadpool(_owned, member, job_id)
+        job = await run_in_threadpool(_visible, member, job_id)
         if tail is not None:
-            offset, chunks = await run_in_threadpool(logs.tail, job, container_id, file, tail)
+            offset, chunks = await run_in_threadpool(log_reader.tail, job, container_id, file, tail)
             return streams.text(chunks, offset)
-        chunks = await run_in_threadpool(logs.read, job, container_id, file, offset, length)
+        chunks = await run_in_threadpool(log_reader.read, job, container_id, file, offset, length)
         first = await run_in_threadpool(next, chunks, b"")
         if first or job.ended or anyio.current_time() >= until:
             return streams.text(chain((first,), chunks), offset)
         await anyio.sleep(_LOOK_AGAIN_S)
 
 
-def _owned(member: Member, job_id: str) -> Any:
-    return store.owned_job(member, job_id)
+def _visible(member: Member, job_id: str) -> store.Job:
+    return store.visible_job(member, job_id)
 
 
-def _shown(job: Any) -> dict[str, Any]:
-    return routing.dumped(JobSchema, store.to_wire(job))
+def _shown(job: store.Job) -> dict[str, Any]:
+    return routing.dumped(schemas.JobSchema, store.to_wire(job))

@@ -98,8 +98,8 @@ def verify(member: Caller, machine_id: MachineId) -> dict[str, Any]:
 )
 def verifications(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Return what was measured on a machine, newest first."""
-    found = registry.verifications(member, machine_id)
-    return routing.dumped(schemas.VerificationsSchema, {"verifications": found, "total": len(found)})
+    rows = registry.verifications(member, machine_id)
+    return routing.dumped(schemas.VerificationsSchema, {"verifications": rows, "total": len(rows)})
 
 
 @router.post(
@@ -180,12 +180,12 @@ def leave(request: Request, member: Caller, machine_id: MachineId) -> dict[str, 
 def contributions(request: Request, member: Caller, machine_id: MachineId) -> Any:
     """Return what a machine did and earned, by settled interval."""
     form = routing.choice(request, "format", ("json", "csv"))
-    found = lines.of_machine(member, machine_id)
+    rows = lines.of_machine(member, machine_id)
     if form == "csv":
-        return Response(lines.as_csv(found), media_type="text/csv; charset=utf-8")
+        return Response(lines.as_csv(rows), media_type="text/csv; charset=utf-8")
     return routing.dumped(
         schemas.ContributionsSchema,
-        routing.part(request, "contributions", found) | {"totals": lines.totals(found)},
+        routing.part(request, "contributions", rows) | {"totals": lines.totals(rows)},
     )
 
 
