@@ -26,7 +26,7 @@ from market.jobs.life import kill, status, watch
 from market.jobs.life.state import End
 from market.jobs.runs import Run
 from market.jobs.spec import JobSpec
-from market.jobs.submission import submission_lock
+from market.jobs.submission import spark_submit, submission_lock
 from market.kit import clock
 from market.kit.database import transaction
 
@@ -145,7 +145,7 @@ class Accident:
             raise AirflowException("spark-submit was killed")
 
     def _to_yarn(self, tag: str) -> None:
-        self.yarn.has(tag, "ACCEPTED", tags=tuple(dict.fromkeys((tag, self.job_id))))
+        self.yarn.has(tag, "ACCEPTED", tags=tuple(spark_submit.tags(tag, self.job_id).split(",")))
 
     def applications(self, tag: str) -> list[str]:
         return [app.application_id for app in self.yarn.known.values() if app.tags[0] == tag]

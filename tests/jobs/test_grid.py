@@ -59,7 +59,9 @@ def test_values_stand_where_their_names_are_and_are_not_read_again() -> None:
     assert found[5].endswith("/output/1/x"), "each point has an output folder of its own"
 
 
-def test_each_run_has_a_tag_of_its_own_and_its_job_s() -> None:
+def test_each_run_has_a_tag_of_its_own_and_those_of_its_point_and_its_job() -> None:
+    assert spark_submit.tags("job-4.2", "job") == "job-4.2,job-4,job"
+    assert spark_submit.tags("job.2", "job") == "job.2,job"
     arguments = spark_submit.arguments("ab" * 16, "alice", spec(), 4)
     assert arguments["conf"]["spark.yarn.tags"] == f"{'ab' * 16}-4,{'ab' * 16}"
     assert arguments["conf"]["spark.executorEnv.MARKET_POINT"] == "4"

@@ -65,9 +65,14 @@ def first_tag(job_id: str, place: int | None) -> str:
     return job_id if place is None else f"{job_id}-{place}"
 
 
+def point_tag(tag: str) -> str:
+    """Return the tag that all runs of a point have beside their own: that of its first."""
+    return tag.partition(".")[0]
+
+
 def next_tag(tag: str, attempt: int) -> str:
     """Return the tag of the run that follows this attempt of a point."""
-    return f"{tag.partition('.')[0]}.{attempt + 1}"
+    return f"{point_tag(tag)}.{attempt + 1}"
 
 
 def job_id_of(tag: str) -> str:

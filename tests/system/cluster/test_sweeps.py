@@ -72,6 +72,8 @@ def test_each_point_runs_on_its_own_and_a_failed_one_again_alone(
     tags = [app.tags for app in resource_manager().apps(tags=[sweep["job_id"]])]
     runs = [sum(f"{sweep['job_id']}-{point}" in tag for tag in tags) for point in range(3)]
     assert runs == [1, 2, 2]
+    repeated = [sum(f"{sweep['job_id']}-{point}.2" in tag for tag in tags) for point in range(3)]
+    assert repeated == [0, 1, 1]
     assert 1 <= sweep["most"] <= 2
 
 

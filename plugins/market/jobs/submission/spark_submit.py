@@ -134,8 +134,8 @@ def _conf(
 
 
 def tags(tag: str, job_id: str) -> str:
-    """Return the tags of a run's application: its own first, then the one that all runs of its job share."""
-    return ",".join(dict.fromkeys((tag, job_id)))
+    """Return the tags of a run's application: its own first, then those of its point and of its job."""
+    return ",".join(dict.fromkeys((tag, runs.point_tag(tag), job_id)))
 
 
 def _params(spec: JobSpec, point: int, variables: Mapping[str, str]) -> list[str]:
