@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import whole_stack
 from airflow_server import Airflow, airflow_server
-from commands import market
 
 from market.kit import settings
 
@@ -42,15 +41,11 @@ def stack() -> Iterator[settings.Settings]:
     With MARKET_TEST_STACK naming the state folder of a running stack, that one is used and left running.
     """
     given = os.environ.get("MARKET_TEST_STACK")
-    state = Path(given or settings.ROOT / ".market" / "test-stack").absolute()
-    os.environ["MARKET_STATE_DIR"] = str(state)
     if given:
-        yield settings.load(state)
+        yield whole_stack.use(Path(given).absolute())
         return
-    market("down", "--force")
-    shutil.rmtree(state, ignore_errors=True)
     try:
-        market("up")
-        yield settings.load(state)
+        whole_stack.start()
+        yield whole_stack.use()
     finally:
-        market("down", "--force")
+        whole_stack.stop()

@@ -57,7 +57,7 @@ def lent(stack: settings.Settings, owner: Person) -> Iterator[FreshHost]:
         if os.geteuid() == 0:
             identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         boxed = _may_use_bubblewrap(environment, identity)
-        command = [str(root / "market"), "share", "--cores", "1", "--memory", "1g", "--type", "highmem"]
+        command = [str(root / "market"), "share", "--cores", "1", "--memory", "1g", "--type", "fresh"]
         command += ["--hours", "1", "--password-file", str(secret), "--server", stack.url("api")]
         log = home / "agent.log"
         agent = Agent.start(command, "fresh", owner, log, environment, cwd=root, **identity)

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 import servers
+import used_database
 from psycopg2.extras import NamedTupleCursor
 
 from market.credits import ledger
@@ -55,11 +56,16 @@ class World:
     machines: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _administer(
-            self.server,
-            f"DROP DATABASE {migrate.DATABASE} WITH (FORCE)",
-            f"CREATE DATABASE {migrate.DATABASE} TEMPLATE {self.template} OWNER {migrate.OWNER}",
-        )
+        if self.template != _TEMPLATE:
+            used_database.forget(self.server)
+        if not used_database.emptied(self.server):
+            _administer(
+                self.server,
+                f"DROP DATABASE {migrate.DATABASE} WITH (FORCE)",
+                f"CREATE DATABASE {migrate.DATABASE} TEMPLATE {self.template} OWNER {migrate.OWNER}",
+            )
+            if self.template == _TEMPLATE:
+                used_database.remember(self.server)
         self.connect()
 
     def connect(self) -> None:

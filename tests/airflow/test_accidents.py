@@ -2,7 +2,7 @@
 
 The task, the state machine, the locks and the database are the real ones; Airflow's tries, spark-submit and
 the ResourceManager do what a test says, so each moment is exact. What a process does when it dies is tried on
-the real stack by tests/system/cluster/test_accidents.py, for a few of these cases.
+the real stack by tests/system/jobs/test_accidents.py, for a few of these cases.
 """
 
 from __future__ import annotations

@@ -178,6 +178,14 @@ class Machines:
 
 
 @dataclass(frozen=True)
+class Recovery:
+    """Section [recovery]: when the tasks of a scheduler that was killed are begun again."""
+
+    scheduler_silence_s: int
+    look_every_s: int
+
+
+@dataclass(frozen=True)
 class Pool:
     """Section [pool]: the market's own machine."""
 
@@ -209,6 +217,7 @@ class Settings:
     files: Files
     accounts: Accounts
     machines: Machines
+    recovery: Recovery
     pool: Pool
 
     def port(self, name: str) -> int:
@@ -279,6 +288,7 @@ def _load(root_name: str, state_name: str, source_name: str) -> Settings:
         files=_section(source, raw, "files", Files),
         accounts=_section(source, raw, "accounts", Accounts),
         machines=_section(source, raw, "machines", Machines),
+        recovery=_section(source, raw, "recovery", Recovery),
         pool=_section(source, raw, "pool", Pool),
     )
     _check_credits(source, settings.credits)

@@ -86,9 +86,10 @@ def environment(settings: Settings) -> dict[str, str]:
             "catchup_by_default": "False",
             "task_instance_heartbeat_timeout": "60",
             "task_instance_heartbeat_timeout_detection_interval": "10",
-            # A scheduler looks for silent tasks among its own only. Those of one that was killed (30 s of
-            # silence say so) are begun again at this interval.
-            "orphaned_tasks_check_interval": "15",
+            # A scheduler looks for silent tasks among its own only. Those of one that was killed are begun
+            # again when it has been silent for long enough.
+            "scheduler_health_check_threshold": str(settings.recovery.scheduler_silence_s),
+            "orphaned_tasks_check_interval": str(settings.recovery.look_every_s),
         },
         "triggerer": {
             "default_capacity": "5000",

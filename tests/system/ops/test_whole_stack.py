@@ -27,7 +27,7 @@ from market.kit import clock, database, settings
 from market.ops.run import leftovers
 from market.ops.run.services import get_json
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 _DAEMONS = ("NameNode", "DataNode", "ResourceManager", "JobHistoryServer", "NodeManager")
 FOREVER = """

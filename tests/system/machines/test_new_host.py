@@ -33,7 +33,7 @@ def test_a_host_with_python_and_java_alone_joins_and_runs_a_job(
     agent.wait("active", 400)
     assert ("in bubblewrap" if fresh_host.boxed else "WITHOUT a sandbox") in agent.said()
     buyer.put("where/main.py", program(WHERE))
-    job_id = buyer.submit("where", machine_type="highmem", app_params=[str(fresh_host.secret)])
+    job_id = buyer.submit("where", machine_type="fresh", app_params=[str(fresh_host.secret)])
     job = buyer.ended(job_id)
     assert job["status"] == "succeeded", (job, buyer.log(job_id, "executor", "stderr")[-2000:])
     seen = "hidden" if fresh_host.boxed else "seen"

@@ -22,7 +22,7 @@ from market.kit import clock, database, settings
 from market.kit.money import parse_credits
 from market.ops.run.supervisor import Supervisor
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 _SLEEPS = """
 import time
@@ -36,7 +36,7 @@ spark.stop()
 @pytest.fixture(scope="module")
 def silenced(lenders: Callable[..., Agent]) -> Agent:
     """A machine that was online and fell silent; YARN finds that out while other tests run."""
-    agent = lenders("silenced", kind="gpu")
+    agent = lenders("silenced", kind="silent")
     agent.wait("active")
     machine_id = agent.record()["machine_id"]
     with database.transaction() as cursor:  # as if it had been measured, which takes a minute

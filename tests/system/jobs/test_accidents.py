@@ -26,7 +26,7 @@ from market.kit import settings
 from market.ops.run import leftovers
 from market.ops.run.supervisor import Supervisor
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 
 SERVICES = ("scheduler", "triggerer", "api-server", "dag-processor")
 OF_THE_TASK = ("task", "worker", "spark-submit", "both")
@@ -34,10 +34,7 @@ OF_THE_TASK = ("task", "worker", "spark-submit", "both")
 # `stored`: the task waits without a process, and which way it was submitted has no part in it any more.
 MOMENTS = ("before", "submitted", "stored")
 QUICK = {
-    ("own", "task", "before"),
     ("own", "spark-submit", "before"),
-    ("warm", "task", "before"),
-    ("warm", "submitter", "before"),
     ("warm", "task", "submitted"),
     ("warm", "scheduler", "submitted"),
     ("warm", "triggerer", "stored"),

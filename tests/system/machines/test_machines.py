@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 from agents import Agent
+from nodes import node, size
 from people import Person, person, until
 
 from distributedmarket.agent import host
 from distributedmarket.agent.nodemanager import NodeManager
-from market.cluster.clients import hdfs, resource_manager
-from market.cluster.errors import ClusterUnavailable
-from market.cluster.resourcemanager import Node
+from market.cluster.clients import hdfs
 from market.hadoop import paths, spark
 from market.hadoop.node_config import shared_files
 from market.kit import clock, database, settings
@@ -26,23 +25,8 @@ from market.kit.money import parse_credits
 from market.kit.paging import Page
 from market.machines import alerts
 from market.ops.install.install_steps import places_of
-from market.ops.run.supervisor import Supervisor
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def lend(lenders: Callable[..., Agent]) -> Iterator[Callable[..., Agent]]:
-    """Return the same; the machines leave after the test, while the next one runs."""
-    agents: list[Agent] = []
-
-    def start(*words: str, **options: Any) -> Agent:
-        agents.append(lenders(*words, **options))
-        return agents[-1]
-
-    yield start
-    for agent in agents:
-        agent.interrupt()
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +49,6 @@ def long_waits(
         "lease": meanwhile(a_lease_ends, lenders),
         "hours": meanwhile(hours_come, stack, lenders),
     }
-
-
-def node(node_id: str) -> Node | None:
-    return next((one for one in resource_manager().nodes() if one.node_id == node_id), None)
 
 
 SLOW = """
@@ -128,11 +108,11 @@ def done(person: Person, job_id: str) -> int:
 
 def a_machine_dies(lend: Callable[..., Agent], buyer: Person) -> None:
     """Let the machine under a job die: it is found lost and not paid, and the job succeeds on the other."""
-    agents = {name: lend(name, kind="gpu") for name in ("dies", "lives")}
+    agents = {name: lend(name, kind="dying") for name in ("dies", "lives")}
     for agent in agents.values():
         agent.wait("active")
     buyer.put("slow/main.py", textwrap.dedent(SLOW))
-    job_id = buyer.submit("slow", machine_type="gpu", app_params=["20"])
+    job_id = buyer.submit("slow", machine_type="dying", app_params=["20"])
     first = until(lambda: executors(job_id), "an executor", 120)[0].host
     until(lambda: done(buyer, job_id) >= 3, "some tasks", 60)
     dead = agents[first]
@@ -162,16 +142,16 @@ def settled_before(job_id: str) -> int:
 
 def a_machine_is_drained(stack: settings.Settings, lend: Callable[..., Agent], buyer: Person) -> None:
     """Drain the machine under two jobs: they go on with what they have shuffled, on another machine."""
-    drained = lend("drained", kind="highmem", cores=2)
+    drained = lend("drained", kind="draining", cores=2)
     record = drained.wait("active")
     jobs = {}
     for name, text, params in (("slow", SLOW, ["60"]), ("long", LONG, [])):
         buyer.put(f"{name}/main.py", textwrap.dedent(text))
-        jobs[name] = buyer.submit(name, machine_type="highmem", app_params=params)
+        jobs[name] = buyer.submit(name, machine_type="draining", app_params=params)
     until(
         lambda: done(buyer, jobs["slow"]) >= 3 and done(buyer, jobs["long"]) == 8, "some tasks of both", 120
     )
-    lend("spare", kind="highmem", cores=2).wait("active")
+    lend("spare", kind="draining", cores=2).wait("active")
 
     began = time.monotonic()
     assert drained.owner.send("DELETE", f"/machines/{record['machine_id']}").status_code == 202
@@ -329,12 +309,6 @@ def test_metadata_counts_what_is_lent(lend: Any) -> None:
     assert parse_credits(highmem["price"]) == parse_credits(highmem["rate"]) * 5 // 4
 
 
-def size(record: dict[str, Any]) -> tuple[str, tuple[str, ...], int, int] | None:
-    """Return what the ResourceManager shows of a machine."""
-    found = node(f"{record['ip_address']}:{record['service_port']}")
-    return found and (found.state, found.labels, found.total_vcores, found.total_mib)
-
-
 def test_another_size_than_declared_is_refused(stack: settings.Settings, owner: Person) -> None:
     body = {"core_count": 1, "memory_size": 1024, "machine_type": "cpu", "time_period": 600}
     made = owner.rest.post("/machines", body)
@@ -381,55 +355,3 @@ def test_a_drain_moves_jobs_with_what_they_have_shuffled_to_another_machine(
     long_waits: dict[str, Future[None]],
 ) -> None:
     long_waits["drain"].result()
-
-
-def test_a_machine_is_measured_and_verified(lend: Any) -> None:
-    agent = lend("measured")
-    record = agent.wait("active")
-    path = f"/machines/{record['machine_id']}"
-    agent.owner.rest.post(f"{path}/verify")
-    found = until(
-        lambda: [
-            one
-            for one in agent.owner.rest.get(f"{path}/verifications")["verifications"]
-            if one["outcome"] not in ("running", "none")
-        ],
-        "a measurement",
-        150,
-    )[0]
-    assert found["outcome"] == "good", found
-    assert min(found["core_speed"], found["speed"], found["memory_speed"]) > 0
-    now = agent.record()
-    assert (now["trust"], now["verified_time"]) == (1, found["end_time"])
-
-
-def test_a_resize_and_a_restart_of_the_resourcemanager_are_not_forgotten(
-    stack: settings.Settings, lend: Any
-) -> None:
-    agent = lend("resized")
-    record = agent.wait("active")
-    path = f"/machines/{record['machine_id']}"
-    assert agent.processors() == 1
-    answer = agent.owner.rest.post(f"{path}/resize", {"core_count": 2, "memory_size": 1280})
-    assert (answer["core_count"], answer["memory_size"]) == (2, 1280)
-    until(lambda: size(record) == ("RUNNING", ("cpu",), 2, 1280), "the new size in YARN", 20)
-    until(lambda: agent.processors() == 2, "its processes to be let on another processor", 20)
-    too_much = agent.owner.send("POST", f"{path}/resize", json={"core_count": 1024})
-    assert (too_much.status_code, set(too_much.json()["errors"])) == (422, {"core_count"})
-    supervisor = Supervisor(stack)
-    supervisor.stop("resourcemanager")
-    supervisor.start("resourcemanager")
-
-    def known() -> bool:
-        try:
-            return size(record) == ("RUNNING", ("cpu",), 2, 1280)
-        except ClusterUnavailable:
-            return False
-
-    until(known, "the machine after the restart", 60)
-    assert agent.record()["machine_id"] == record["machine_id"]
-    agent.wait("active")
-    agent.kill_nodemanager()
-    until(lambda: "started again" in agent.said(), "a new NodeManager", 60)
-    until(known, "the size after its start", 60)
-    agent.wait("active")

@@ -1,4 +1,8 @@
-"""A running market with two lent machines, a lender and a buyer; shared by all tests of the cluster."""
+"""A running market with lent machines, a lender and a buyer.
+
+The files of a folder run one after another, and the folders side by side: machines and lender are there once
+for all of them, everybody else once for each.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,13 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from fcntl import LOCK_EX, flock
 from typing import Any
 
-import fresh_host as fresh_hosts
 import pytest
 import requests
 from agents import Agent
-from people import Person, end_open_jobs, person
+from people import Person, end_open_jobs, known_to_all, person
 
 from market.kit import settings
 from market.ops.cli import demo
@@ -28,7 +32,7 @@ def nothing_left(stack: settings.Settings) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def lender(stack: settings.Settings) -> Person:
-    return person(stack, "lender")
+    return known_to_all(stack, "lender")
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +46,15 @@ def stranger(stack: settings.Settings) -> Person:
 
 
 @pytest.fixture(scope="session")
-def machines(stack: settings.Settings, lender: Person) -> Iterator[list[dict[str, Any]]]:
-    """Lend two machines of different sizes through the agent, as the demo does."""
-    file = stack.paths.secrets / "test_lender"
-    file.write_text(lender.password)
-    file.chmod(0o600)
-    demo.lend(stack, lender.rest, lender.username, file)
-    return lender.rest.get("/machines", limit=200)["machines"]
+def machines(stack: settings.Settings, lender: Person) -> list[dict[str, Any]]:
+    """Lend two machines of different sizes through the agent, as the demo does; for all processes once."""
+    file = stack.paths.secrets / "test_lender_password"
+    with (stack.paths.run / "test-machines.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        file.touch(mode=0o600)
+        file.write_text(lender.password)
+        demo.lend(stack, lender.rest, lender.username, file)
+    return list(lender.rest.get("/machines", limit=200)["machines"])
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +96,18 @@ def lenders(
         agent.end()
 
 
-@pytest.fixture(scope="session")
-def fresh_host(stack: settings.Settings) -> Iterator[fresh_hosts.FreshHost]:
-    """A host with Python and Java alone that is about to lend itself: it has all to install."""
-    with fresh_hosts.lent(stack, person(stack, "newcomer")) as found:
-        yield found
+@pytest.fixture
+def lend(lenders: Callable[..., Agent]) -> Iterator[Callable[..., Agent]]:
+    """Return the same; the machines leave after the test, while the next one runs."""
+    agents: list[Agent] = []
+
+    def start(*words: str, **options: Any) -> Agent:
+        agents.append(lenders(*words, **options))
+        return agents[-1]
+
+    yield start
+    for agent in agents:
+        agent.interrupt()
 
 
 @pytest.fixture(scope="session")

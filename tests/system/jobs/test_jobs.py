@@ -27,13 +27,6 @@ Dedent = Callable[[str], str]
 EXAMPLES = settings.ROOT / "examples"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def installing_meanwhile(request: pytest.FixtureRequest) -> None:
-    """These tests wait most of the time: let the host that must install all begin, if its test is to run."""
-    if any("fresh_host" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("fresh_host")
-
-
 @pytest.fixture(scope="module")
 def digits(buyer: Person, machines: list[dict[str, Any]]) -> dict[str, Any]:
     """The example of the demo, run to its end and settled."""

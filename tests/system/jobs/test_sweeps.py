@@ -11,6 +11,7 @@ import requests
 from people import Person, until
 
 from market.cluster.clients import resource_manager
+from market.cluster.resourcemanager import App
 from market.kit import settings
 from market.kit.money import parse_credits
 from market.kit.vocabulary import ENDED
@@ -62,6 +63,11 @@ def points(buyer: Person, job_id: str) -> list[dict[str, Any]]:
     return found
 
 
+def runs_of(apps: list[App], job_id: str) -> list[int]:
+    """Return how many applications each of the three points has had."""
+    return [sum(f"{job_id}-{point}" in app.tags for app in apps) for point in range(3)]
+
+
 def test_each_point_runs_on_its_own_and_a_failed_one_again_alone(
     buyer: Person, sweep: dict[str, Any]
 ) -> None:
@@ -69,10 +75,9 @@ def test_each_point_runs_on_its_own_and_a_failed_one_again_alone(
     found = points(buyer, sweep["job_id"])
     assert [point["status"] for point in found] == ["succeeded", "succeeded", "failed"], found
     assert "RuntimeError: every time" in found[BROKEN]["reason"]
-    tags = [app.tags for app in resource_manager().apps(tags=[sweep["job_id"]])]
-    runs = [sum(f"{sweep['job_id']}-{point}" in tag for tag in tags) for point in range(3)]
-    assert runs == [1, 2, 2]
-    repeated = [sum(f"{sweep['job_id']}-{point}.2" in tag for tag in tags) for point in range(3)]
+    apps = resource_manager().apps(tags=[sweep["job_id"]])
+    assert runs_of(apps, sweep["job_id"]) == [1, 2, 2]
+    repeated = [sum(f"{sweep['job_id']}-{point}.2" in app.tags for app in apps) for point in range(3)]
     assert repeated == [0, 1, 1]
     assert 1 <= sweep["most"] <= 2
 
@@ -142,8 +147,19 @@ def test_airflow_has_one_run_with_a_task_for_each_point(
 
     run = until(ended, "the end of the DAG run", 30)[0]
     tasks = get(f"{base}/{run['dag_run_id']}/taskInstances")["task_instances"]
-    found = {task["map_index"]: (task["state"], task["try_number"]) for task in tasks}
-    assert found == {FINE: ("success", 1), FLAKY: ("success", 2), BROKEN: ("failed", 2)}
+    assert {task["map_index"]: task["state"] for task in tasks} == {
+        FINE: "success",
+        FLAKY: "success",
+        BROKEN: "failed",
+    }
+    # Airflow may try more often than a point is run: if its scheduler hears from the executor that a task has
+    # deferred after it was queued to resume, it takes that for the death of the resumed one, which has the
+    # same key (`process_executor_events`). How often a point is run is what the market promises: YARN tells.
+    tries = {task["map_index"]: task["try_number"] for task in tasks}
+    assert tries[FLAKY] >= 2
+    assert tries[BROKEN] >= 2
+    apps = resource_manager().apps(tags=[sweep["job_id"]])
+    assert len(apps) == sum(runs_of(apps, sweep["job_id"])) == 5
 
 
 def test_a_failed_point_is_submitted_again_alone(buyer: Person, sweep: dict[str, Any]) -> None:

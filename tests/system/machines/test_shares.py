@@ -44,7 +44,7 @@ def greedy(buyer: Person, machines: list[dict[str, Any]]) -> str:
 @pytest.fixture(scope="module")
 def wide(lenders: Callable[..., Agent]) -> None:
     """Lend room for four executors of a type that nobody else uses meanwhile."""
-    agents = [lenders(f"wide-{number}", kind="highmem", cores=2) for number in (1, 2)]
+    agents = [lenders(f"wide-{number}", kind="shared", cores=2) for number in (1, 2)]
     for agent in agents:
         agent.wait("active", 120)
 
@@ -64,7 +64,7 @@ def reserved(stack: settings.Settings, job_id: str) -> list[str]:
 
 def wanted() -> int:
     """Return how many cores of the wide machines jobs wait for."""
-    found = resource_manager().partitions().get("highmem")
+    found = resource_manager().partitions().get("shared")
     return found.pending_vcores if found else 0
 
 
@@ -73,7 +73,7 @@ def test_users_share_what_comes_free_however_many_jobs_each_has(stack: settings.
     busy, modest = person(stack, "busy"), person(stack, "modest")
     for one in (busy, modest):
         one.put("forever/main.py", textwrap.dedent(FOREVER))
-    asked = {"machine_type": "highmem", "max_credits": "0.500000"}
+    asked = {"machine_type": "shared", "max_credits": "0.500000"}
     first = busy.submit("forever", core_num=4, **asked)
     until(lambda: containers(first) == 5, "a job that has all machines", 120)
     waiting = [busy.submit("forever", core_num=4, **asked) for _ in range(3)]

@@ -32,7 +32,7 @@ from market.kit import settings
 from market.ops.run import submitter
 from market.ops.run.services import base_environment
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.alone]
 _TYPE = "gpu"
 Submit = Callable[..., "subprocess.Popen[str]"]
 
