@@ -1,6 +1,6 @@
 """`spark-submit` in front of the warm submitter: who submits, and that nobody else may meanwhile.
 
-The other end is played by a thread that speaks the protocol; tests/cluster has the real one.
+The other end is played by a thread that speaks the protocol; tests/system/jobs has the real one.
 """
 
 from __future__ import annotations
