@@ -81,7 +81,7 @@ def _text(files: Hdfs, path: str) -> bytes | None:
     try:
         status = files.status(path)
         if status is not None and status.is_folder:
-            parts = [one for one in files.list(path) if one.name.startswith("part-") and one.size]
+            parts = [part for part in files.list(path) if part.name.startswith("part-") and part.size]
             if not parts:
                 return None
             path, status = f"{path}/{parts[0].name}", parts[0]

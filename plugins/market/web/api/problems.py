@@ -62,7 +62,7 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = {str(one["loc"][-1]): [one["msg"]] for one in error.errors()}
+        errors = {str(fault["loc"][-1]): [fault["msg"]] for fault in error.errors()}
         return problem(422, "Invalid input", "; ".join(map(_line, errors.items())), {"errors": errors})
 
     @app.exception_handler(psycopg2.OperationalError)
