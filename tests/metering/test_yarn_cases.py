@@ -1,7 +1,8 @@
 """The ways in which YARN's own figures were wrong in practice, with the figures that it gave.
 
 Recorded from a ResourceManager and NodeManagers of Hadoop 3.3.6. The same against the running cluster:
-tests/system/metering/test_metering.py, and tests/system/machines/test_machines.py for a machine that dies under a job.
+tests/system/metering/test_metering.py, and tests/system/machines/test_machines.py for a machine that dies
+under a job.
 """
 
 from __future__ import annotations
