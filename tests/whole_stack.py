@@ -25,7 +25,7 @@ _CHANGED: dict[str, dict[str, Any]] = {
     # All come from one address, and many at once.
     "accounts": {"login_attempts_per_minute": 1000, "registrations_per_minute": 1000},
     # A test waits for it, and no other depends on how long it takes.
-    "recovery": {"scheduler_silence_s": 15, "look_every_s": 5},
+    "recovery": {"scheduler_silence_s": 25, "look_every_s": 5},
     # Drivers of jobs that several files run at once.
     "pool": {"cores": 32, "memory_mib": 16384},
 }
