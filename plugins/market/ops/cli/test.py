@@ -27,8 +27,8 @@ GROUPS = ("unit", "database", "cluster", "browser")
 _BUDGET_S = {"unit": 240, "database": 480, "cluster": 600, "browser": 180}
 _BUDGET_IN_ALL_S = 600
 # What needs a stack, by lane: its group, and where its tests are. Two cores carry two of them at once: with
-# four, Spark's drivers took so long to start that schedulers and machines were taken for dead. One that mostly
-# computes stands beside one that mostly waits.
+# four, Spark's drivers took so long to start that schedulers and machines were taken for dead. One that
+# mostly computes stands beside one that mostly waits.
 _AT_ONCE = 2
 ON_A_STACK = {
     "jobs": ("cluster", ["tests/system/jobs"]),
