@@ -60,7 +60,7 @@ def loaded_by(program: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the package into an environment of its own, from earlier downloads; return its Python."""
+    """Install the package into an environment of its own; return its Python."""
     if not UV.exists():
         pytest.skip("nothing is set up yet")
     environment = tmp_path_factory.mktemp("installed") / "env"
@@ -73,7 +73,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     variables.pop("PYTHONPATH", None)
     for words in (
         ["venv", "--python", os.path.realpath(sys.executable), str(environment)],
-        ["pip", "install", "--offline", "--python", str(python), "-c", str(LOCK), str(CLIENT)],
+        ["pip", "install", "--python", str(python), "-c", str(LOCK), str(CLIENT)],
     ):
         done = subprocess.run([str(UV), "-q", *words], env=variables, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

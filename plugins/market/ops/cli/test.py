@@ -1,9 +1,9 @@
 """`./market test [GROUP ...]`: checkers and pytest, in lanes side by side; the last line counts all tests.
 
-Tests of a running stack wait most of the time. Those of one folder run one after another, and the folders
-side by side against one stack; what kills or restarts a part of the stack, or measures what others would
-disturb, is marked `alone` and comes after them. The checkers, and the tests that need no stack, run beside
-all that at a lower priority.
+Tests of a running stack wait much of the time: the checkers, and the tests that need no stack, run beside
+them at a lower priority. Each folder of tests of the stack is a lane, which needs nothing that another one
+leaves; what kills or restarts a part of the stack, or measures what others would disturb, is marked `alone`
+and comes last.
 """
 
 from __future__ import annotations
@@ -26,10 +26,8 @@ GROUPS = ("unit", "database", "cluster", "browser")
 # Seconds on two cores, when all groups run.
 _BUDGET_S = {"unit": 240, "database": 480, "cluster": 600, "browser": 180}
 _BUDGET_IN_ALL_S = 600
-# What needs a stack, by lane: its group, and where its tests are. Two cores carry two of them at once: with
-# four, Spark's drivers took so long to start that schedulers and machines were taken for dead. One that
-# mostly computes stands beside one that mostly waits.
-_AT_ONCE = 2
+# What needs a stack, by lane: its group, and where its tests are. Two cores carry one of them at a time, beside
+# the tests that need no stack: with more, what the market starts takes so long that it is taken for dead.
 ON_A_STACK = {
     "jobs": ("cluster", ["tests/system/jobs"]),
     "machines": ("cluster", ["tests/system/machines"]),
@@ -104,19 +102,17 @@ def _pytest(
 
 
 def _on_a_stack(paths: settings.Paths, lanes: Lanes, chosen: list[str]) -> None:
-    side_by_side = [
+    shared = [
         _pytest(paths, group, name, f"{group} and not alone", folders)
         for name, (group, folders) in ON_A_STACK.items()
         if group in chosen
     ]
     group, folders = _ALONE
     alone = [_pytest(paths, group, "alone", f"{group} and alone", folders)] if group in chosen else []
-    group = side_by_side[0].group
+    group = shared[0].group
     try:
         if _given_stack() or lanes.run(_stack(paths, group, "start")):
-            for first in range(0, len(side_by_side), _AT_ONCE):
-                lanes.run(*side_by_side[first : first + _AT_ONCE])
-            for lane in alone:
+            for lane in (*shared, *alone):
                 lanes.run(lane)
     finally:
         if not _given_stack():
