@@ -1,7 +1,7 @@
 """The stack that tests look at: new and empty, with settings of its own; `start` and `stop` as commands, too.
 
-Several processes may test one stack side by side: what they would otherwise share is there in plenty, or once
-for each (see `_CHANGED`).
+Several processes test one stack: what they would otherwise share is there in plenty, or once for each (see
+`_CHANGED`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A running market with lent machines, a lender and a buyer.
 
-The files of a folder run one after another, and the folders side by side: machines and lender are there once
-for all of them, everybody else once for each.
+Each folder is a process of its own: machines and lender are there once for all of them, everybody else once
+for each.
 """
 
 from __future__ import annotations

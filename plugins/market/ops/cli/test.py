@@ -26,8 +26,8 @@ GROUPS = ("unit", "database", "cluster", "browser")
 # Seconds on two cores, when all groups run.
 _BUDGET_S = {"unit": 240, "database": 480, "cluster": 600, "browser": 180}
 _BUDGET_IN_ALL_S = 600
-# What needs a stack, by lane: its group, and where its tests are. Two cores carry one of them at a time, beside
-# the tests that need no stack: with more, what the market starts takes so long that it is taken for dead.
+# What needs a stack, by lane: its group, and where its tests are. Two cores carry one of them at a time,
+# beside the tests that need no stack: with more, what the market starts is so slow that it is taken for dead.
 ON_A_STACK = {
     "jobs": ("cluster", ["tests/system/jobs"]),
     "machines": ("cluster", ["tests/system/machines"]),
