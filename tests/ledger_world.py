@@ -15,6 +15,7 @@ from market.credits import ledger
 from market.jobs import runs
 from market.jobs.spec import JobSpec
 from market.kit import clock, database
+from market.machines import earnings
 from market.ops.database import migrate, postgres
 
 T0 = 1_700_000_100_000  # a boundary of the five-minute schedule
@@ -66,6 +67,7 @@ class World:
             )
             if self.template == _TEMPLATE:
                 used_database.remember(self.server)
+        earnings._sums.clear()  # what this process remembers is of the world before
         self.connect()
 
     def connect(self) -> None:

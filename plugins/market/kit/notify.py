@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 
 import psycopg2
 
@@ -39,7 +40,9 @@ class Listener:
                     return True
             connection = self._connection
             connection.poll()
-            if not connection.notifies and _readable(connection, within_s):
+            # What arrives need not be a notification: the server's last word comes before the end that tells.
+            until = time.monotonic() + within_s
+            while not connection.notifies and _readable(connection, max(0.0, until - time.monotonic())):
                 connection.poll()
             arrived = bool(connection.notifies)
             connection.notifies.clear()
