@@ -365,12 +365,6 @@ def _apps(job_id: str) -> list[App]:
     return resource_manager().apps(tags=[job_id])
 
 
-def test_a_job_is_stopped_at_its_time(buyer: Person, machines: list[dict[str, Any]], program: Dedent) -> None:
-    buyer.put("forever/main.py", program(FOREVER))
-    job = buyer.ended(buyer.submit("forever", max_duration=5))
-    assert (job["status"], job["reason_code"]) == ("failed", "max_duration")
-
-
 @pytest.mark.parametrize(
     ("body", "field"),
     [

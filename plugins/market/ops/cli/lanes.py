@@ -33,6 +33,7 @@ class Lane:
     began: float = 0.0
     ended: float = 0.0
     code: int | None = None
+    shown: bool = False
     output: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 

@@ -61,6 +61,7 @@ def run_lanes(paths: settings.Paths, chosen: list[str]) -> int:
                 _follow(lanes, parts, began)
             except KeyboardInterrupt:
                 lanes.interrupt()
+                _show_ended(lanes)  # what it had found until then
                 raise
         for part in parts:
             part.result()
@@ -143,20 +144,23 @@ def _environment(paths: settings.Paths, chosen: list[str]) -> dict[str, str]:
 
 def _follow(lanes: Lanes, parts: list[Future[object]], began: float) -> None:
     """Show each lane's output when it has ended, and how far the others are."""
-    shown: set[int] = set()
     told = time.monotonic()
     going = True
     while going:
         going = not all(part.done() for part in parts)
-        for lane in list(lanes.started):
-            if lane.code is not None and id(lane) not in shown:
-                shown.add(id(lane))
-                _show(lane)
+        _show_ended(lanes)
         if going and time.monotonic() - told > _SHOWN_EVERY_S:
             told = time.monotonic()
             running = [_progress(lane) for lane in list(lanes.started) if lane.running]
             print(f"{told - began:4.0f} s: {', '.join(running)}", flush=True)
         time.sleep(_LOOK_S)
+
+
+def _show_ended(lanes: Lanes) -> None:
+    for lane in list(lanes.started):
+        if lane.code is not None and not lane.shown:
+            lane.shown = True
+            _show(lane)
 
 
 def _progress(lane: Lane) -> str:
