@@ -59,10 +59,12 @@ def remembers_one(stack: settings.Settings) -> Iterator[None]:
     file.write_text(before.replace(f"{name}<value>1000<", f"{name}<value>1<"))
     yield
     file.write_text(before)
+    nodes = _running_nodes()
     supervisor = Supervisor(stack)
     supervisor.stop("resourcemanager")
     supervisor.start("resourcemanager")
     until(_answers, "the ResourceManager", 60)
+    until(lambda: nodes <= _running_nodes(), "its nodes", 60)  # the tests that follow find the stack whole
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def job(silenced: Agent, buyer: Person, machines: list[dict[str, Any]]) -> dict[
     found = buyer.ended(job_id)
     assert found["status"] == "succeeded", (found["reason"], buyer.log(job_id, file="stderr"))
     until(
-        lambda: _rows("SELECT FROM application_usage WHERE final AND job_id = %s", job_id), "the totals", 30
+        lambda: _rows("SELECT 1 FROM application_usage WHERE final AND job_id = %s", job_id), "the totals", 30
     )
     return found
 
@@ -167,7 +169,7 @@ def test_what_is_used_after_the_resource_manager_says_finished_is_counted(
         assert signed_off.running_containers > 0
         seen_ms = clock.now_ms()
         until(lambda: _polled_since(seen_ms + 4000), "polls of that", 30)
-        assert not _rows("SELECT FROM application_usage WHERE final AND job_id = %s", job_id)
+        assert not _rows("SELECT 1 FROM application_usage WHERE final AND job_id = %s", job_id)
     finally:
         os.kill(pool, signal.SIGCONT)
     usage = until(
@@ -212,7 +214,7 @@ def test_a_restart_of_the_resource_manager_changes_no_charge_and_frees_nothing(
     found = buyer.ended(job_id)
     assert found["status"] == "succeeded", found["reason"]
     until(
-        lambda: _rows("SELECT FROM application_usage WHERE final AND job_id = %s", job_id), "the totals", 90
+        lambda: _rows("SELECT 1 FROM application_usage WHERE final AND job_id = %s", job_id), "the totals", 90
     )
 
     ends = {one: life.end_ms for one, life in yarn_log.lives(stack, found["application_id"]).items()}
@@ -241,6 +243,10 @@ def _answers() -> bool:
         return bool(resource_manager().info())
     except ClusterUnavailable:
         return False
+
+
+def _running_nodes() -> set[str]:
+    return {node.node_id for node in resource_manager().nodes() if node.state == "RUNNING"}
 
 
 def _running(stack: settings.Settings, job_id: str) -> dict[str, str]:
