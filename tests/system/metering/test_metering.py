@@ -43,7 +43,7 @@ def silenced(lenders: Callable[..., Agent]) -> Agent:
         cursor.execute(
             "UPDATE machine SET verified_ms = %s WHERE machine_id = %s", [clock.now_ms(), machine_id]
         )
-    until(lambda: _rows("SELECT FROM machine_presence WHERE machine_id = %s", machine_id), "its uptime", 30)
+    until(lambda: _rows("SELECT 1 FROM machine_presence WHERE machine_id = %s", machine_id), "its uptime", 30)
     agent.die()
     until(lambda: not agent.left_behind(), "its end", 10)
     return agent
