@@ -61,8 +61,7 @@ def loaded_by(program: str) -> set[str]:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the package into an environment of its own; return its Python."""
-    if not UV.exists():
-        pytest.skip("nothing is set up yet")
+    assert UV.exists(), "nothing is set up yet: run ./market setup"
     environment = tmp_path_factory.mktemp("installed") / "env"
     python = environment / "bin" / "python"
     variables = {
