@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from database_sessions import pid, pid_of
 from ledger_world import World
 
 from market.kit import database
@@ -23,34 +24,24 @@ def _new_pool(world: World) -> Iterator[None]:
     database.dispose()
 
 
-def _pid() -> int:
-    with database.transaction() as cursor:
-        return _pid_of(cursor)
-
-
-def _pid_of(cursor: database.Cursor) -> int:
-    cursor.execute("SELECT pg_backend_pid()")
-    return int(cursor.fetchone()[0])
-
-
 def test_a_child_has_connections_of_its_own_and_leaves_the_parent_s_alone(world: World) -> None:
-    first = _pid()
+    first = pid()
     with database.transaction() as cursor:  # one in use, one at rest
-        used = _pid_of(cursor)
-        second = _pid()
+        used = pid_of(cursor)
+        second = pid()
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             try:
-                os.write(writing, f"{_pid()} {_sockets_to(world.server.port)}".encode())
+                os.write(writing, f"{pid()} {_sockets_to(world.server.port)}".encode())
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
         of_child, sockets = os.read(reading, 100).split()
         assert int(of_child) not in (first, second)
         assert int(sockets) == 2, "its own, and the test's that the market does not know"
-        assert _pid_of(cursor) == used
-    assert {_pid(), used} <= {first, second}
+        assert pid_of(cursor) == used
+    assert {pid(), used} <= {first, second}
 
 
 def _sockets_to(port: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 import servers
+from database_sessions import pid, pid_of
 from ledger_world import World
 
 from market.kit import database, notify, pool
@@ -30,21 +32,11 @@ def _new_pool(world: World) -> Iterator[None]:
     database.dispose()
 
 
-def _pid() -> int:
-    with database.transaction() as cursor:
-        return _pid_of(cursor)
-
-
-def _pid_of(cursor: database.Cursor) -> int:
-    cursor.execute("SELECT pg_backend_pid()")
-    return int(cursor.fetchone()[0])
-
-
 def test_a_connection_is_used_again_and_nothing_is_left_open_on_it(world: World) -> None:
-    first = _pid()
+    first = pid()
     with pytest.raises(psycopg2.errors.InsufficientPrivilege), database.transaction() as cursor:
         cursor.execute("UPDATE account SET granted_ucr = 0")
-    assert _pid() == first
+    assert pid() == first
     assert world.one("SELECT state FROM pg_stat_activity WHERE pid = %s", first) == "idle"
 
 
@@ -66,18 +58,18 @@ def test_one_more_than_the_bound_waits_and_is_then_told(monkeypatch: pytest.Monk
     database.dispose()
     with ExitStack() as stack:
         cursors = [stack.enter_context(database.transaction()) for _ in range(3)]
-        assert len({_pid_of(cursor) for cursor in cursors}) == 3
+        assert len({pid_of(cursor) for cursor in cursors}) == 3
         began = time.monotonic()
         with pytest.raises(BusyError, match=r"All 3 connections .* in use\. Try again"):
-            _pid()
+            pid()
         assert 0.5 <= time.monotonic() - began < 5
     with ThreadPoolExecutor(8) as hands:  # more than there are: each gets its turn
-        assert len(set(hands.map(lambda _: _pid(), range(40)))) <= 5
+        assert len(set(hands.map(lambda _: pid(), range(40)))) <= 5
 
 
 def test_many_threads_share_the_pool(world: World) -> None:
     with ThreadPoolExecutor(pool.BOUND * 2) as hands:
-        for _ in hands.map(lambda _: _pid(), range(400)):
+        for _ in hands.map(lambda _: pid(), range(400)):
             pass
     count = world.one("SELECT count(*) FROM pg_stat_activity WHERE usename = 'market_app'")
     assert count <= pool.BOUND
@@ -137,7 +129,7 @@ def test_a_connection_that_does_not_answer_delays_its_own_user_only(
         def timed(_: int) -> None:
             began = time.monotonic()
             with database.transaction() as cursor:
-                _pid_of(cursor)
+                pid_of(cursor)
                 time.sleep(0.3)  # so that each of the eight needs a connection of its own
             times.append(time.monotonic() - began)
 
@@ -174,20 +166,21 @@ def test_a_restart_of_the_server_is_not_noticed(tmp_path: Path, monkeypatch: pyt
 
 def _pids(count: int) -> set[int]:
     with ExitStack() as stack:
-        return {_pid_of(stack.enter_context(database.transaction())) for _ in range(count)}
+        return {pid_of(stack.enter_context(database.transaction())) for _ in range(count)}
 
 
 def test_a_session_that_an_administrator_ended_is_replaced(world: World) -> None:
-    first = _pid()
+    first = pid()
     world.sql("SELECT pg_terminate_backend(%s, 5000)", first)
-    assert _pid() != first
+    assert pid() != first
 
 
 def test_a_message_that_arrives_at_rest_costs_no_connection(world: World) -> None:
     """The server tells idle clients when a setting changes, as after a reload: that is no end."""
     with database.transaction() as cursor:
-        first = _pid_of(cursor)
+        first = pid_of(cursor)
         cursor.execute("LISTEN gossip")
+        socket = cursor.connection.fileno()
     world.sql("NOTIFY gossip")
-    time.sleep(0.2)
-    assert _pid() == first
+    assert select.select([socket], [], [], 30)[0], "the message has arrived"
+    assert pid() == first
