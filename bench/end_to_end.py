@@ -18,10 +18,10 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
+import clone  # noqa: F401
+
+# isort: split
 
 import psutil
 import raw_spark

@@ -40,15 +40,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from clone import ROOT
 from psycopg2.extras import NamedTupleCursor
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "plugins"), str(ROOT / "tests")]
+# isort: split
 
-import servers  # noqa: E402
+import servers
 
-from market.credits.settlement import steps  # noqa: E402
-from market.ops.database import migrate, postgres  # noqa: E402
+from market.credits.settlement import steps
+from market.ops.database import migrate, postgres
 
 _CLIENTS, _THREADS = 8, 2
 _USERS = 2000
@@ -247,7 +247,7 @@ def _prepared(server: servers.Database) -> Bench:
     )
     bench.sql(f"SELECT count(open_account({user}, {_T0})) FROM generate_series(1, {_USERS}) n")
     bench.sql(
-        f"SELECT count(grant_credit({user}, 1000000000000, 'bench', 'bench ' || n, {_T0}))"
+        f"SELECT count(grant_credit({user}, 1000000000000, 'bench', 'signup:' || {user}, {_T0}))"
         f" FROM generate_series(1, {_USERS}) n"
     )
     bench.sql(
@@ -317,12 +317,13 @@ def _fill(bench: Bench, transfers: int) -> None:
     user = _USER.format(f"1 + n % {_USERS}")
     bench.sql("SET session_replication_role = replica")
     bench.sql(
-        "INSERT INTO journal (key, kind, at_ms, note) SELECT 'filled ' || n, 'grant', 0, 'filled'"
+        f"INSERT INTO journal (key, kind, at_ms, note)"
+        f" SELECT 'grant:' || {user} || ':' || {user} || ':filled ' || n, 'grant', 0, 'filled'"
         f" FROM generate_series(1, {missing}) n"
     )
     bench.sql(
         f"INSERT INTO transfer SELECT journal_id, 1, 'treasury', {user}, 1 FROM journal"
-        " CROSS JOIN LATERAL (SELECT substr(key, 8)::integer AS n) k WHERE note = 'filled'"
+        " CROSS JOIN LATERAL (SELECT split_part(key, ' ', 2)::integer AS n) k WHERE note = 'filled'"
     )
     bench.sql(
         "INSERT INTO seal_page SELECT 1, 'journal', -1 - journal_id / 200, array_agg(key),"

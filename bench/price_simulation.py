@@ -16,22 +16,21 @@ import math
 import os
 import random
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import clone  # noqa: F401
 import psycopg2
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "plugins"), str(ROOT / "tests")]
+# isort: split
 
-import servers  # noqa: E402
+import servers
 
-from market.kit import settings  # noqa: E402
-from market.ops.database import postgres  # noqa: E402
+from market.kit import settings
+from market.ops.database import postgres
 
 TARGET = 0.8
 NOISE = 0.2

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support import announce
+
 from distributedmarket.client import MarketClient
 from market.hadoop import spark
 from market.hadoop.site import POOL_LABEL
 from market.kit import settings
+from market.ops.cli import own_market
 from market.ops.run.services import base_environment
 from market.ops.run.supervisor import Supervisor
 
@@ -77,6 +80,7 @@ class Raw:
         words += ["--num-executors", "2", "--executor-cores", "1"]
         words += ["--driver-memory", "512m", "--executor-memory", "512m"]
         given = {
+            "spark.yarn.tags": announce(secrets.token_hex(16)),
             "spark.yarn.am.nodeLabelExpression": POOL_LABEL if self._loaded.pool.enabled else self._kind,
             "spark.yarn.executor.nodeLabelExpression": self._kind,
             "spark.driver.memoryOverhead": f"{self._loaded.jobs.memory_overhead_mib}m",
@@ -119,7 +123,7 @@ def on_a_lent_machine(loaded: settings.Settings, kind: str) -> Iterator[tuple[Ma
 
 def _member(loaded: settings.Settings) -> tuple[str, MarketClient]:
     name, password = f"bench-{secrets.token_hex(4)}", secrets.token_hex(16)
-    market = MarketClient(loaded.url("api"))
+    market = own_market.client(loaded)
     market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"}, key="")
     (loaded.paths.secrets / name).write_text(password)
     (loaded.paths.secrets / name).chmod(0o600)

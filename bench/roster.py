@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -22,14 +21,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
+import clone  # noqa: F401
+
+# isort: split
 
 import psycopg2
 from servers import database
 
 from market.cluster.resourcemanager import ResourceManager
+from market.cluster.tickets import Named
 from market.hadoop.site import admission_lists
 from market.kit import clock
 from market.kit.settings import load
@@ -110,7 +110,7 @@ def _measured(superuser: str, folder: Path, number: int, passes: int) -> str:
     settings = replace(settings, paths=replace(settings.paths, state=folder))
     admission_lists(settings).mkdir(parents=True)
     lists = HostLists(settings, lambda timeout_s: None)
-    rm = ResourceManager(f"http://127.0.0.1:{served.server_port}", settings.service.account)
+    rm = ResourceManager(f"http://127.0.0.1:{served.server_port}", Named(settings.service.account))
 
     def turn() -> float:
         began = time.perf_counter()

@@ -16,7 +16,6 @@ import multiprocessing
 import os
 import random
 import statistics
-import sys
 import tempfile
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,15 +24,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import clone  # noqa: F401
+
+# isort: split
 
 import servers
 from ledger_world import World, make_template
 from support import verdict
 
 from market.cluster.resourcemanager import ResourceManager
+from market.cluster.tickets import Named
 from market.kit import settings
 from market.kit.clock import now_ms
 
@@ -70,7 +70,7 @@ async def _measure(jobs: list[str], control: Connection, ending: int, seconds: f
     from market.airflow import trigger
     from market.jobs.life import watch
 
-    manager = ResourceManager(f"http://127.0.0.1:{control.recv()}", "market")
+    manager = ResourceManager(f"http://127.0.0.1:{control.recv()}", Named("market"))
     watch.resource_manager = lambda: manager
     looks: list[float] = []
     look = watch.look

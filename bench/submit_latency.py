@@ -14,12 +14,11 @@ import statistics
 import sys
 import time
 from datetime import datetime
-from pathlib import Path
 
+import clone  # noqa: F401
 import requests
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
+# isort: split
 
 import support
 

@@ -20,14 +20,15 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
+import clone  # noqa: F401
 
-from support import verdict
+# isort: split
+
+from support import announce, verdict
 
 from market.cluster.clients import resource_manager
 from market.hadoop import spark
-from market.hadoop.paths import PYTHON_RUNNER, STAGING
+from market.hadoop.paths import PYTHON_RUNNER, SCRATCH
 from market.jobs.life import kill
 from market.jobs.submission import warm_submitter
 from market.kit import settings
@@ -71,7 +72,7 @@ def _compare(warm: list[float], fresh: list[float]) -> None:
 
 
 def _submit(loaded: settings.Settings, program: Path, environment: dict[str, str], kind: str) -> float:
-    tag = secrets.token_hex(16)
+    tag = announce(secrets.token_hex(16))
     words = ["--master", "yarn", "--deploy-mode", "cluster", "--proxy-user", "bench", "--queue", kind]
     words += ["--name", f"bench {tag}", "--num-executors", "2", "--executor-cores", "1"]
     words += ["--executor-memory", "512m", "--driver-memory", "512m"]
@@ -79,7 +80,7 @@ def _submit(loaded: settings.Settings, program: Path, environment: dict[str, str
         "spark.yarn.tags": tag,
         "spark.yarn.am.nodeLabelExpression": kind,
         "spark.yarn.executor.nodeLabelExpression": kind,
-        "spark.yarn.stagingDir": loaded.hdfs_uri + STAGING,
+        "spark.yarn.stagingDir": loaded.hdfs_uri + SCRATCH,
         "spark.yarn.submit.waitAppCompletion": "false",
     }
     for name, value in conf.items():

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from distributedmarket.client import MarketClient
-from market.kit import settings
+from market.kit import clock, database, settings
+from market.ops.cli import own_market
 
 _DEADLINE_S = 300
 
@@ -18,7 +19,7 @@ _DEADLINE_S = 300
 def person(loaded: settings.Settings, program: str) -> MarketClient:
     """Register somebody, log him in, and upload a program as bench/main.py."""
     name, password = f"bench-{secrets.token_hex(4)}", secrets.token_hex(16)
-    market = MarketClient(loaded.url("api"))
+    market = own_market.client(loaded)
     market.post("/users", {"username": name, "password": password, "email": f"{name}@example.org"}, key="")
     found = market.login(name, password)
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
@@ -26,6 +27,15 @@ def person(loaded: settings.Settings, program: str) -> MarketClient:
         file.flush()
         found.upload("bench/main.py", Path(file.name))
     return found
+
+
+def announce(tag: str) -> str:
+    """Have the market let applications with this tag run: it ends what it does not know. Return the tag."""
+    with database.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO announced_work VALUES (%s, %s)", [tag, clock.now_ms() + 1000 * _DEADLINE_S]
+        )
+    return tag
 
 
 def lent(market: MarketClient, machine_type: str) -> None:

@@ -6,7 +6,7 @@ from market.airflow.security_manager import MarketSecurityManager
 
 AUTH_TYPE = AUTH_DB
 SECURITY_MANAGER_CLASS = MarketSecurityManager
-# Its limit knows only the login form: the market limits every way to log in (market/web/api/login_limit.py).
+# Its limit knows only the login form; the market's stands where a password is checked, whatever leads there.
 AUTH_RATE_LIMITED = False
 RATELIMIT_ENABLED = False
 FAB_API_MAX_PAGE_SIZE = 100

@@ -44,7 +44,7 @@ with DAG(
 
     @task
     def seal(interval_id: int) -> None:
-        steps.seal(interval_id)
+        settlement.seal(interval_id)
 
     interval = freeze()
     (

@@ -1,4 +1,4 @@
-"""What Airflow's plugin loader runs: REST routes, pages, menu entries and the limit on logins.
+"""What Airflow's plugin loader runs: REST routes, pages, menu entries and what looks at every request.
 
 Every Airflow process loads this file and reads few of these attributes, most of them only the api-server: so
 each imports what it needs when it is read.
@@ -32,10 +32,20 @@ class MarketPlugin(AirflowPlugin):
 
     @cached_property
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The limit on Airflow's own ways to log in."""
-        from market.web.api.login_limit import LoginLimit
+        """Who calls, and what bounds every request; the last is outermost."""
+        from market.web.api.bodies import Bodies
+        from market.web.api.calling import Calling
+        from market.web.api.tls_only import TlsOnly
+        from market.web.api.unrouted import PlainPaths
+        from market.web.pages.home import Home
 
-        return [{"middleware": LoginLimit, "name": "Limit on logins"}]
+        return [
+            {"middleware": Home, "name": "Where the base address leads"},
+            {"middleware": Calling, "name": "Addresses of callers"},
+            {"middleware": PlainPaths, "kwargs": {"within": "/market"}, "name": "Addresses of the market"},
+            {"middleware": Bodies, "name": "Bounds on bodies"},
+            {"middleware": TlsOnly, "name": "Browsers come back by TLS only"},
+        ]
 
     @cached_property
     def appbuilder_views(self) -> list[Any]:  # type: ignore[override]

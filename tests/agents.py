@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,16 +38,19 @@ def command_line(pid: int) -> list[str]:
 
 
 def of_application(application_id: str) -> list[int]:
-    """Return the processes of an application's containers on this host: YARN puts their id beside them."""
-    mark = f"CONTAINER_ID=container_{application_id.removeprefix('application_')}_".encode()
+    """Return the processes of an application's containers on this host: YARN puts their id beside them.
+
+    In their variables, or in the command where those of another account cannot be read.
+    """
+    container = f"container_{application_id.removeprefix('application_')}_".encode()
+    marks = {"environ": b"CONTAINER_ID=" + container, "cmdline": container}
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            variables = (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if mark in variables:
-            found.append(int(entry.name))
+        for name, mark in marks.items():
+            with suppress(OSError):
+                if mark in (entry / name).read_bytes():
+                    found.append(int(entry.name))
+                    break
     return found
 
 

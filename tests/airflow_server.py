@@ -6,20 +6,18 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import requests
 import servers
+from name_node import NameNode, name_node
 
-from market.kit import settings
-from market.ops.run import airflow, secrets
+from market.kit import settings, tls
+from market.ops.run import airflow, certificate, secrets
 
 _DEADLINE_S = 180
 
@@ -30,8 +28,10 @@ class Airflow:
 
     url: str
     admin_password: str
+    jwt_secret: str
     database: servers.Database
-    homes: dict[str, dict[str, str]] = field(default_factory=dict)
+    hdfs: NameNode
+    settings: settings.Settings
 
     @property
     def market(self) -> str:
@@ -42,7 +42,7 @@ class Airflow:
 @contextmanager
 def airflow_server(folder: Path) -> Iterator[Airflow]:
     """Run an api-server with all its state in `folder`; stop it in the end."""
-    with servers.database(folder) as database, _name_node() as (port, homes):
+    with servers.database(folder) as database, name_node() as (port, hdfs):
         database.migrate()
         loaded = _settings(folder / "state", database, {"namenode_http": port})
         environment = _environment(loaded, database)
@@ -53,12 +53,19 @@ def airflow_server(folder: Path) -> Iterator[Airflow]:
                 done = subprocess.run([program, *step[1:]], env=environment, stdout=out, stderr=out)
                 if done.returncode:
                     raise RuntimeError(f"{step} failed:\n{log.read_text()[-5000:]}")
-            command = [str(loaded.paths.airflow_env / "bin" / "airflow"), "api-server"]
+            command = [str(loaded.paths.airflow_env / "bin" / "python"), "-m", "market.airflow.api_server"]
             process = subprocess.Popen(
                 command, env=environment, stdout=out, stderr=out, start_new_session=True
             )
             try:
-                running = Airflow(loaded.url("api"), loaded.secret("admin_password"), database, homes)
+                running = Airflow(
+                    loaded.url("api"),
+                    loaded.secret("admin_password"),
+                    loaded.secret("jwt_secret"),
+                    database,
+                    hdfs,
+                    loaded,
+                )
                 _wait(running, process, log)
                 yield running
             finally:
@@ -76,6 +83,7 @@ def _settings(state: Path, database: servers.Database, ports: dict[str, int]) ->
         secrets.write(state / "secrets" / f"db_{role}", password)
     loaded = settings.load(state)
     secrets.generate(loaded.paths)
+    certificate.prepare(loaded)
     return loaded
 
 
@@ -85,6 +93,7 @@ def _environment(loaded: settings.Settings, database: servers.Database) -> dict[
         **kept,
         **airflow.environment(loaded),
         "MARKET_STATE_DIR": str(loaded.paths.state),
+        **{name: os.environ[name] for name in ("MARKET_CONFIG",) if name in os.environ},
         "PYTHONWARNINGS": "ignore",
         "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}",
     }
@@ -94,47 +103,11 @@ def _wait(running: Airflow, process: subprocess.Popen[bytes], log: Path) -> None
     until = time.monotonic() + _DEADLINE_S
     while True:
         try:
-            if requests.get(f"{running.market}/health", timeout=5).ok:
-                return
+            with tls.session(running.settings) as session:
+                if session.get(f"{running.market}/health", timeout=30).ok:
+                    return
         except requests.RequestException:
             pass
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"the api-server does not start:\n{log.read_text()[-8000:]}")
         time.sleep(0.2)
-
-
-@contextmanager
-def _name_node() -> Iterator[tuple[int, dict[str, dict[str, str]]]]:
-    """Serve just enough of WebHDFS to make homes; yield the port and the homes with what was set on them."""
-    homes: dict[str, dict[str, str]] = {}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            path = unquote(parts.path).removeprefix("/webhdfs/v1")
-            homes.setdefault(path, {}).update(query)
-            self._answer({"boolean": True})
-
-        def do_GET(self) -> None:
-            status = {"pathSuffix": "", "length": 0, "type": "DIRECTORY", "modificationTime": 1}
-            self._answer({"FileStatus": status | {"permission": "755", "owner": "market"}})
-
-        def _answer(self, body: object) -> None:
-            sent = json.dumps(body).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(sent)))
-            self.end_headers()
-            self.wfile.write(sent)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_port, homes
-    finally:
-        server.shutdown()
-        server.server_close()

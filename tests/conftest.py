@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,12 +14,21 @@ from airflow_server import Airflow, airflow_server
 
 from market.kit import settings
 
-pytest_plugins = ["ledger_fixtures", "fake_cluster", "airflow_accounts"]
+pytest_plugins = ["ledger_fixtures", "fake_cluster", "airflow_accounts", "set_clock"]
 GROUPS = {"database", "cluster", "browser"}
 # Airflow makes its home when it is imported: not in the home of whoever runs the tests, and one for each run
 # of them, of which there may be two at once.
 _airflow_home = tempfile.TemporaryDirectory(prefix="test-airflow-", dir=settings.ROOT / ".market")
 os.environ["AIRFLOW_HOME"] = _airflow_home.name
+# What needs no stack must not meet one by chance: neither the clone's own nor that of tests that run beside.
+_nowhere = tempfile.TemporaryDirectory(prefix="test-nowhere-")
+if "MARKET_STATE_DIR" not in os.environ:
+    _ports = Path(_nowhere.name) / "run" / "ports.json"
+    _ports.parent.mkdir()
+    _ports.write_text(
+        json.dumps(dict.fromkeys(settings.load().preferred_ports, 1))
+    )  # nobody listens on port 1
+    os.environ["MARKET_STATE_DIR"] = _nowhere.name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

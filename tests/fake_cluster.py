@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from market.airflow import reconcile
 from market.cluster.errors import ClusterUnavailable
-from market.cluster.resourcemanager import App, Attempt
-from market.jobs.life import limits, watch
+from market.cluster.resourcemanager import App, Attempt, Container
+from market.jobs import folder
+from market.jobs.intake import packages, program
+from market.jobs.life import diagnosis, limits, orphans, watch
+from market.jobs.submission import applications
 
 
 @dataclass
@@ -22,6 +26,10 @@ class Yarn:
     killed: list[str] = field(default_factory=list)
     started_on: int = 0
     away: bool = False
+    live: dict[str, list[Container]] = field(default_factory=dict)
+    members: dict[str, str] = field(default_factory=dict)  # nodes and their states
+    forgotten: dict[str, App] = field(default_factory=dict)  # what the file of summaries has
+    read: int = 0  # how often that file was read
 
     def has(self, job_id: str, state: str, **changes: Any) -> App:
         fields: dict[str, Any] = {name: 0 for name in App.__dataclass_fields__}
@@ -56,11 +64,63 @@ class Yarn:
     def attempts(self, application_id: str) -> list[Attempt]:
         return [Attempt("attempt", "container", "h:1", "h:2", "h", 1_900_000_000_000, 0)]
 
+    def containers(self, application_id: str) -> list[Container]:
+        return self.live.get(application_id, [])
+
+    def nodes(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(node_id=node_id, state=state) for node_id, state in self.members.items()]
+
+    def sums_up(self, job_id: str, state: str, **changes: Any) -> App:
+        """Forget an application that has ended, with a line in the file of summaries."""
+        app = self.has(job_id, state, **changes)
+        self.forgotten[app.application_id] = self.known.pop(app.application_id)
+        return app
+
+    def by_id(self, application_ids: Iterable[str]) -> dict[str, App]:
+        self.read += 1
+        return {name: self.forgotten[name] for name in application_ids if name in self.forgotten}
+
+    def with_tag(self, tag: str) -> App | None:
+        return next((app for app in self.forgotten.values() if tag in app.tags), None)
+
     def kill(self, application_id: str) -> None:
         self.killed.append(application_id)
 
     def info(self) -> dict[str, Any]:
         return {"startedOn": self.started_on}
+
+
+@dataclass
+class Folders:
+    """A name space of HDFS: the paths that are there."""
+
+    there: set[str] = field(default_factory=set)
+
+    def as_user(self, _name: str) -> Folders:
+        return self
+
+    def status(self, path: str) -> None:
+        assert path not in self.there, "no test has asked for what is there yet"
+
+    def mkdirs(self, path: str, permission: str = "755") -> None:
+        self.there.add(path)
+
+    def set_owner(self, path: str, owner: str, group: str | None = None) -> None:
+        assert path in self.there
+
+    def set_quota(self, path: str, names: int, space_bytes: int) -> None:
+        assert path in self.there
+
+    def open(self, path: str) -> Iterator[bytes]:
+        return iter([path.encode()])
+
+    def create(self, path: str, chunks: Iterable[bytes]) -> None:
+        self.there.add(path)
+
+    def delete(self, path: str, recursive: bool = False) -> bool:
+        gone = {name for name in self.there if name == path or name.startswith(f"{path}/")}
+        self.there -= gone
+        return bool(gone)
 
 
 class Runs:
@@ -89,6 +149,19 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Runs:
 @pytest.fixture
 def yarn(monkeypatch: pytest.MonkeyPatch) -> Yarn:
     made = Yarn()
-    monkeypatch.setattr(watch, "resource_manager", lambda: made)
+    for module in (watch, orphans, applications):
+        monkeypatch.setattr(module, "resource_manager", lambda: made)
+    for module in (watch, applications):
+        monkeypatch.setattr(module, "ended_applications", lambda: made)
+    orphans._gone_since.clear()
     limits._over.clear()
+    diagnosis._questions.clear()
     return made
+
+
+@pytest.fixture
+def lone_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let everybody's folders hold a program, main.py, and nothing beside it."""
+    monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
+    monkeypatch.setattr(folder, "beside", lambda *_: [])
+    monkeypatch.setattr(packages, "hdfs", Folders)

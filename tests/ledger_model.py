@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
-from ledger_world import GIB_WEIGHT, RATE, SPEC, T0, WEIGHT
+from ledger_world import GIB_WEIGHT, RATE, SPEC, T0, WEIGHT, given
 
 from market.credits import ledger, tariff
 from market.kit import database
@@ -61,9 +61,15 @@ class Account:
     user_id: str
     granted: int = 0
     used: int = 0
+    transferred: int = 0
     holds: dict[str, Held] = field(default_factory=dict)
     grants: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    submitter: str = ""  # where it is a project: the member whose jobs it pays
+
+    @property
+    def member_id(self) -> str:
+        return self.submitter or self.user_id
 
     @property
     def held(self) -> int:
@@ -71,7 +77,7 @@ class Account:
 
     @property
     def available(self) -> int:
-        return self.granted - self.used - self.held
+        return self.granted + self.transferred - self.used - self.held
 
 
 @dataclass
@@ -100,8 +106,8 @@ class Worker:
             *[self.release] * 3,
             *[self.again] * 2,
             *[self.nobody, self.run_job, self.give_back],
-            *[self.shared_hold] * 2,
-            self.shared_release,
+            *[self.shared_hold] * 4,
+            *[self.shared_release] * 3,
         ]
 
     def work(self, operations: int) -> None:
@@ -171,7 +177,8 @@ class Worker:
     # --- operations on accounts of one's own ---
 
     def grant(self) -> None:
-        account, amount, key = self.chance.choice(self.own), self.chance.randrange(1, 5_000_000), self.key()
+        account, amount = self.chance.choice(self.own), self.chance.randrange(1, 5_000_000)
+        key = given("grant", account.user_id, account.user_id, self.key())
         answer = self.ask(lambda cursor: ledger.grant(cursor, account.user_id, amount, "more", key, T0))
         self.expect(answer, True)
         account.granted += amount
@@ -181,7 +188,7 @@ class Worker:
         account = self.chance.choice(self.own)
         amount = self.chance.randrange(0, account.available * 4 // 3 + 2)
         job_id = self.new_job()
-        answer = self.ask(lambda cursor: _submit(cursor, job_id, account.user_id, amount))
+        answer = self.ask(lambda cursor: submit(cursor, job_id, account, amount))
         if amount > account.available:
             self.expect(answer, NotEnoughCreditError)
             self.expect((answer.available_ucr, answer.needed_ucr), (account.available, amount))
@@ -259,9 +266,10 @@ class Worker:
     # --- operations on accounts that others use at the same time ---
 
     def shared_hold(self) -> None:
-        account, amount = self.chance.choice(self.shared), self.chance.randrange(1, 3_000_000)
-        job_id = self.new_job()
-        answer = self.ask(lambda cursor: _submit(cursor, job_id, account.user_id, amount))
+        # Every other time the last one, which is always short: what goes wrong between two goes wrong there.
+        account = self.chance.choice((self.shared[-1], self.chance.choice(self.shared)))
+        amount, job_id = self.chance.randrange(1, 3_000_000), self.new_job()
+        answer = self.ask(lambda cursor: submit(cursor, job_id, account, amount))
         if answer is True:
             account.holds[job_id] = held = Held(amount)
             self.open_shared.append((job_id, held))
@@ -293,7 +301,7 @@ class Worker:
         refunded = self.chance.random() < 0.1
 
         def work(cursor: Any) -> bool:
-            held = _submit(cursor, job_id, account.user_id, amount)
+            held = submit(cursor, job_id, account, amount)
             if held:
                 _meter(cursor, job_id, start, sizes, self.machines, refunded)
             return held
@@ -314,7 +322,8 @@ class Worker:
         ran = self.any_ran()
         if ran is None:
             return
-        amount, key = self.chance.randrange(1, ran.paid * 2 // 3 + 2), self.key()
+        amount = self.chance.randrange(1, ran.paid * 2 // 3 + 2)
+        key = given("refund", ran.account.member_id, ran.job_id, self.key())
         answer = self.ask(lambda cursor: ledger.refund(cursor, ran.job_id, amount, "sorry", key, T0))
         if isinstance(answer, ledger.NotSettledError):
             self.expect(ran.settled, False)
@@ -333,14 +342,19 @@ class Worker:
         return self.chance.choice(self.ran[-64:]) if self.ran else None
 
 
-def _submit(cursor: Any, job_id: str, user_id: str, amount: int) -> bool:
+def submit(cursor: Any, job_id: str, account: Account, amount: int) -> bool:
+    """Store a job and take its hold from an account, of a member or of a project."""
     cursor.execute(
         "INSERT INTO job (job_id, user_id, job_name, spec, machine_type, core_num, rate_micro, weight_micro,"
-        " gib_weight_micro, status, added_ms) VALUES (%s, %s, 'x', %s, 'cpu', 1, %s, %s, %s, 'submitted', %s)"
+        " gib_weight_micro, status, added_ms, project_id)"
+        " VALUES (%s, %s, 'x', %s, 'cpu', 1, %s, %s, %s, 'submitted', %s, %s)"
         " ON CONFLICT DO NOTHING",
-        [job_id, user_id, SPEC, RATE, WEIGHT, GIB_WEIGHT, T0],
+        [
+            *(job_id, account.member_id, SPEC, RATE, WEIGHT, GIB_WEIGHT, T0),
+            account.user_id if account.submitter else None,
+        ],
     )
-    return ledger.take_hold(cursor, job_id, user_id, amount, RATE, T0 + 86_400_000, T0)
+    return ledger.take_hold(cursor, job_id, account.user_id, amount, RATE, T0 + 86_400_000, T0)
 
 
 def _meter(
@@ -367,8 +381,15 @@ def _meter(
                 *(machines[number % len(machines)], cores, mib, start, start + ms, start + ms),
             ],
         )
+    ended = [end, application, end, "pool_failure" if lost else None]
+    cursor.execute(
+        "INSERT INTO job_point (job_id, point, params) VALUES (%s, 0, '{}');"
+        "INSERT INTO run (job_id, point, attempt, tag, status, since_ms, application_id, ended_ms,"
+        " reason_code) VALUES (%s, 0, 1, %s, 'succeeded', %s, %s, %s, %s)",
+        [job_id, job_id, job_id, *ended],
+    )
     cursor.execute(
         "UPDATE job SET status = 'succeeded', application_id = %s, ended_ms = %s, reason_code = %s"
         " WHERE job_id = %s",
-        [application, end, "pool_failure" if lost else None, job_id],
+        [*ended[1:], job_id],
     )

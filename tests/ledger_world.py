@@ -11,7 +11,7 @@ import servers
 import used_database
 from psycopg2.extras import NamedTupleCursor
 
-from market.credits import ledger
+from market.credits import ledger, projects
 from market.jobs import runs
 from market.jobs.spec import JobSpec
 from market.kit import clock, database
@@ -112,6 +112,14 @@ class World:
                 ledger.grant(cursor, user_id, credits_ucr, "welcome", f"signup:{user_id}", at)
         return user_id
 
+    def grant(self, user_id: str, amount_ucr: int, reason: str = "more", at: int = T0) -> None:
+        """Give a member credits, as an administrator does."""
+        self.names += 1
+        with database.transaction() as cursor:
+            ledger.grant(
+                cursor, user_id, amount_ucr, reason, given("grant", user_id, user_id, str(self.names)), at
+            )
+
     def machine(self, owner: str | None, cores: int = 4) -> str:
         self.names += 1
         machine_id = f"{self.names:032x}"
@@ -124,25 +132,64 @@ class World:
         )
         return machine_id
 
-    def job(self, user_id: str, hold_ucr: int = 5_000_000, at: int = T0, rate: int = RATE) -> str:
+    def project(
+        self,
+        owner: str,
+        credits_ucr: int = 0,
+        budget_ucr: int = 100_000_000,
+        parent: str | None = None,
+        start: int = T0,
+        end: int = T0 + 365 * 86_400_000,
+    ) -> str:
+        """Make a project; what is in its account came from its owner, who was granted it."""
+        self.names += 1
+        project_id = f"{self.names:032x}"
+        with database.transaction() as cursor:
+            projects.create(cursor, project_id, f"p{self.names}", "", parent, owner, budget_ucr, start, end)
+        if credits_ucr:
+            self.grant(owner, credits_ucr)
+            self.transfer(owner, project_id, credits_ucr)
+        return project_id
+
+    def transfer(self, payer: str, payee: str, amount_ucr: int, at: int = T0, limit: int = 10**12) -> None:
+        self.names += 1
+        giver = payer if self.one("SELECT count(*) FROM member WHERE user_id = %s", payer) else payee
+        with database.transaction() as cursor:
+            key = given("transfer", giver, payee, str(self.names))
+            projects.transfer(cursor, payer, payee, amount_ucr, "for work", key, giver, limit, at)
+
+    def joins(self, project_id: str, user_id: str, role: str = "member", cap_ucr: int | None = None) -> None:
+        with database.transaction() as cursor:
+            projects.set_member(cursor, project_id, user_id, role, cap_ucr)
+
+    def job(
+        self,
+        user_id: str,
+        hold_ucr: int = 5_000_000,
+        at: int = T0,
+        rate: int = RATE,
+        project: str | None = None,
+    ) -> str:
         """Submit a job with a hold, as an application that the meter knows."""
         self.names += 1
         job_id = f"{self.names:032x}"
-        self.job_row(job_id, user_id, at, rate)
+        self.job_row(job_id, user_id, at, rate, project)
         with database.transaction() as cursor:
-            ledger.take_hold(cursor, job_id, user_id, hold_ucr, rate, at + 86_400_000, at)
+            ledger.take_hold(cursor, job_id, project or user_id, hold_ucr, rate, at + 86_400_000, at)
         self.sql(
             "INSERT INTO application_usage (application_id, job_id, last_seen_ms) VALUES (%s, %s, %s)",
             *(f"application_{job_id}", job_id, at),
         )
         return job_id
 
-    def job_row(self, job_id: str, user_id: str, at: int = T0, rate: int = RATE) -> None:
+    def job_row(
+        self, job_id: str, user_id: str, at: int = T0, rate: int = RATE, project: str | None = None
+    ) -> None:
         self.sql(
             "INSERT INTO job (job_id, user_id, job_name, spec, machine_type, core_num, rate_micro,"
-            " weight_micro, gib_weight_micro, status, application_id, added_ms)"
-            " VALUES (%s, %s, 'digits', %s, 'cpu', 2, %s, %s, %s, 'running', %s, %s)",
-            *(job_id, user_id, SPEC, rate, WEIGHT, GIB_WEIGHT, f"application_{job_id}", at),
+            " weight_micro, gib_weight_micro, status, application_id, added_ms, project_id)"
+            " VALUES (%s, %s, 'digits', %s, 'cpu', 2, %s, %s, %s, 'running', %s, %s, %s)",
+            *(job_id, user_id, SPEC, rate, WEIGHT, GIB_WEIGHT, f"application_{job_id}", at, project),
         )
         self.sql("INSERT INTO job_point (job_id, point, params) VALUES (%s, 0, '{}')", job_id)
         self.sql(
@@ -159,6 +206,18 @@ class World:
         self.sql(f"UPDATE job SET status = %s{rest} WHERE job_id = %s", status, *changed.values(), job_id)
         run = "waiting" if status == "submitted" else status
         self.sql(f"UPDATE run SET status = %s{rest} WHERE job_id = %s", run, *changed.values(), job_id)
+        self.sql("DELETE FROM submission WHERE job_id = %s", job_id)
+        if run != "waiting":
+            self.hand_over(job_id)
+
+    def hand_over(self, job_id: str, mode: str = "simple") -> None:
+        """Let the runs of a job have been given to YARN, in a mode of [security]."""
+        self.sql(
+            "INSERT INTO submission SELECT tag, job_id, since_ms, %s FROM run WHERE job_id = %s"
+            " ON CONFLICT DO NOTHING",
+            mode,
+            job_id,
+        )
 
     def submitted(self, job_id: str, spec: JobSpec) -> None:
         """Put a job where it stands just after its submission, with the points of this specification."""
@@ -272,6 +331,11 @@ class World:
         return str(
             self.one(f"SELECT string_agg(t || h, ' ' ORDER BY t) FROM ({' UNION ALL '.join(parts)}) x")
         )
+
+
+def given(kind: str, giver: str, to: str, number: str) -> str:
+    """Return the key of a grant to a member, or of a refund of a job, that somebody gave by hand."""
+    return f"{kind}:{giver}:{to}:{number}"
 
 
 def now() -> int:

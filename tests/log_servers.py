@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from servers import answering
 
-NODE = "10.0.0.7:45454"
+NODE = "127.0.0.1:45454"
 Files = dict[str, dict[str, bytes]]
 
 
@@ -22,6 +22,7 @@ class Servers:
     local: Files = field(default_factory=dict)
     collected: Files = field(default_factory=dict)
     application: str = ""
+    says: str = "192.0.2.9"  # the address that the node gives as its own
     grows: int = 0  # bytes that each file of the machine gets before each answer
     late: int = 0  # answers of the log server before it knows what was collected
     asked: list[str] = field(default_factory=list)
@@ -54,7 +55,8 @@ class Servers:
 
     def _cluster(self, parts: list[str]) -> tuple[int, bytes]:
         if parts[0] == "nodes":
-            node = {"id": NODE, "state": "RUNNING", "nodeHTTPAddress": f"127.0.0.1:{self.port}"}
+            # What it says of its address is not true: the registered one counts, and of this the port.
+            node = {"id": NODE, "state": "RUNNING", "nodeHTTPAddress": f"{self.says}:{self.port}"}
             return 200, json.dumps({"node": node}).encode()
         if parts[-1] == "containers":
             live = [{"containerId": name, "nodeId": NODE} for name in self.local]

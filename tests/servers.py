@@ -138,14 +138,16 @@ class Database:
 
 
 @contextmanager
-def database(folder: Path, deadline_s: float = 60) -> Iterator[Database]:
-    """Run a server with its data in `folder`; stop it in the end."""
+def database(
+    folder: Path, deadline_s: float = 60, passwords: dict[str, str] | None = None
+) -> Iterator[Database]:
+    """Run a server with its data in `folder`; stop it in the end. Data that are there have `passwords`."""
     roles = (postgres.SUPERUSER, migrate.OWNER, migrate.APPLICATION, migrate.AIRFLOW)
     port = free_port()
     process = _Process(
         postgres.server_command(folder / "postgres", "127.0.0.1", port), folder / "postgres.log"
     )
-    served = Database(port, {role: secrets.token_hex(16) for role in roles}, process)
+    served = Database(port, passwords or {role: secrets.token_hex(16) for role in roles}, process)
     postgres.initialise(folder / "postgres", served.passwords[postgres.SUPERUSER])
     process.start()
     try:

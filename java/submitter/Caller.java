@@ -17,11 +17,12 @@ import jdk.net.ExtendedSocketOptions;
 import jdk.net.UnixDomainPrincipal;
 
 /**
- * One connection of `spark-submit` (client.py has the other end and the reasons).
+ * One connection: of `spark-submit` (warm_submitter.py has the other end and the reasons), or of who wants
+ * files listed (cluster/listing.py).
  *
  * <p>A question is a length (4 bytes, big-endian) and words parted by NUL. An answer is a letter, a length
  * and a text: R ready, then one byte G is awaited; L a line of the log; D done, with the application's id;
- * F failed; N refused, and nothing was or will be submitted; S the status.
+ * F failed; N refused, and nothing was or will be submitted; S the status. {@link Listing} has its own.
  */
 final class Caller implements Closeable {
     private static final int LONGEST = 4 << 20;
@@ -47,6 +48,7 @@ final class Caller implements Closeable {
         switch (words[0]) {
             case "status" -> answer('S', work.status());
             case "submit" -> submit(work, words);
+            case "list" -> Listing.answer(this, words[1], words[2], Integer.parseInt(words[3]));
             default -> answer('N', "unknown question: " + words[0]);
         }
     }

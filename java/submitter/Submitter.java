@@ -33,6 +33,7 @@ public final class Submitter {
     public static void main(String[] arguments) throws Exception {
         Path socket = Path.of(arguments[0]);
         SubmissionLog.install();
+        Login.begin();
         ScheduledExecutorService clock = Executors.newSingleThreadScheduledExecutor(
                 work -> {
                     Thread thread = new Thread(work, "deadlines");

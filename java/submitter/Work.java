@@ -59,6 +59,7 @@ final class Work {
         begin(tag);
         AtomicBoolean done = limit();
         try {
+            Login.renew();
             String found = applications.tagged(tag);
             if (found == null) {
                 found = run(arguments, caller::line);

@@ -12,8 +12,8 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['journal', 'transfer', 'hold_entry', 'settlement', 'settlement_step', 'usage_line',
-        'final_job', 'uptime_line', 'demand_line', 'rate_tick', 'charge', 'payout', 'refund', 'seal_page', 'seal',
-        'system_balance', 'account_balance'] LOOP
+        'final_job', 'uptime_line', 'demand_line', 'rate_tick', 'charge', 'payout', 'refund', 'repayment', 'seal_page',
+        'seal', 'system_balance', 'account_balance', 'named_givers', 'audit', 'account_transfer'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %I
                         FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', name);
     END LOOP;

@@ -18,7 +18,9 @@ BEGIN
 END $$;
 
 CREATE FUNCTION available_ucr(a account) RETURNS bigint
-LANGUAGE sql IMMUTABLE AS $$ SELECT a.granted_ucr + a.shared_ucr - a.used_ucr - a.held_ucr - a.floor_ucr $$;
+LANGUAGE sql IMMUTABLE AS $$ 
+    SELECT a.granted_ucr + a.shared_ucr + a.transferred_ucr - a.used_ucr - a.held_ucr - a.floor_ucr
+ $$;
 
 -- Give credits from the treasury. Raises LG002, LG003.
 CREATE FUNCTION grant_credit(

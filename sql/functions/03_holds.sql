@@ -1,4 +1,5 @@
--- Holds: what a job may cost at most, set aside from what its owner has. See 02_accounts.sql for the answers.
+-- Holds: what a job may cost at most, set aside from what its owner has, or the project that pays. See 02_accounts.sql
+-- and 02_projects.sql for the answers.
 
 -- Set credits aside from what is available; the check and the change are one statement on one row. A refusal
 -- names what is available (DETAIL), and that is always less than the amount: if credits came back between the
@@ -23,8 +24,8 @@ BEGIN
     RAISE EXCEPTION '% ucr are needed', amount USING ERRCODE = 'LG001', DETAIL = available::text;
 END $$;
 
--- Hold what a job may cost, at most; the job's row is there already, with its locked weights.
--- Raises LG001, LG002, LG003.
+-- Hold what a job may cost, at most; the job's row is there already, with its locked weights. `from_user` is the
+-- account that pays: the project that the job's row names, else its owner. Raises LG001, LG002, LG003, LG011, LG012.
 CREATE FUNCTION take_hold(
     for_job hex_id, from_user hex_id, amount bigint, rate bigint, expires bigint, at bigint DEFAULT now_ms()
 ) RETURNS text
@@ -32,7 +33,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 BEGIN
     INSERT INTO hold (job_id, user_id, amount_ucr, rate_micro, weight_micro, gib_weight_micro, taken_ms, expires_ms)
         SELECT job_id, from_user, amount, rate, weight_micro, gib_weight_micro, at, expires
-        FROM job WHERE job_id = for_job
+        FROM job WHERE job_id = for_job AND from_user = coalesce(project_id, user_id)
         ON CONFLICT (job_id) DO NOTHING;
     IF NOT FOUND THEN
         IF EXISTS (SELECT FROM hold h JOIN hold_entry e ON e.key = 'take:' || for_job
@@ -45,11 +46,12 @@ BEGIN
         RAISE EXCEPTION 'there is no job %', for_job USING ERRCODE = 'LG003';
     END IF;
     INSERT INTO hold_entry VALUES ('take:' || for_job, for_job, 'take', amount, amount, at);
+    PERFORM admit_hold(for_job, amount, at);
     PERFORM set_aside(from_user, amount);
     RETURN 'done';
 END $$;
 
--- Raise a hold to `new_amount` in all. Raises LG001 to LG005.
+-- Raise a hold to `new_amount` in all. Raises LG001 to LG005, LG011, LG012.
 CREATE FUNCTION extend_hold(
     for_job hex_id, new_amount bigint, request_key text, at bigint DEFAULT now_ms()
 ) RETURNS text
@@ -75,13 +77,15 @@ BEGIN
     INSERT INTO hold_entry
         VALUES (request_key, for_job, 'extend', new_amount - h.amount_ucr, new_amount, at);
     UPDATE hold SET amount_ucr = new_amount WHERE job_id = for_job;
+    PERFORM admit_hold(for_job, new_amount - h.amount_ucr, at);
     PERFORM set_aside(h.user_id, new_amount - h.amount_ucr);
     RETURN 'done';
 END $$;
 
--- Give back all of a hold whose job ended without ever having held a container. If the meter observed a
--- container, it changes nothing and answers 'metered': the settlement captures what is due and releases the
--- rest. Raises LG003.
+-- Give back all of a hold whose job ended and can never have held a container: no run of it was handed to YARN. Else
+-- it changes nothing and answers 'metered': the settlement captures what is due and releases the rest. A container may
+-- turn up after the job's end, when the meter looks; once the hold was given back, nobody would pay for it.
+-- Raises LG003.
 CREATE FUNCTION release_hold(for_job hex_id, request_key text, at bigint DEFAULT now_ms()) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE
@@ -92,11 +96,13 @@ BEGIN
         RAISE EXCEPTION 'job % has no hold', for_job USING ERRCODE = 'LG003';
     ELSIF h.closed_ms IS NOT NULL THEN
         RETURN 'exists';
-    ELSIF EXISTS (SELECT FROM container_usage WHERE job_id = for_job) THEN
+    ELSIF EXISTS (SELECT FROM submission WHERE job_id = for_job)
+       OR EXISTS (SELECT FROM container_usage WHERE job_id = for_job) THEN
         RETURN 'metered';
     END IF;
     INSERT INTO hold_entry VALUES (request_key, for_job, 'release', h.amount_ucr, h.amount_ucr, at);
     UPDATE hold SET released_ucr = amount_ucr, closed_ms = at WHERE job_id = for_job;
+    PERFORM lock_trees(ARRAY[h.user_id::text]);
     UPDATE account SET held_ucr = held_ucr - h.amount_ucr WHERE user_id = h.user_id;
     RETURN 'done';
 END $$;

@@ -35,7 +35,9 @@ $$;
 -- The time of the poll that the meter must have written before an interval can be closed at `until`; NULL: none
 -- is needed. It leaves time for three things: a container that runs may turn out to have been on a dead node
 -- (`lost_after`), a job that has ended may become final (30 s), and a container that started just before
--- `until` may not have been observed yet (10 s).
+-- `until` may not have been observed yet (10 s). The same holds for the end of a job of which a run was handed to
+-- YARN: a run ends only when no submission of it is on its way, so a poll that begins later sees whatever there is of
+-- it. Its hold is closed after that poll, and no container comes behind it that nobody pays for.
 CREATE FUNCTION mark_needed(until bigint, lost_after bigint) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
     SELECT max(CASE
@@ -43,6 +45,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
                      WHERE c.job_id = h.job_id AND c.end_ms IS NULL AND c.start_ms < until) THEN until + lost_after
         WHEN j.ended_ms <= until AND NOT coalesce(a.final, false)
             AND (a.application_id IS NOT NULL OR j.application_id IS NOT NULL) THEN until + 30000
+        WHEN j.ended_ms <= until AND EXISTS (SELECT FROM submission s WHERE s.job_id = h.job_id)
+            THEN j.ended_ms + 10000
         WHEN j.ended_ms <= until THEN NULL
         ELSE until + 10000 END)
     FROM hold h JOIN job j USING (job_id) LEFT JOIN application_usage a USING (job_id)

@@ -12,7 +12,7 @@ $$;
 -- closed there before. Raises LG010 if a later one is closed, or the one before is not sealed.
 CREATE FUNCTION settle_freeze(
     until bigint, fee bigint, stipend bigint, stipend_cap bigint, initial_rate bigint, rate_min bigint,
-    rate_max bigint, target bigint, lost_after bigint
+    rate_max bigint, target bigint, lost_after bigint, refund_bound bigint
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
 DECLARE
@@ -36,7 +36,7 @@ BEGIN
     -- The first interval begins when the market's first account was opened.
     since := coalesce(last.until_ms, least((SELECT min(opened_ms) FROM account), until - 1));
     INSERT INTO settlement VALUES (iv, since, until, fee, stipend, stipend_cap, initial_rate, rate_min,
-                                   rate_max, target, lost_after);
+                                   rate_max, target, lost_after, refund_bound);
     PERFORM freeze_usage(iv, until, lost_after);
     PERFORM freeze_uptime(iv, since, until);
     PERFORM freeze_demand(iv, since, until);
@@ -86,7 +86,8 @@ $$;
 CREATE FUNCTION freeze_uptime(iv bigint, since bigint, until bigint) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO uptime_line
-        SELECT machine_id, iv, user_id, online_ms, used_core_ms, greatest(0, core_ms - used_core_ms)
+        SELECT machine_id, iv, user_id, online_ms, coalesce(used_core_ms, 0),
+               greatest(0, core_ms - coalesce(used_core_ms, 0))
         FROM (
             SELECT m.machine_id, m.user_id,
                    sum(least(p.to_ms, until) - greatest(p.from_ms, since))::bigint AS online_ms,
@@ -95,14 +96,15 @@ LANGUAGE sql AS $$
             WHERE p.to_ms > since AND p.from_ms < until AND m.user_id IS NOT NULL
             GROUP BY m.machine_id
         ) online
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(c.vcores * (least(coalesce(c.end_ms, c.last_seen_ms), until)
-                                            - greatest(c.start_ms, since))), 0)::bigint AS used_core_ms
+        LEFT JOIN (
+            -- Of all machines at once: each by itself would read all that it ever ran.
+            SELECT c.machine_id, sum(c.vcores * (least(coalesce(c.end_ms, c.last_seen_ms), until)
+                                                 - greatest(c.start_ms, since)))::bigint AS used_core_ms
             FROM container_usage c
-            WHERE c.machine_id = online.machine_id AND c.start_ms < until
-              AND coalesce(c.end_ms, 9223372036854775807) > since
+            WHERE c.start_ms < until AND coalesce(c.end_ms, 9223372036854775807) > since
               AND coalesce(c.end_ms, c.last_seen_ms) > since
-        ) used
+            GROUP BY c.machine_id
+        ) used USING (machine_id)
 $$;
 
 -- A sample stands for the time until the next sample, for a minute at most: of a longer time, in which the

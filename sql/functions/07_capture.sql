@@ -81,6 +81,7 @@ $$;
 
 CREATE FUNCTION take_from_accounts(iv bigint, chunk text[]) RETURNS void
 LANGUAGE sql AS $$
+    SELECT lock_trees((SELECT array_agg(user_id::text) FROM hold WHERE job_id = ANY (chunk)));
     SELECT count(*) FROM (
         SELECT FROM account WHERE user_id IN (SELECT user_id FROM hold WHERE job_id = ANY (chunk))
         ORDER BY user_id FOR NO KEY UPDATE) locked;

@@ -33,7 +33,9 @@ CREATE VIEW sealable AS
     UNION ALL
     SELECT 'settlement', interval_id::text, interval_id,
            ARRAY[ROW(interval_id, from_ms, until_ms, fee_micro, stipend_ucr, stipend_cap_ucr, initial_rate_micro,
-                     rate_min_micro, rate_max_micro, target_micro, lost_after_ms)::text]
+                     rate_min_micro, rate_max_micro, target_micro, lost_after_ms)::text,
+                 ROW(interval_id, from_ms, until_ms, fee_micro, stipend_ucr, stipend_cap_ucr, initial_rate_micro,
+                     rate_min_micro, rate_max_micro, target_micro, lost_after_ms, refund_bound_ucr)::text]
     FROM settlement
     UNION ALL
     SELECT 'usage_line', container_id || '@' || interval_id, interval_id,
@@ -66,13 +68,19 @@ CREATE VIEW sealable AS
     FROM payout
     UNION ALL
     SELECT 'refund', job_id || ':' || attempt, interval_id,
-           ARRAY[ROW(job_id, attempt, interval_id, amount_ucr)::text]
+           ARRAY[ROW(job_id, attempt, interval_id, amount_ucr)::text,
+                 ROW(job_id, attempt, interval_id, amount_ucr, paid_ucr, own_ucr, return_ucr, machine_id, lender)::text]
     FROM refund
+    UNION ALL
+    SELECT 'repayment', job_id || ':' || attempt || '@' || interval_id, interval_id,
+           ARRAY[ROW(job_id, attempt, interval_id, amount_ucr)::text]
+    FROM repayment
     UNION ALL
     SELECT 'system_balance', account || '@' || interval_id, interval_id,
            ARRAY[ROW(interval_id, account, balance_ucr)::text]
     FROM system_balance
     UNION ALL
     SELECT 'account_balance', user_id || '@' || interval_id, interval_id,
-           ARRAY[ROW(user_id, interval_id, granted_ucr, shared_ucr, used_ucr)::text]
+           ARRAY[ROW(user_id, interval_id, granted_ucr, shared_ucr, used_ucr)::text,
+                 ROW(user_id, interval_id, granted_ucr, shared_ucr, used_ucr, transferred_ucr)::text]
     FROM account_balance;

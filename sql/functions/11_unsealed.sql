@@ -18,14 +18,16 @@ CREATE VIEW unsealed_hold_entry AS
     UNION ALL
     SELECT * FROM hold_entry WHERE interval_id = open_interval();
 
--- What a transfer changes in the accounts of members.
+-- What a transfer changes in the accounts of members and projects. Of a return the payer is a lender, who has earned less by it,
+-- and the payee has spent less.
 CREATE FUNCTION account_change(kind text, payer text, payee text, amount_ucr bigint)
-RETURNS TABLE (user_id text, granted_ucr bigint, shared_ucr bigint, used_ucr bigint)
+RETURNS TABLE (user_id text, granted_ucr bigint, shared_ucr bigint, used_ucr bigint, transferred_ucr bigint)
 LANGUAGE sql IMMUTABLE AS $$
     SELECT side.user_id,
            CASE WHEN kind = 'grant' THEN side.ucr ELSE 0 END,
-           CASE WHEN kind IN ('pay', 'stipend') THEN side.ucr ELSE 0 END,
-           CASE WHEN kind IN ('capture', 'refund') THEN -side.ucr ELSE 0 END
+           CASE WHEN kind IN ('pay', 'stipend') OR kind = 'return' AND side.ucr < 0 THEN side.ucr ELSE 0 END,
+           CASE WHEN kind IN ('capture', 'refund') OR kind = 'return' AND side.ucr > 0 THEN -side.ucr ELSE 0 END,
+           CASE WHEN kind = 'transfer' THEN side.ucr ELSE 0 END
     FROM (VALUES (payer, -amount_ucr), (payee, amount_ucr)) side (user_id, ucr)
     WHERE length(side.user_id) = 32
 $$;

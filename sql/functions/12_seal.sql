@@ -40,8 +40,9 @@ LANGUAGE sql AS $$
             GROUP BY side.account) m ON m.account = name;
     INSERT INTO account_balance
         SELECT m.user_id, iv, coalesce(b.granted_ucr, 0) + m.granted, coalesce(b.shared_ucr, 0) + m.shared,
-               coalesce(b.used_ucr, 0) + m.used
-        FROM (SELECT c.user_id, sum(c.granted_ucr) AS granted, sum(c.shared_ucr) AS shared, sum(c.used_ucr) AS used
+               coalesce(b.used_ucr, 0) + m.used, coalesce(b.transferred_ucr, 0) + m.transferred
+        FROM (SELECT c.user_id, sum(c.granted_ucr) AS granted, sum(c.shared_ucr) AS shared, sum(c.used_ucr) AS used,
+                     sum(c.transferred_ucr) AS transferred
               FROM sealed_transfers(iv, journals) t
               CROSS JOIN LATERAL account_change(t.kind, t.payer, t.payee, t.amount_ucr) c
               GROUP BY c.user_id) m
@@ -72,9 +73,12 @@ LANGUAGE sql AS $$
         GROUP BY kind, page, version
 $$;
 
+-- Raises LG010, and LG020 (DETAIL: what does not fit) if what is to be sealed does not add up.
 CREATE FUNCTION settle_seal(iv bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp SET work_mem = '64MB' AS $$
 DECLARE
+    kinds text[];
+    posted text[];
     journals text[];
     entries text[];
 BEGIN
@@ -82,7 +86,12 @@ BEGIN
     IF NOT step_is_due(iv, 'seal') THEN
         RETURN false;
     END IF;
-    WITH claimed AS (DELETE FROM unsealed RETURNING kind, key)
+    SELECT array_agg(kind), array_agg(key) INTO kinds, posted FROM unsealed;
+    -- People go on posting after the step reconcile. What is checked here has all rows that are sealed here: those
+    -- that come later wait for the next seal.
+    PERFORM refuse_violations();
+    WITH claimed AS (DELETE FROM unsealed q USING unnest(kinds, posted) seen (kind, key)
+                     WHERE q.kind = seen.kind AND q.key = seen.key RETURNING q.kind, q.key)
         SELECT array_agg(key) FILTER (WHERE kind = 'journal'), array_agg(key) FILTER (WHERE kind = 'hold_entry')
         INTO journals, entries FROM claimed;
     PERFORM take_balances(iv, journals);

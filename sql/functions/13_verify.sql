@@ -38,21 +38,28 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = market, pg_temp AS $$
     ORDER BY 1, 2, 3
 $$;
 
--- The step reconcile: it records that all invariants hold, or fails. It repairs nothing.
-CREATE FUNCTION settle_reconcile(iv bigint) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
+-- Fail if an invariant does not hold for what no seal covers yet. Raises LG020 (DETAIL: what does not fit).
+CREATE FUNCTION refuse_violations() RETURNS void
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     found text;
 BEGIN
-    PERFORM lock_settlement();
-    IF NOT step_is_due(iv, 'reconcile') THEN
-        RETURN false;
-    END IF;
     SELECT string_agg(format('%s: %s: %s', invariant, subject, detail), E'\n') INTO found
         FROM (SELECT * FROM violations(true) LIMIT 100) v;
     IF found IS NOT NULL THEN
         RAISE EXCEPTION 'the ledger does not add up' USING ERRCODE = 'LG020', DETAIL = found;
     END IF;
+END $$;
+
+-- The step reconcile: it records that all invariants hold, or fails. It repairs nothing.
+CREATE FUNCTION settle_reconcile(iv bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = market, pg_temp AS $$
+BEGIN
+    PERFORM lock_settlement();
+    IF NOT step_is_due(iv, 'reconcile') THEN
+        RETURN false;
+    END IF;
+    PERFORM refuse_violations();
     INSERT INTO settlement_step VALUES (iv, 'reconcile', now_ms());
     RETURN true;
 END $$;

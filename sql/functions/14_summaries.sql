@@ -3,7 +3,7 @@
 -- A settlement in one row, for lists.
 CREATE VIEW settlement_summary AS
     SELECT s.interval_id, s.from_ms, s.until_ms, t.rate_micro, t.utilisation_micro,
-           p.captured_ucr, p.fee_ucr, p.captured_ucr - p.fee_ucr AS paid_ucr, p.stipend_ucr, r.refunded_ucr,
+           p.captured_ucr, p.fee_ucr, p.captured_ucr - p.fee_ucr AS paid_ucr, p.stipend_ucr, r.refunded_ucr, b.returned_ucr,
            l.row_count, l.sha256
     FROM settlement s
     LEFT JOIN rate_tick t USING (interval_id)
@@ -15,7 +15,10 @@ CREATE VIEW settlement_summary AS
         FROM payout WHERE interval_id = s.interval_id) p
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(amount_ucr), 0)::bigint AS refunded_ucr
-        FROM refund WHERE interval_id = s.interval_id) r;
+        FROM refund WHERE interval_id = s.interval_id) r
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(amount_ucr), 0)::bigint AS returned_ucr
+        FROM repayment WHERE interval_id = s.interval_id) b;
 
 -- What the containers of each open hold cost until they were last seen: what a budget is compared with. Of a
 -- container that the pool lost only the time that was settled before counts: the rest is never charged.

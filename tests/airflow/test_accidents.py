@@ -19,14 +19,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskD
 from fake_cluster import Yarn
 from ledger_world import World
 
-from market.airflow import operator
 from market.airflow.operator import MarketSparkSubmit
+from market.hadoop import paths
 from market.jobs import runs, store
 from market.jobs.life import kill, status, watch
 from market.jobs.life.state import End
 from market.jobs.runs import Run
 from market.jobs.spec import JobSpec
-from market.jobs.submission import spark_submit, submission_lock
+from market.jobs.submission import applications, spark_submit, submission_lock
 from market.kit import clock
 from market.kit.database import transaction
 
@@ -95,7 +95,12 @@ class Accident:
         """Let Airflow try the task; return what became of the try."""
         self.tries += 1
         task = MarketSparkSubmit(
-            task_id="spark", job_id=self.job_id, username="alice", spec=self.spec, point=self.point
+            task_id="spark",
+            job_id=self.job_id,
+            username="alice",
+            own_folder=paths.job_folder("alice", self.job_id),
+            spec=self.spec,
+            point=self.point,
         )
         task._hook = SimpleNamespace(  # type: ignore[assignment]
             submit=self._spark_submit,
@@ -155,11 +160,14 @@ class Accident:
 def surroundings(world: World, yarn: Yarn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run").mkdir()
     monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
-    for module in (operator, kill):
+    for module in (applications, kill):
         monkeypatch.setattr(module, "resource_manager", lambda: yarn)
+    monkeypatch.setattr(applications, "ended_applications", lambda: yarn)
     monkeypatch.setattr(MarketSparkSubmit, "_make_folder", lambda task: None)
+    monkeypatch.setattr(MarketSparkSubmit, "_hand_over", lambda *_: None)
     quickly = functools.partial(submission_lock.taken, patience_s=0.3)
     monkeypatch.setattr(submission_lock, "taken", quickly)
+    world.machine(world.member())  # or a run waits for its type, and nothing is submitted
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -161,3 +161,17 @@ def test_nobody_waits_while_the_server_is_away(world: World, patient: MarketJobs
 def _tell() -> None:
     with database.transaction() as cursor:
         notify.notify(cursor, notify.NEW_JOB)
+
+
+def test_one_job_whose_file_cannot_be_written_keeps_no_other_waiting(
+    world: World, bundle: MarketJobsBundle
+) -> None:
+    member = world.member()
+    bad, good = world.job(member), world.job(member)
+    world.sql("UPDATE job SET spec = '{}' WHERE job_id = %s", bad)
+    bundle.initialize()
+    assert names(bundle) == {f"job_{good}.py"}
+    world.sql("UPDATE job SET spec = (SELECT spec FROM job WHERE job_id = %s) WHERE job_id = %s", good, bad)
+    world.sql("UPDATE setback SET next_ms = 0")
+    bundle.refresh()
+    assert names(bundle) == {f"job_{good}.py", f"job_{bad}.py"}

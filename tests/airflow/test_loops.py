@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.triggers.base import TaskSuccessEvent
+from ledger_world import World
 
 from market.airflow.loops import LoopTask, LoopTrigger
 from market.airflow.retention import OWN_DAGS
@@ -88,3 +89,15 @@ def test_a_loop_s_dag_begins_anew_after_each_run(file: Path) -> None:
 
 def test_runs_of_every_dag_of_the_market_s_own_are_put_away() -> None:
     assert sorted(OWN_DAGS) == sorted(path.stem for path in (settings.ROOT / "dags").glob("*.py"))
+
+
+@pytest.mark.database
+def test_a_loop_that_gets_over_nothing_is_told_to_the_operator(world: World, alone: None) -> None:
+    trigger = LoopTrigger(f"{__name__}.trouble", period_s=0.01, lasts_s=0.3, lock="test")
+    for _ in range(9):
+        trigger.once()
+    assert world.sql("SELECT * FROM alert") == []
+    for _ in range(5):
+        trigger.once()
+    (alert,) = world.sql("SELECT * FROM alert")
+    assert (alert.kind, alert.subject) == ("failing_loop", f"{__name__}.trouble")

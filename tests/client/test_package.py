@@ -17,6 +17,7 @@ from market.kit import settings
 
 CLIENT = settings.ROOT / "client"
 LOCK = settings.ROOT / "requirements-agent.txt"
+MOST_MIB = 15
 UV = settings.ROOT / ".market" / "tools" / "bin" / "uv"
 
 
@@ -106,7 +107,25 @@ def test_installed_it_brings_few_packages_and_everything_that_a_machine_needs(in
     digest, *packages = done.stdout.split()
     assert digest == release.digest()
     assert len(packages) < 15
+    assert size_mib(installed) <= MOST_MIB
     assert not [name for name in packages if name.startswith(("apache", "airflow", "psycopg", "flask"))]
+
+
+def size_mib(python: Path) -> float:
+    """Return what the packages take, without what Python compiles of them."""
+    files = (path for path in python.parents[1].joinpath("lib").rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files if path.suffix != ".pyc") / (1 << 20)
+
+
+def test_installed_it_speaks_to_a_market(installed: Path) -> None:
+    program = "from distributedmarket import Market; Market()"
+    done = run(installed, "-c", program)
+    assert "NotLoggedInError: nobody is logged in: run market login" in done.stderr
+    command = installed.with_name("market")
+    for words in (["jobs"], ["jobs", "--json"]):
+        done = run(command, *words)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "nobody is logged in" in done.stderr
 
 
 def test_installed_it_gives_the_command(installed: Path) -> None:
@@ -116,7 +135,7 @@ def test_installed_it_gives_the_command(installed: Path) -> None:
     done = run(command, *words)
     assert (done.returncode, done.stderr) == (
         1,
-        "market: to which market? Give --server http://HOST:PORT\n",
+        "market: to which market? Give --server https://HOST:PORT\n",
     )
     done = run(command, *words, "--server", "http://127.0.0.1:9")
     assert (done.returncode, "who lends?" in done.stderr) == (1, True)

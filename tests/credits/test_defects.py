@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import psycopg2
 import pytest
-from ledger_world import MINUTE, RATE, T0, World
+from ledger_world import MINUTE, RATE, T0, World, given
 
 from market.credits import ledger
 from market.credits.settlement.steps import InvariantError, settle
@@ -130,8 +130,57 @@ DEFECTS = [
     (
         "a refund is more than what was paid",
         "refund_due",
-        "sum(c.amount_ucr)::bigint",
-        "sum(2 * c.amount_ucr)::bigint",
+        "least(ucr, greatest(",
+        "least(2 * ucr, greatest(",
+        "CHECK within_what_was_paid",
+    ),
+    (
+        "a lender keeps what he earned from an attempt that he lost",
+        "refund_due",
+        "THEN p.earned_ucr ELSE 0 END AS return_ucr",
+        "THEN 0 ELSE 0 END AS return_ucr",
+        "refund",
+    ),
+    (
+        "the machine that lost an attempt is not found out",
+        "lost_driver",
+        "IN ('node_lost', 'drained')",
+        "IN ('drained')",
+        "refund",
+    ),
+    (
+        "somebody is given back what he paid himself",
+        "refund_due",
+        "p.paid_ucr, p.own_ucr,",
+        "p.paid_ucr, 0::bigint AS own_ucr,",
+        "refund",
+    ),
+    (
+        "the treasury's refunds have no bound",
+        "refund_due",
+        "greatest(0, s.refund_bound_ucr - refunded_that_day(s, submitter) - before_ucr)",
+        "9000000000000000",
+        "supply",
+    ),
+    (
+        "what a lender gives back is not taken from him",
+        "post_refunds",
+        "SET shared_ucr = shared_ucr - back.ucr",
+        "SET shared_ucr = shared_ucr",
+        "zero_sum",
+    ),
+    (
+        "a lender gives back more than he owes",
+        "owed",
+        "r.return_ucr - coalesce(p.ucr, 0)",
+        "r.return_ucr + 1",
+        "refund",
+    ),
+    (
+        "a refund is posted that no settlement made",
+        "post_refunds",
+        "'refund:' || job_id || ':' || attempt, 'refund', until",
+        "'refund:' || job_id || ':' || attempt || '!', 'refund', until",
         "refund",
     ),
     (
@@ -177,6 +226,7 @@ def fee(monkeypatch: pytest.MonkeyPatch) -> None:
             fee="0.100000",
             stipend_per_core_hour="1.000000",
             stipend_cap_per_interval="0.000100",
+            refund_bound="0.150000",
         ),
     )
     monkeypatch.setattr(settings, "load", lambda *arguments: other)
@@ -197,25 +247,28 @@ def live(world: World) -> None:
         world.online(machine, T0, T0 + 15 * MINUTE)
     for minute in range(15):
         world.demand(T0 + minute * MINUTE, total=10, used=9)
-    long, short, lost, refunded, never, kept = (world.job(buyer, hold_ucr=500_000) for _ in range(6))
+    long, short, lost, refunded, taken, never, kept = (world.job(buyer, hold_ucr=500_000) for _ in range(7))
     for number, machine in enumerate(machines):
         world.container(long, machine, T0 + number, T0 + 12 * MINUTE + 77, vcores=2, memory_mib=1000 + number)
         world.container(short, machine, T0 + 1, T0 + 4 * MINUTE)
     world.sql("UPDATE container_usage SET last_seen_ms = least(last_seen_ms, end_ms)")
     world.container(lost, machines[0], T0, T0 + 7 * MINUTE, "node_lost")
     world.container(refunded, machines[1], T0, T0 + 6 * MINUTE, role="driver")
+    world.container(taken, machines[0], T0, T0 + 7 * MINUTE, "node_lost", role="driver")
+    for machine in (machines[1], world.machine(buyer)):
+        world.container(taken, machine, T0, T0 + 7 * MINUTE)
     over = world.job(other, hold_ucr=1_000)
     world.container(over, machines[0], T0, T0 + 9 * MINUTE)
-    for job, minute in ((long, 13), (short, 4), (lost, 8), (refunded, 7), (over, 9), (never, 1)):
-        world.end_job(
-            job, T0 + minute * MINUTE + 500, reason_code="pool_failure" if job == refunded else None
-        )
+    for job, minute in ((long, 13), (short, 4), (lost, 8), (refunded, 7), (taken, 8), (over, 9), (never, 1)):
+        code = "pool_failure" if job in (refunded, taken) else None
+        world.end_job(job, T0 + minute * MINUTE + 500, reason_code=code)
     world.mark(T0 + 60 * MINUTE)
     late = database.connect()
     with late.cursor() as early:
-        ledger.grant(early, patient, 5, "drawn early, committed late", "late", T0)
+        late_key = given("grant", buyer, patient, "late")
+        ledger.grant(early, patient, 5, "drawn early, committed late", late_key, T0)
         with database.transaction() as cursor:
-            ledger.grant(cursor, other, 7, "between", "between", T0)
+            ledger.grant(cursor, other, 7, "between", given("grant", buyer, other, "between"), T0)
             ledger.take_hold(cursor, kept, buyer, 500_000, RATE, T0 + 86_400_000, T0)
             ledger.extend_hold(cursor, kept, 2_000_000, "extended", T0)
             ledger.release_hold(cursor, never, "never", T0)
@@ -231,10 +284,11 @@ def live(world: World) -> None:
     late.close()
     settle(T0 + 15 * MINUTE)
     with database.transaction() as cursor:
-        ledger.refund(cursor, short, 100, "sorry", "given back", T0)
+        ledger.refund(cursor, short, 100, "sorry", given("refund", other, short, "given back"), T0)
     try:
         with database.transaction() as cursor:
-            ledger.refund(cursor, short, world.hold(short).captured_ucr, "all of it", "too much", T0)
+            too_much = world.hold(short).captured_ucr
+            ledger.refund(cursor, short, too_much, "all", given("refund", other, short, "too much"), T0)
     except ledger.RefundTooLargeError:
         pass
     settle(T0 + 20 * MINUTE)
@@ -255,8 +309,14 @@ def noticed(world: World) -> set[str]:
 
 def test_without_a_mistake_nothing_is_noticed(world: World, fee: None) -> None:
     assert noticed(world) == set()
-    assert world.one("SELECT count(*) FROM refund") == 1
-    assert world.one("SELECT count(*) FROM journal WHERE kind = 'refund'") == 2
+    assert world.one("SELECT count(*) FROM refund") == 2
+    assert world.one("SELECT count(*) FROM journal WHERE kind = 'refund'") == 3
+    assert world.one("SELECT sum(amount_ucr) FROM refund") == 150_000, "the bound of the day"
+    assert (
+        world.one("SELECT sum(amount_ucr) FROM repayment")
+        == world.one("SELECT sum(return_ucr) FROM refund")
+        > 0
+    )
     assert world.one("SELECT count(*) FROM payout WHERE fee_ucr > 0 AND stipend_ucr > 0") > 0
 
 

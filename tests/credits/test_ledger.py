@@ -4,7 +4,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ledger_world import MINUTE, RATE, T0, World
+from ledger_world import MINUTE, RATE, T0, World, given
 
 from market.credits import ledger
 from market.credits.settlement import steps
@@ -111,14 +111,15 @@ def test_what_a_job_paid_is_given_back_once_for_each_key_and_never_more(world: W
     paid = world.balances(user).using_ucr
     lender = world.one("SELECT machine.user_id FROM machine")
     earned = world.balances(lender).sharing_ucr
+    key = given("refund", user, job, "a")
     with database.transaction() as cursor:
-        assert ledger.refund(cursor, job, 60_000, "sorry", "a")
-        assert not ledger.refund(cursor, job, 60_000, "sorry", "a")
-    for amount, reason, key in ((60_001, "sorry", "a"), (60_000, "so sorry", "a")):
+        assert ledger.refund(cursor, job, 60_000, "sorry", key)
+        assert not ledger.refund(cursor, job, 60_000, "sorry", key)
+    for amount, reason in ((60_001, "sorry"), (60_000, "so sorry")):
         with pytest.raises(ledger.KeyReusedError), database.transaction() as cursor:
             ledger.refund(cursor, job, amount, reason, key)
     with pytest.raises(ledger.RefundTooLargeError) as refused, database.transaction() as cursor:
-        ledger.refund(cursor, job, paid, "all of it", "b")
+        ledger.refund(cursor, job, paid, "all of it", given("refund", user, job, "b"))
     assert refused.value.left_ucr == paid - 60_000
     with pytest.raises(NotFoundError), database.transaction() as cursor:
         ledger.refund(cursor, new_id(), 1, "x", "c")
@@ -129,6 +130,19 @@ def test_what_a_job_paid_is_given_back_once_for_each_key_and_never_more(world: W
     assert world.sql("SELECT * FROM verify_ledger()") == []
 
 
+def test_what_somebody_paid_for_his_own_machine_is_not_given_back(world: World) -> None:
+    user = world.member()
+    job = world.job(user)
+    for owner in (user, world.member()):
+        world.container(job, world.machine(owner), T0, T0 + 6 * MINUTE)
+    world.end_job(job, T0 + 6 * MINUTE)
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 10 * MINUTE)
+    with pytest.raises(ledger.RefundTooLargeError) as refused, database.transaction() as cursor:
+        ledger.refund(cursor, job, 200_000, "sorry", given("refund", user, job, "a"))
+    assert refused.value.left_ucr == 100_400 == world.balances(user).using_ucr // 2
+
+
 def test_side_by_side_no_more_is_given_back_than_was_paid(world: World) -> None:
     user = world.member()
     job = _settled(world, user)
@@ -137,7 +151,8 @@ def test_side_by_side_no_more_is_given_back_than_was_paid(world: World) -> None:
     def refund(number: int) -> bool:
         try:
             with database.transaction() as cursor:
-                return ledger.refund(cursor, job, paid // 5, "sorry", f"key {number}")
+                key = given("refund", user, job, str(number))
+                return ledger.refund(cursor, job, paid // 5, "sorry", key)
         except ledger.RefundTooLargeError:
             return False
 

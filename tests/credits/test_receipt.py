@@ -128,6 +128,33 @@ def test_what_was_refunded_is_not_in_the_charge(world: World) -> None:
     assert _paid(world, buyer) == 0
 
 
+def test_a_lost_attempt_costs_what_did_not_come_back(world: World) -> None:
+    buyer, loser, other = world.member(), world.member(0), world.member()
+    lost, kept, own = world.machine(loser), world.machine(other), world.machine(buyer)
+    job = world.job(buyer)
+    world.container(job, lost, T0, T0 + 6 * MINUTE, "node_lost", role="driver")
+    for machine in (kept, own):
+        world.container(job, machine, T0 + 1, T0 + 5 * MINUTE, "killed")
+    world.end_job(job, T0 + 6 * MINUTE, reason_code="pool_failure")
+    world.mark(T0 + 60 * MINUTE)
+    settle(T0 + 3 * MINUTE)
+    world.job(loser, hold_ucr=40_000)  # he lacks that much of what he has to give back
+    settle(T0 + 10 * MINUTE)
+
+    document = receipt(job)
+    assert _adds_up(document)
+    driver, executor, own_executor = document["containers"]
+    paid = 1_004_000 * 3 // 60
+    assert parse_credits(driver["amount"]) == parse_credits(document["owed"]) == 40_000
+    assert driver["not_charged_because"] == "node_lost"
+    assert parse_credits(document["returned"]) == paid - 40_000
+    assert (executor["amount"], executor["not_charged_because"]) == ("0.000000", "refunded")
+    assert parse_credits(own_executor["amount"]) == parse_credits(document["refunded"]) > 0
+    assert own_executor["not_charged_because"] is None
+    assert parse_credits(document["charge"]) == _paid(world, buyer)
+    assert world.violations() == []
+
+
 def test_what_an_administrator_gave_back_stands_beside_the_charge(world: World) -> None:
     buyer, admin = world.member(), world.member()
     job = world.job(buyer)

@@ -60,10 +60,11 @@ def test_anothers_account_is_not_there_but_for_administrators(ask: Ask, path: st
 def test_the_statement_in_its_three_forms(ask: Ask) -> None:
     answer = ask("user1", "GET", f"/users/{ONE}/statement").json()
     assert answer["total"] == 1
-    assert set(answer["lines"][0]) == {"at", "kind", "amount", "balance", "job_id", "machine_id", "note"}
+    fields = {"at", "kind", "amount", "balance", "job_id", "machine_id", "note", "payer", "submitter"}
+    assert set(answer["lines"][0]) == fields
     csv = ask("user1", "GET", f"/users/{ONE}/statement?format=csv")
     assert csv.headers["content-type"] == "text/csv; charset=utf-8"
-    assert csv.text.splitlines()[1].endswith(",welcome")
+    assert csv.text.splitlines()[1].endswith(",welcome,,")
     beancount = ask("user1", "GET", f"/users/{ONE}/statement?format=beancount")
     assert "2023-11-15 balance Assets:Market  15000000 UCR" in beancount.text
     assert ask("user1", "GET", f"/users/{ONE}/statement?format=xml").status_code == 422

@@ -21,6 +21,7 @@ from market.kit import database
 from market.kit.errors import NotFoundError
 from market.kit.money import parse_credits
 from market.kit.paging import Page
+from market.kit.vocabulary import JOURNAL_KINDS
 
 pytestmark = pytest.mark.database
 
@@ -34,14 +35,19 @@ def lender(world: World) -> str:
     machine = world.machine(member)
     for start in (T0, NEXT_DAY):
         world.online(machine, start, start + 5 * MINUTE)
-        own, lost = world.job(member, at=start), world.job(other, at=start)
+        own, lost = (world.job(user, hold_ucr=1_000_000, at=start) for user in (member, other))
         world.container(own, machine, start, start + 2 * MINUTE, role="driver")
         world.container(lost, machine, start, start + 2 * MINUTE, role="driver")
         world.end_job(own, start + 2 * MINUTE)
         world.end_job(lost, start + 2 * MINUTE)
-    broken = world.job(member)
-    world.container(broken, machine, T0, T0 + MINUTE, role="driver")
+    broken = world.job(member, hold_ucr=100_000)
+    world.container(broken, world.machine(None), T0, T0 + MINUTE, role="driver")
     world.end_job(broken, T0 + MINUTE, reason_code="pool_failure")
+    for buyer, at in ((member, world.machine(other)), (other, machine)):
+        taken_away = world.job(buyer, hold_ucr=100_000)
+        world.container(taken_away, at, T0, T0 + 7 * MINUTE, "node_lost", role="driver")
+        world.end_job(taken_away, T0 + 7 * MINUTE, reason_code="pool_failure")
+    world.transfer(member, world.project(other), 1_000)
     world.mark(NEXT_DAY + 60 * MINUTE)
     settle(NEXT_DAY + 5 * MINUTE)
     return member
@@ -50,7 +56,7 @@ def lender(world: World) -> str:
 def test_the_lines_lead_to_the_balance(world: World, lender: str) -> None:
     lines = statement(lender)
 
-    assert {line["kind"] for line in lines} == {"grant", "capture", "pay", "stipend", "refund"}
+    assert {line["kind"] for line in lines} == set(JOURNAL_KINDS)
     assert lines == sorted(lines, key=lambda line: line["at"])
     running = 0
     for line in lines:
@@ -59,6 +65,19 @@ def test_the_lines_lead_to_the_balance(world: World, lender: str) -> None:
     assert summary(lender)["balance"] == lines[-1]["balance"]
     assert next(line["words"] for line in lines if line["kind"] == "capture") == "Job digits"
     assert all(line["machine_id"] for line in lines if line["kind"] in ("pay", "stipend"))
+
+
+def test_of_a_return_each_sees_his_own_part(world: World, lender: str) -> None:
+    given, got = sorted(
+        (line for line in statement(lender) if line["kind"] == "return"),
+        key=lambda line: parse_credits(line["amount"]),
+    )
+    assert parse_credits(given["amount"]) < 0 < parse_credits(got["amount"])
+    assert (given["job_id"], got["machine_id"]) == (None, None)
+    assert given["machine_id"]
+    assert got["job_id"]
+    assert given["words"].startswith("Returned: m")
+    assert got["words"] == "Returned by a lender for job digits"
 
 
 def test_csv_has_the_same_lines(world: World, lender: str) -> None:
@@ -98,12 +117,15 @@ def test_nobody_without_postings_breaks_a_format(world: World) -> None:
 
 def test_a_note_is_no_formula() -> None:
     line = {"at": T0, "kind": "grant", "amount": "1.000000", "balance": "1.000000", "note": "=1+1"}
-    assert "'=1+1" in as_csv([{**line, "job_id": None, "machine_id": None}])
+    empty = dict.fromkeys(("job_id", "machine_id", "payer", "submitter"))
+    assert "'=1+1" in as_csv([line | empty])
 
 
 def test_the_summary_adds_up(world: World, lender: str) -> None:
     credits = {name: parse_credits(text) for name, text in summary(lender).items() if name != "user_id"}
-    assert credits["balance"] == credits["granted"] + credits["sharing_credit"] - credits["using_credit"]
+    came = credits["granted"] + credits["sharing_credit"] + credits["transferred"]
+    assert credits["balance"] == came - credits["using_credit"]
+    assert credits["transferred"] == -1_000
     assert credits["available"] == credits["balance"] - credits["held"]
     assert credits["sharing_credit"] > 0
 

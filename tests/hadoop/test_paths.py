@@ -63,4 +63,9 @@ def test_a_path_that_leaves_the_home_or_that_hdfs_does_not_take(path: str) -> No
 def test_where_things_lie() -> None:
     assert paths.below("/user/alice", ".") == "/user/alice"
     assert paths.below("/user/alice", "a/b") == "/user/alice/a/b"
-    assert paths.output("0f") == "/market/jobs/0f/output"
+    folder = paths.job_folder("alice", "0f")
+    assert paths.output(folder) == "/user/alice/.market-jobs/0f/output", (
+        "one quota for all that is one person's"
+    )
+    assert paths.stored_folder("0f", folder) == folder
+    assert paths.output(paths.stored_folder("0f", None), 3) == "/market/jobs/0f/output/3", "as before"

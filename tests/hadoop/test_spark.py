@@ -10,10 +10,14 @@ from market.kit import settings
 
 
 def test_what_a_drain_saves_lies_in_the_job_s_own_folder() -> None:
-    written = spark.defaults(settings.load())["spark.storage.decommission.fallbackStorage.path"]
+    written = spark.fallback(settings.load(), paths.job_folder("alice", "0" * 32))
     assert written.endswith("/"), "Spark refuses it otherwise"
-    path = written.replace("${env:MARKET_JOB_ID}", "0" * 32)
-    assert path == f"{settings.load().hdfs_uri}{paths.job_folder('0' * 32)}/shuffle/"
+    assert written == f"{settings.load().hdfs_uri}/user/alice/.market-jobs/{'0' * 32}/shuffle/"
+
+
+def test_an_event_log_is_written_only_where_it_has_a_place() -> None:
+    """Spark's own is a folder of the machine's, without which no program begins."""
+    assert not [name for name in spark.defaults(settings.load()) if name.startswith("spark.eventLog.")]
 
 
 def test_a_task_may_go_on_for_a_part_of_a_drain() -> None:

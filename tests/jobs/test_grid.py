@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from market.hadoop import paths
 from market.jobs import grid
 from market.jobs.intake.schemas import JobRequestSchema
 from market.jobs.output import metrics
@@ -21,6 +22,7 @@ BODY = {
     "machine_type": "cpu",
     "app_params": ["--alpha={alpha}", "--tree", "{tree}", '{"braces": {}}', "{input}", "{output}/x"],
 }
+FOLDER = paths.job_folder("alice", "ab" * 16)
 GRID = {"tree": ["deep", "{output}"], "alpha": [0.1, 1, True]}
 
 
@@ -30,7 +32,7 @@ def spec(**changes: Any) -> JobSpec:
 
 
 def words(point: int) -> list[str]:
-    arguments = spark_submit.arguments("ab" * 16, "alice", spec(), point)
+    arguments = spark_submit.arguments("ab" * 16, "alice", FOLDER, spec(), point)
     call = arguments["application_args"][0]
     return base64.urlsafe_b64decode(call + "=" * (-len(call) % 4)).decode().split("\0")[2:]
 
@@ -62,10 +64,10 @@ def test_values_stand_where_their_names_are_and_are_not_read_again() -> None:
 def test_each_run_has_a_tag_of_its_own_and_those_of_its_point_and_its_job() -> None:
     assert spark_submit.tags("job-4.2", "job") == "job-4.2,job-4,job"
     assert spark_submit.tags("job.2", "job") == "job.2,job"
-    arguments = spark_submit.arguments("ab" * 16, "alice", spec(), 4)
+    arguments = spark_submit.arguments("ab" * 16, "alice", FOLDER, spec(), 4)
     assert arguments["conf"]["spark.yarn.tags"] == f"{'ab' * 16}-4,{'ab' * 16}"
     assert arguments["conf"]["spark.executorEnv.MARKET_POINT"] == "4"
-    assert spark_submit.arguments("ab" * 16, "alice", spec(grid=None, app_params=[]))["conf"][
+    assert spark_submit.arguments("ab" * 16, "alice", FOLDER, spec(grid=None, app_params=[]))["conf"][
         "spark.yarn.tags"
     ] == ("ab" * 16)
 
@@ -114,7 +116,14 @@ def test_what_is_no_grid_is_named(given: dict[str, Any], named: str) -> None:
         (b'{"rmse": 0.1}\n', {"rmse": 0.1}),
         (b'{"first": 1}\n{"second": 2}\n', {"first": 1}),
         (b'{\n "nested": {"a": 1},\n "list": [1],\n "kept": 2\n}', {"kept": 2}),
-        (b'{"bad": NaN, "endless": Infinity, "nul": "a\\u0000b", "kept": null}', {}),
+        (b'{"bad": NaN, "endless": Infinity, "kept": null}', {}),
+        (
+            b'{"nul\\u0000": "a\\u0000b", "half": "\\ud83d", "\xed\xa0\x80": 1}',
+            {"nul\ufffd": "a\ufffdb", "half": "\ufffd", "\ufffd": 1},
+        ),
+        (b'{"good": 1, "deep": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", {}),
+        (b'{"huge": 1' + b"0" * 400 + b', "long": 1' + b"0" * 5000 + b"}", {}),
+        (b'{"huge": 1' + b"0" * 400 + b', "small": 1}', {"small": 1}),
         (b"[1, 2]", {}),
         (b"accuracy 0.97", {}),
         (b"", {}),

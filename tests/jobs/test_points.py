@@ -191,9 +191,10 @@ def test_a_point_that_nobody_submits_any_more_is_closed(
     (tmp_path / "run").mkdir()
     monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
     status.claim(f"{sweep}-0")
+    status.hand_over(f"{sweep}-0")
     reconcile.run_pass()
     assert statuses(sweep)[0] == "queued"
-    world.sql("UPDATE run SET since_ms = 1 WHERE point = 0")
+    world.sql("UPDATE submission SET begun_ms = 1")
     reconcile.run_pass()
     assert points.of_sweep(sweep)[0].reason_code == "pool_failure"
 

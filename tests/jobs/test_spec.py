@@ -36,8 +36,10 @@ def test_each_field_is_read_stored_and_shown_by_one_definition() -> None:
     names = set(specs.wires())
     assert names <= set(JobRequestSchema().fields)
     assert names <= set(JobSchema().fields)
-    assert names | {"only"} == set(spec().to_json())
-    assert {field.name for field in dataclasses.fields(JobSpec)} - names == {"only"}, "retries know it alone"
+    assert names | {"only", "builds"} == set(spec().to_json())
+    assert {field.name for field in dataclasses.fields(JobSpec)} - names == {"only", "builds"}, (
+        "the market's own"
+    )
 
 
 def test_what_is_shown_is_what_was_submitted() -> None:

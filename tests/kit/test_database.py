@@ -9,7 +9,6 @@ from ledger_world import World
 from psycopg2 import errors
 
 from market.credits import ledger
-from market.jobs.intake import program
 from market.jobs.intake.extend import extend
 from market.jobs.intake.submit import submit
 from market.jobs.life import status
@@ -43,9 +42,8 @@ def clashes(monkeypatch: pytest.MonkeyPatch) -> list[type[Exception]]:
 
 
 def test_a_job_s_changes_survive_deadlocks(
-    world: World, clashes: list[type[Exception]], monkeypatch: pytest.MonkeyPatch
+    world: World, clashes: list[type[Exception]], lone_program: None
 ) -> None:
-    monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
     member = Member(world.member(), "ann", "")
     clashes += [errors.DeadlockDetected, errors.SerializationFailure]
     job_id = submit(member, BODY)["job_id"]
@@ -60,9 +58,8 @@ def test_a_job_s_changes_survive_deadlocks(
 
 
 def test_one_that_clashes_for_ever_is_told(
-    world: World, clashes: list[type[Exception]], monkeypatch: pytest.MonkeyPatch
+    world: World, clashes: list[type[Exception]], lone_program: None
 ) -> None:
-    monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
     clashes += [errors.DeadlockDetected] * 20
     with pytest.raises(errors.DeadlockDetected):
         submit(Member(world.member(), "ann", ""), BODY)

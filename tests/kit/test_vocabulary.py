@@ -10,6 +10,7 @@ from ledger_world import World
 
 from market.credits import statement
 from market.kit import vocabulary as words
+from market.kit.settings import MODES
 from market.web.pages import text
 
 # Table and column -> the lists that its CHECKs hold it to.
@@ -18,15 +19,20 @@ CHECKS = {
     ("verification", "outcome"): [words.VERIFICATION_OUTCOMES],
     ("job", "status"): [words.JOB_STATUSES, words.ENDED],
     ("run", "status"): [words.RUN_STATUSES, words.ENDED],
+    ("submission", "mode"): [MODES],
     ("container_usage", "role"): [words.CONTAINER_ROLES],
     ("container_usage", "end_kind"): [words.CONTAINER_ENDS],
     ("usage_line", "not_charged_because"): [words.NOT_CHARGED],
     ("journal", "kind"): [words.JOURNAL_KINDS],
+    ("project_member", "role"): [words.PROJECT_ROLES],
     ("hold_entry", "kind"): [words.HOLD_CHANGES],
     ("settlement_step", "step"): [words.SETTLEMENT_STEPS],
     ("system_balance", "account"): [words.SYSTEM_ACCOUNTS],
+    ("program_token", "scopes"): [words.TOKEN_SCOPES],
+    ("channel", "way"): [words.WAYS],
+    ("delivery", "outcome"): [words.DELIVERY_OUTCOMES],
 }
-_LIST = re.compile(r"(\w+) = ANY \(ARRAY\[([^]]*)\]\)")
+_LIST = re.compile(r"(\w+) (?:= ANY \(|<@ )ARRAY\[([^]]*)\]")
 _WORD = re.compile(r"'([^']*)'")
 
 

@@ -6,13 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from market.kit import database
+from market.kit import database, settings
 from market.kit.errors import ConflictError
 from market.machines import registry, waiting
 from market.web.api import caller
@@ -65,6 +66,20 @@ def machine(client: TestClient) -> str:
     answer = client.post(f"machines/{registered['machine_id']}/join", json=JOIN | AGENT | {"token": token})
     assert answer.status_code == 200, answer.text
     return str(registered["machine_id"])
+
+
+def test_an_agent_is_told_the_classes_that_jobs_load(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = settings.load()
+    paths = replace(loaded.paths, installs=tmp_path)
+    few = replace(loaded.machines, archived_classes=2)
+    monkeypatch.setattr(settings, "load", lambda: replace(loaded, paths=paths, machines=few))
+    answer = client.get("classes")
+    assert (answer.status_code, answer.json()["title"]) == (404, "Not found")
+    paths.runtime.mkdir()
+    paths.class_list.write_text("# Java 17\na/First\na/Second\na/Third\n")
+    assert client.get("classes").text == "# Java 17\na/First\na/Second\n"
 
 
 def test_an_agent_registers_joins_and_leaves(client: TestClient, lenders) -> None:

@@ -6,7 +6,7 @@ import pytest
 from ledger_world import T0
 
 from market.kit import database
-from market.machines import earnings, registry
+from market.machines import contributions, earnings, registry
 
 pytestmark = pytest.mark.database
 MINUTE_MS = 60_000
@@ -67,7 +67,7 @@ def test_only_what_is_new_is_read(lenders) -> None:
         parameters = []
 
         class Watched:
-            def execute(self, query: str, values: list[object]) -> None:
+            def execute(self, query: str, values: dict[str, object]) -> None:
                 parameters.append(values)
                 cursor.execute(query, values)
 
@@ -75,4 +75,22 @@ def test_only_what_is_new_is_read(lenders) -> None:
                 return cursor.fetchone()
 
         assert earnings.earned_ucr(Watched(), machine_id) == 907
-    assert parameters == [[machine_id, 1]]
+    assert parameters == [{"machine": machine_id, "known": 1}]
+
+
+def test_what_its_owner_gave_back_is_off_it(lenders) -> None:
+    machine_id = lenders.world.machine(lenders.anna.user_id)
+    settle(lenders, machine_id, 1, 1000)
+    assert earned(machine_id) == 907
+    job_id, world = lenders.world.job(lenders.anna.user_id), lenders.world
+    world.sql(
+        "INSERT INTO refund VALUES (%s, 1, 1, 0, 500, 0, 450, %s, %s)",
+        *(job_id, machine_id, lenders.anna.user_id),
+    )
+    settle(lenders, machine_id, 2, 0)
+    world.sql("INSERT INTO repayment VALUES (%s, 1, 2, 450)", job_id)
+    assert earned(machine_id) == 907 + 7 - 450
+    assert registry.get(lenders.anna, machine_id)["earned"] == "0.000464"
+    lines = contributions.of_machine(lenders.anna, machine_id)
+    assert [line["jobs_earned"] for line in lines] == ["0.000900", "-0.000450"]
+    assert contributions.totals(lines)["earned"] == "0.000464"

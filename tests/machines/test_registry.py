@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from ledger_world import T0
 
-from market.kit import clock, database
-from market.kit.errors import BadInputError, ConflictError, NotFoundError
+from market.kit import clock, database, settings
+from market.kit.errors import BadInputError, ConflictError, NotFoundError, OverLimitError
 from market.kit.paging import Page
-from market.machines import changes, contributions, queries, registry
+from market.machines import changes, claims, contributions, queries, registry
 from market.people.member import Member
 
 pytestmark = pytest.mark.database
+
+BODY = {"core_count": 1, "memory_size": 1024, "machine_type": "cpu", "time_period": 3600}
 
 
 def test_a_registration_answers_with_a_token_and_a_configuration(lenders) -> None:
@@ -60,8 +63,7 @@ def test_machines_of_one_host_get_addresses_of_their_own(lenders) -> None:
 
 
 def test_a_caller_from_elsewhere_lends_the_host_that_he_calls_from(lenders) -> None:
-    body = {"core_count": 1, "memory_size": 1024, "machine_type": "cpu", "time_period": 60}
-    answer = registry.register(lenders.anna, body, client_address="10.8.0.7")
+    answer = registry.register(lenders.anna, BODY, client_address="10.8.0.7")
     assert answer["join"]["ip_address"] == "10.8.0.7"
 
 
@@ -112,10 +114,108 @@ def test_another_s_machine_is_not_there(lenders, ask) -> None:
     assert registry.get(lenders.anna, machine_id)["availability"] == "joining"
 
 
-def test_an_admin_sees_every_machine(lenders) -> None:
+@pytest.fixture
+def admin(lenders) -> Member:
+    return Member(lenders.bert.user_id, "root", "", is_admin=True)
+
+
+def test_an_admin_sees_every_machine(lenders, admin) -> None:
     machine_id = lenders.joined()
-    admin = Member(lenders.bert.user_id, "root", "", is_admin=True)
     assert registry.get(admin, machine_id)["machine_id"] == machine_id
+    assert registry.leave(admin, machine_id)["status"] == "draining"
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda who, machine, token: registry.resume(who, machine),
+        lambda who, machine, token: registry.join(who, machine, token),
+        lambda who, machine, token: registry.resize(who, machine, core_count=1),
+    ],
+)
+def test_an_admin_takes_neither_token_nor_size_from_its_owner(lenders, admin, take) -> None:
+    answer = lenders.lend()
+    before = lenders.row(answer["machine_id"])
+    with pytest.raises(NotFoundError):
+        take(admin, answer["machine_id"], answer["join"]["token"])
+    assert lenders.row(answer["machine_id"]) == before
+
+
+# Addresses
+
+
+def test_a_member_lends_so_many_machines_and_no_more(lenders, monkeypatch) -> None:
+    loaded = settings.load()
+    few = replace(loaded, machines=replace(loaded.machines, live_per_user=3))
+    monkeypatch.setattr(claims, "load", lambda: few)
+    first, *_ = (lenders.lend() for _ in range(3))
+    with pytest.raises(OverLimitError, match="You lend 3 machines and may lend 3"):
+        lenders.lend()
+    lenders.lend(member=lenders.bert)
+    registry.leave(lenders.anna, first["machine_id"])
+    lenders.lend()
+
+
+def test_many_hosts_at_once_are_refused(lenders) -> None:
+    """60 foreign addresses of one member: a few may be on their way, not more, and none for long."""
+    for number in range(8):
+        lenders.lend(ip_address=f"10.0.7.{number + 1}")
+    for number in range(8, 60):
+        with pytest.raises(OverLimitError) as caught:
+            lenders.lend(ip_address=f"10.0.7.{number + 1}")
+        assert "Retry-After" in caught.value.headers
+    lenders.lend(member=lenders.bert, ip_address="10.0.7.60")
+
+
+def test_registrations_by_one_member_have_a_rate(lenders) -> None:
+    for _ in range(30):
+        registry.leave(lenders.anna, lenders.lend()["machine_id"])
+    with pytest.raises(OverLimitError, match="30 a minute"):
+        lenders.lend()
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("127.0.0.1", "127.0.0.1"),  # the market's own
+        ("127.0.0.2", "127.0.0.1"),  # the pool's
+        ("127.0.0.9", "10.8.0.7"),  # inside the market's host, seen from elsewhere
+        ("127.0.0.9", "2001:db8::1"),
+    ],
+)
+def test_an_address_that_cannot_be_the_machine_s_is_refused(lenders, address: str, client: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        registry.register(lenders.anna, BODY | {"ip_address": address}, client)
+    assert list(caught.value.errors) == ["ip_address"]
+
+
+def test_a_caller_without_an_ipv4_address_must_name_one(lenders) -> None:
+    with pytest.raises(BadInputError, match="IPv4"):
+        registry.register(lenders.anna, BODY, "2001:db8::1")
+    mapped = registry.register(lenders.anna, BODY, "::ffff:10.8.0.9")
+    assert mapped["join"]["ip_address"] == "10.8.0.9"
+    local = registry.register(lenders.anna, BODY, "::1")
+    assert local["join"]["ip_address"].startswith("127.")
+
+
+def test_the_host_itself_takes_its_address_back(lenders) -> None:
+    squatter = registry.register(lenders.anna, BODY | {"ip_address": "10.8.0.7"}, "10.8.0.66")
+    registry.join(lenders.anna, squatter["machine_id"], squatter["join"]["token"])
+    with pytest.raises(ConflictError):  # who calls from elsewhere, too, knows no better
+        registry.register(lenders.bert, BODY | {"ip_address": "10.8.0.7"}, "10.8.0.67")
+    registry.register(lenders.bert, BODY, "10.8.0.7")
+    row = lenders.row(squatter["machine_id"])
+    assert (row.state, row.reason) == ("left", "its host was lent from that host itself")
+
+
+@pytest.mark.parametrize("how", ["own", "active"])
+def test_a_confirmed_address_is_nobody_else_s(lenders, how: str) -> None:
+    client = "10.8.0.7" if how == "own" else "10.8.0.66"
+    held = registry.register(lenders.anna, BODY | {"ip_address": "10.8.0.7"}, client)
+    if how == "active":
+        lenders.world.sql("UPDATE machine SET active_ms = 1 WHERE machine_id = %s", held["machine_id"])
+    with pytest.raises(ConflictError):
+        registry.register(lenders.bert, BODY, "10.8.0.7")
 
 
 def test_leaving_may_be_said_again_and_hastened(lenders) -> None:

@@ -10,16 +10,17 @@ import pytest
 
 from market.cluster.errors import ClusterRefused
 from market.cluster.resourcemanager import Node
-from market.kit import clock
+from market.kit import alerts, clock
 from market.kit.errors import ConflictError
 from market.kit.paging import Page
 from market.kit.settings import load
-from market.machines import alerts, registry, roster
+from market.machines import registry, roster
 from market.machines.admission import HostLists
 
 pytestmark = pytest.mark.database
 
 MINUTE = 60_000
+NOBODY_LENDS = {"nobody.invalid", "127.0.0.2"}  # the second is the market's own machine
 
 
 @dataclass
@@ -102,6 +103,17 @@ def test_a_machine_becomes_active_when_that_very_node_runs_as_declared(lenders, 
     assert lenders.row(machine_id).active_ms == watched.at_ms
 
 
+def test_a_machine_is_admitted_when_the_resourcemanager_has_read_its_host(lenders, watched) -> None:
+    machine_id = lenders.joined(ip_address="10.0.9.1")
+    watched.yarn.failing = True
+    with pytest.raises(ClusterRefused):
+        watched.turn()
+    assert not lenders.row(machine_id).admitted, "the lists are written, and nobody has read them"
+    watched.yarn.failing = False
+    watched.turn()
+    assert lenders.row(machine_id).admitted
+
+
 def test_lists_are_read_again_only_when_they_changed(lenders, watched) -> None:
     lenders.joined(ip_address="10.0.9.1")
     watched.turn()
@@ -122,7 +134,7 @@ def test_lists_that_were_not_read_are_tried_again(lenders, watched) -> None:
 def test_without_machines_nobody_is_admitted(lenders, watched) -> None:
     lenders.lend(ip_address="10.0.9.1")  # offered only: its agent has not come
     watched.turn()
-    assert watched.yarn.include == {"nobody.invalid"}
+    assert watched.yarn.include == NOBODY_LENDS
 
 
 def test_every_type_has_a_label(lenders, watched) -> None:
@@ -138,7 +150,7 @@ def test_another_size_than_declared_is_rejected_with_the_reason(lenders, watched
     row = lenders.row(machine_id)
     assert row.state == "rejected"
     assert f"offers {cores} cores and {mib} MiB" in row.reason
-    assert watched.yarn.include == {"nobody.invalid"}
+    assert watched.yarn.include == NOBODY_LENDS
     assert watched.yarn.members["10.0.9.1:8041"].total_mib == 0
 
 
@@ -154,7 +166,7 @@ def test_an_impostor_on_another_port_is_emptied_and_the_honest_machine_goes_on(l
     assert (honest.total_mib, honest.labels) == (4096, ("cpu",))
     assert lenders.row(machine_id).state == "active"
     raised = alerts.list_alerts(Page()).rows
-    assert [(one["kind"], one["subject"]) for one in raised] == [("unregistered_node", "10.0.9.1:45999")]
+    assert [(one.kind, one.subject) for one in raised] == [("unregistered_node", "10.0.9.1:45999")]
     watched.turn()
     assert alerts.list_alerts(Page()).rows == raised, "once is enough"
 
@@ -206,7 +218,7 @@ def test_leaving_drains_first_then_takes_the_machine_off_the_lists(lenders, watc
     watched.turn()
     assert lenders.row(machine_id).state == "left"
     assert lenders.row(machine_id).left_ms == watched.at_ms
-    assert watched.yarn.include == {"nobody.invalid"}
+    assert watched.yarn.include == NOBODY_LENDS
     assert "10.0.9.1" not in watched.yarn.exclude
     assert watched.yarn.members["10.0.9.1:8041"].labels == ()
 
@@ -238,13 +250,57 @@ def test_a_lease_drains_early_enough_to_end_on_time(lenders, watched) -> None:
 
 
 def test_an_offer_that_no_agent_takes_up_ends(lenders, watched) -> None:
-    machine_id = lenders.lend(ip_address="10.0.9.1", time_period=86_400)["machine_id"]
+    afar = lenders.lend(ip_address="10.0.9.1", time_period=86_400)["machine_id"]
+    own = lenders.lend(time_period=86_400)["machine_id"]
+    watched.turn(after_ms=9 * MINUTE)
+    assert (lenders.row(afar).state, lenders.row(own).state) == ("offered", "offered")
+    watched.turn(after_ms=11 * MINUTE)  # nobody knows yet whose that address is
+    assert (lenders.row(afar).state, lenders.row(own).state) == ("left", "offered")
     watched.turn(after_ms=61 * MINUTE)
+    assert lenders.row(own).state == "left"
+
+
+def test_a_machine_that_never_appears_leaves_its_host_to_others(lenders, watched) -> None:
+    machine_id = lenders.joined(ip_address="10.0.9.1", time_period=365 * 86_400)
+    watched.turn(after_ms=9 * MINUTE)
+    assert lenders.row(machine_id).state == "joining"
+    watched.turn(after_ms=11 * MINUTE)
+    row = lenders.row(machine_id)
+    assert (row.state, row.reason) == ("left", "its NodeManager did not appear within ten minutes")
+    lenders.lend(member=lenders.bert, ip_address="10.0.9.1")
+
+
+def test_to_join_again_and_again_does_not_hold_a_host(lenders, watched) -> None:
+    machine_id = lenders.joined(ip_address="10.0.9.1", time_period=365 * 86_400)
+    for _ in range(4):
+        watched.turn(after_ms=5 * MINUTE)
+        again = registry.resume(lenders.anna, machine_id)
+        registry.join(lenders.anna, machine_id, again["join"]["token"])
+        lenders.world.sql(
+            "UPDATE machine SET joined_ms = %s WHERE machine_id = %s", watched.at_ms, machine_id
+        )
+        assert lenders.row(machine_id).state == "joining"
+    watched.turn(after_ms=MINUTE)
     assert lenders.row(machine_id).state == "left"
 
 
-def test_a_nodemanager_that_never_appears_is_told(lenders, watched) -> None:
+def test_a_machine_that_was_sick_from_the_beginning_and_went_leaves(lenders, watched) -> None:
     machine_id = lenders.joined(ip_address="10.0.9.1")
+    watched.yarn.run("10.0.9.1", state="UNHEALTHY")
+    watched.turn()
+    assert lenders.row(machine_id).state == "lost"
+    watched.yarn.run("10.0.9.1", state="SHUTDOWN")
+    watched.turn(after_ms=11 * MINUTE)
+    assert lenders.row(machine_id).state == "left"
+
+
+def test_a_machine_that_was_active_and_does_not_appear_again_is_lost(lenders, watched) -> None:
+    machine_id = lenders.joined(ip_address="10.0.9.1")
+    watched.yarn.run("10.0.9.1")
+    watched.turn()
+    again = registry.resume(lenders.anna, machine_id)
+    registry.join(lenders.anna, machine_id, again["join"]["token"])
+    watched.yarn.run("10.0.9.1", state="SHUTDOWN")
     watched.turn(after_ms=11 * MINUTE)
     assert lenders.row(machine_id).state == "lost"
 
@@ -300,9 +356,8 @@ def clock_at(lenders, watched, time: str) -> None:
 def test_a_machine_rests_outside_its_hours_and_comes_back_by_itself(lenders, watched) -> None:
     lenders.row_time = watched.at_ms
     machine_id = lenders.joined(ip_address="10.0.9.1", hours="22:00-06:00", time_period=30 * 86_400)
-    clock_at(lenders, watched, "23:00")
     watched.yarn.run("10.0.9.1")
-    watched.turn()
+    clock_at(lenders, watched, "23:00")
     assert lenders.row(machine_id).state == "active"
     clock_at(lenders, watched, "05:57")
     assert lenders.row(machine_id).state == "active"
@@ -313,7 +368,8 @@ def test_a_machine_rests_outside_its_hours_and_comes_back_by_itself(lenders, wat
     watched.yarn.run("10.0.9.1", state="DECOMMISSIONED")
     watched.turn()
     assert lenders.row(machine_id).state == "resting"
-    assert watched.yarn.include == {"nobody.invalid"}
+    assert watched.yarn.include == NOBODY_LENDS
+    assert not lenders.row(machine_id).admitted
     with pytest.raises(ConflictError):
         lenders.lend(ip_address="10.0.9.1")
     clock_at(lenders, watched, "21:59")
@@ -321,6 +377,7 @@ def test_a_machine_rests_outside_its_hours_and_comes_back_by_itself(lenders, wat
     clock_at(lenders, watched, "22:00")
     assert lenders.row(machine_id).state == "joining"
     assert "10.0.9.1" in watched.yarn.include
+    assert lenders.row(machine_id).admitted
     watched.yarn.run("10.0.9.1")
     watched.turn()
     assert lenders.row(machine_id).state == "active"
@@ -329,9 +386,8 @@ def test_a_machine_rests_outside_its_hours_and_comes_back_by_itself(lenders, wat
 def test_a_machine_that_is_removed_while_it_drains_for_its_rest_leaves(lenders, watched) -> None:
     lenders.row_time = watched.at_ms
     machine_id = lenders.joined(ip_address="10.0.9.1", hours="22:00-06:00", time_period=30 * 86_400)
-    clock_at(lenders, watched, "23:00")
     watched.yarn.run("10.0.9.1")
-    watched.turn()
+    clock_at(lenders, watched, "23:00")
     clock_at(lenders, watched, "07:00")
     assert lenders.row(machine_id).state == "draining"
     registry.leave(lenders.anna, machine_id)
@@ -346,3 +402,42 @@ def test_a_machine_that_rests_leaves_at_once(lenders, watched) -> None:
     clock_at(lenders, watched, "12:00")
     assert lenders.row(machine_id).state == "resting"
     assert registry.leave(lenders.anna, machine_id)["status"] == "left"
+
+
+def test_what_a_machine_says_stops_no_other(lenders, watched) -> None:
+    for host in ("10.0.9.1", "10.0.9.2", "10.0.9.3"):
+        lenders.joined(ip_address=host)
+        watched.yarn.run(host)
+    watched.turn()
+    bad, odd, good = (
+        row.machine_id for row in lenders.world.sql("SELECT * FROM machine ORDER BY ip_address")
+    )
+    lenders.world.sql(
+        "UPDATE machine SET hours = '25', time_zone = 'Nowhere/At All' WHERE machine_id = %s", bad
+    )
+    for host in ("10.0.9.2", "10.0.9.3"):
+        watched.yarn.run(host, state="UNHEALTHY")
+    unhealthy = watched.yarn.members["10.0.9.2:8041"]
+    watched.yarn.members["10.0.9.2:8041"] = replace(unhealthy, health_report="half \ud800")
+    watched.turn()
+    states = {row.machine_id: row.state for row in lenders.world.sql("SELECT * FROM machine")}
+    assert states == {bad: "active", odd: "active", good: "lost"}
+    assert watched.yarn.members["10.0.9.1:8041"].total_mib == 4096, "what was not judged is left as it is"
+    works = {row.work: row.subject for row in lenders.world.sql("SELECT * FROM setback")}
+    assert works == {"judging machines": bad, "writing machines": odd}
+
+
+def test_one_label_that_yarn_refuses_keeps_no_other_machine_out(lenders, watched, monkeypatch) -> None:
+    for host in ("10.0.9.1", "10.0.9.2"):
+        lenders.joined(ip_address=host)
+        watched.yarn.run(host)
+    label = watched.yarn.replace_labels
+
+    def refusing(by_node: Mapping[str, list[str]]) -> None:
+        if "10.0.9.1:8041" in by_node:
+            raise ClusterRefused("no")
+        label(by_node)
+
+    monkeypatch.setattr(watched.yarn, "replace_labels", refusing)
+    watched.turn()
+    assert watched.yarn.members["10.0.9.2:8041"].labels == ("cpu",)

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from ledger_world import T0
 
+from market.cluster.hdfs import FileStatus
 from market.cluster.resourcemanager import App, Node
-from market.kit import clock, database
+from market.kit import alerts, audit, clock, database, isolation
 from market.kit.errors import OverLimitError
 from market.kit.paging import Page
 from market.kit.settings import load
-from market.machines import alerts, canary, measurements, queries, registry, verification
+from market.machines import canary, measurements, queries, registry, verification
 from market.machines.canary import Measured
-from market.machines.measurements import Speeds
+from market.machines.measurements import Open, Speeds
 
 pytestmark = pytest.mark.database
 
@@ -140,7 +141,7 @@ def test_a_machine_that_delivers_less_again_and_again_is_drained_with_the_reason
     assert row.state == "draining"
     assert row.reason == "drained: measured 3 times, of 4 cores it delivered 1.5"
     assert row.verified_ms is None
-    assert [alert["kind"] for alert in alerts.list_alerts(Page()).rows] == ["poor_machine"]
+    assert [alert.kind for alert in alerts.list_alerts(Page()).rows] == ["poor_machine"]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,17 @@ def test_what_is_poor(bench: Bench, measured: Measured, reason: str) -> None:
     bench.measure(measured)
     assert bench.last()["outcome"] == "poor"
     assert reason in bench.last()["detail"]
+
+
+def test_a_machine_is_not_blamed_for_what_ran_there_beside_the_market(bench: Bench) -> None:
+    bench.measure(GOOD)
+    with database.transaction() as cursor:
+        audit.write(cursor, audit.UNKNOWN_APPLICATION, "mallory", "application_1_0007", "")
+    bench.lenders.world.sql("ALTER TABLE audit DISABLE TRIGGER append_only")
+    bench.lenders.world.sql("UPDATE audit SET at_ms = %s", bench.at_ms + 61 * SECOND)
+    row = bench.measure(replace(GOOD, speeds=Speeds(1000, 1500, 5000)))
+    assert (bench.last()["outcome"], row.trust) == ("none", 1)
+    assert "nobody knew" in bench.last()["detail"]
 
 
 @pytest.mark.parametrize("measured", [None, replace(GOOD, host=""), replace(GOOD, in_time=False)])
@@ -189,6 +201,10 @@ def test_a_canary_gives_way_to_a_job(bench: Bench) -> None:
     bench.turn()
     assert len(bench.submitted) == 1, "and none starts while the job waits"
     world.sql("UPDATE job SET status = 'running' WHERE job_id = %s", job_id)
+    world.container(job_id, None, bench.at_ms, role="driver")
+    bench.turn()
+    assert len(bench.submitted) == 1, "nor while only its driver runs"
+    world.container(job_id, None, bench.at_ms)
     bench.turn()
     assert len(bench.submitted) == 2
 
@@ -252,3 +268,41 @@ def test_a_canary_fits_into_its_machine(bench: Bench, cores: int, mib: int, meas
     shape = canary.shape(replace(machine, core_count=cores, memory_mib=mib), 64)
     assert shape.cores == measured
     assert 512 + shape.overhead_mib <= mib
+
+
+def test_a_canary_that_cannot_be_followed_keeps_no_other_machine_waiting(bench: Bench, monkeypatch) -> None:
+    bench.turn()
+    bench.end("FINISHED")
+    bench.measured = replace(GOOD, speeds=Speeds(1 << 70, 1 << 70, 1))  # no column takes it
+    for _ in range(isolation.MOST_FAILURES):
+        assert bench.last()["outcome"] == "running"
+        bench.lenders.world.sql("UPDATE setback SET next_ms = 0")
+        bench.turn(after_s=10)
+    assert bench.last()["outcome"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"[" * 100_000, None),
+        (b"{}", None),
+        (b'{"alone": {"host": "a", "speed": NaN, "memory_mib_s": 1, "cores": 1}, "together": []}', None),
+        (b" " * (2 << 20), None),
+        (b'{"alone": {"host": "a", "speed": 1e999, "memory_mib_s": 1, "cores": 1}, "together": []}', None),
+        (
+            b'{"alone": {"host": "\\ud800\\u0000", "speed": 1e99, "memory_mib_s": 1e300, "cores": 1e99,'
+            b' "memory_mib": -1}, "together": [{"host": "\\ud800\\u0000", "speed": 1e300, "late": 0}]}',
+            Measured("\ufffd\ufffd", Speeds(10**12, 10**12, 10**12), 10**12, 1, True),
+        ),
+    ],
+)
+def test_a_result_may_be_anybody_s_words(monkeypatch, text: bytes, expected: Measured | None) -> None:
+    class Files:
+        def status(self, path: str) -> FileStatus:
+            return FileStatus("", len(text), False, 0, "644", "spark")
+
+        def read(self, path: str) -> bytes:
+            return text
+
+    monkeypatch.setattr(canary, "hdfs", Files)
+    assert canary.result(Open("c" * 32, "m" * 32, 1, 0)) == expected

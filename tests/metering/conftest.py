@@ -25,12 +25,17 @@ APP = App(
 class FakeResourceManager:
     """Answers from its fields; counts the requests."""
 
+    world: World
     started_on: int
     listed: dict[str, App] = field(default_factory=dict)
     live: dict[str, list[Container]] = field(default_factory=dict)
     tried: dict[str, list[Attempt]] = field(default_factory=dict)
     members: dict[str, Node] = field(default_factory=dict)
     requests: int = 0
+    killed: list[str] = field(default_factory=list)
+
+    def kill(self, application_id: str) -> None:
+        self.killed.append(application_id)
 
     def info(self) -> dict[str, Any]:
         self.requests += 1
@@ -65,7 +70,8 @@ class FakeResourceManager:
         return {"cpu": Partition("cpu", 8192, 8, 1024, 1, 512, 1)}
 
     def run(self, job_id: str, started_ms: int, application_id: str = APP.application_id) -> None:
-        """Let an application run for a job."""
+        """Let an application run for a job; the market has not stored which it is."""
+        self.world.sql("UPDATE run SET application_id = NULL WHERE job_id = %s", job_id)
         self.listed[application_id] = replace(
             APP, application_id=application_id, tags=("spark", job_id), started_ms=started_ms
         )
@@ -117,4 +123,4 @@ class FakeResourceManager:
 
 @pytest.fixture
 def rm(world: World) -> FakeResourceManager:
-    return FakeResourceManager(started_on=T0 - 3_600_000)
+    return FakeResourceManager(world, started_on=T0 - 3_600_000)

@@ -16,7 +16,8 @@ from market.cluster.event_log import ExecutorLife, executor_lives
 from market.cluster.hdfs import FileStatus
 
 APP = "application_1_0001"
-FOLDER = f"/spark-logs/eventlog_v2_{APP}_2"
+PLACES = ["/user/ann/.market-jobs/1/events", "/spark-logs"]
+FOLDER = f"{PLACES[1]}/eventlog_v2_{APP}_2"
 
 
 @dataclass
@@ -67,7 +68,15 @@ def packed(*events: object) -> bytes:
 
 
 def read(content: dict[str, bytes]) -> list[ExecutorLife]:
-    return executor_lives(Files({f"{FOLDER}/{name}": data for name, data in content.items()}), APP, 2)  # type: ignore[arg-type]
+    files = Files({f"{FOLDER}/{name}": data for name, data in content.items()})
+    return executor_lives(files, PLACES, APP, 2)  # type: ignore[arg-type]
+
+
+def test_a_log_is_found_where_it_lies_first_and_where_it_is_moved_to() -> None:
+    for place in PLACES:
+        log = {f"{place}/eventlog_v2_{APP}_2/events_1_a.zstd": packed(added(0, 5))}
+        (life,) = executor_lives(Files(log), PLACES, APP, 2)  # type: ignore[arg-type]
+        assert life.added_ms == 5
 
 
 def test_executors_are_read_over_all_files_of_a_rolled_log_and_all_frames() -> None:
@@ -91,7 +100,7 @@ def test_a_log_that_is_not_compressed_is_read_as_well() -> None:
 
 
 def test_an_application_without_a_log_has_no_claims() -> None:
-    assert executor_lives(Files({}), APP, 2) == []  # type: ignore[arg-type]
+    assert executor_lives(Files({}), PLACES, APP, 2) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

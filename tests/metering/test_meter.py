@@ -10,6 +10,8 @@ from metering.conftest import APP, FakeResourceManager
 from market.cluster.resourcemanager import Attempt
 from market.credits.settlement.steps import settle
 from market.hadoop.allocation import container_mib
+from market.kit import isolation
+from market.metering import changes, meter
 from market.metering.meter import poll_once
 
 pytestmark = pytest.mark.database
@@ -172,6 +174,24 @@ def test_the_totals_never_fall_and_a_restart_ends_nothing(
     assert world.one("SELECT epoch_ms FROM meter_mark") == T0 + 61_000
 
 
+def test_what_a_restarted_resource_manager_started_itself_ends_when_it_is_gone(
+    world: World, rm: FakeResourceManager, job: str
+) -> None:
+    """Else what Spark hands back unused in the minute after a restart is charged until the job ends."""
+    lent = machine(world, rm)
+    before = rm.start(2, lent, T0)
+    poll_once(rm, T0 + 10_000)
+    rm.started_on = T0 + 11_000
+    unused = rm.start(3, lent, T0 + 12_000)
+    poll_once(rm, T0 + 14_000)
+    rm.stop(unused)
+    rm.stop(before)
+    poll_once(rm, T0 + 16_000)
+
+    assert containers(world)[unused].end_ms == T0 + 14_000
+    assert containers(world)[before].end_ms is None, "its node may only have to come back"
+
+
 def test_preemption_counters_of_a_restarted_resource_manager_earn_nothing(
     world: World, rm: FakeResourceManager, job: str
 ) -> None:
@@ -257,31 +277,6 @@ def test_a_canary_is_nobody_s_job_and_raises_no_alert(
     assert containers(world) == {}
 
 
-@pytest.mark.parametrize("stranger", ["another's tag", "no tag"])
-def test_an_application_without_a_job_of_its_user_raises_one_alert(
-    world: World, rm: FakeResourceManager, job: str, stranger: str
-) -> None:
-    lent = machine(world, rm)
-    changes: dict[str, Any] = {"user": "mallory"} if stranger == "another's tag" else {"tags": ()}
-    rm.change(**changes)
-    rm.start(2, lent, T0)
-    poll_once(rm, T0 + 2_000)
-    poll_once(rm, T0 + 4_000)
-
-    (alert,) = world.sql("SELECT * FROM alert")
-    assert (alert.kind, alert.subject) == ("unknown_application", JOB_APP)
-    assert containers(world) == {}
-
-
-def test_an_application_that_nobody_knows_raises_an_alert_even_if_it_has_ended(
-    world: World, rm: FakeResourceManager, job: str
-) -> None:
-    rm.change(tags=(), state="FINISHED", final_status="SUCCEEDED", finished_ms=T0 + 1000)
-    poll_once(rm, T0 + 2_000)
-    (alert,) = world.sql("SELECT * FROM alert")
-    assert (alert.kind, alert.subject) == ("unknown_application", JOB_APP)
-
-
 def test_a_node_that_nobody_registered_has_no_machine(
     world: World, rm: FakeResourceManager, job: str
 ) -> None:
@@ -317,6 +312,38 @@ def test_a_poll_that_comes_late_changes_nothing(world: World, rm: FakeResourceMa
     assert world.one("SELECT at_ms FROM meter_mark") == T0 + 10_000
 
 
+def test_a_clock_that_steps_back_is_told_and_stops_nothing(
+    world: World, rm: FakeResourceManager, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent, hour_ms = machine(world, rm), 3_600_000
+    now = [T0 + hour_ms]
+    monkeypatch.setattr(meter.clock, "now_ms", lambda: now[0])
+    rm.started_on = T0 + hour_ms - 90_000
+    old = rm.start(2, lent, now[0] - 10_000)
+    assert poll_once(rm)
+    now[0] -= hour_ms - 500_000
+    new = rm.start(3, lent, now[0])
+    for _ in range(30):  # a minute of new time
+        assert poll_once(rm)
+        now[0] += 2_000
+    rm.live.clear()
+    rm.end(now[0] - 1000, memory_seconds=0, vcore_seconds=0)
+    for _ in range(4):
+        assert poll_once(rm)
+        now[0] += 2_000
+    ends = {name: row.end_ms - row.start_ms for name, row in containers(world).items()}
+    assert ends[old] == 10_000, "what was observed before stays, and nothing is added to it"
+    assert 55_000 <= ends[new] <= 62_000, "what came after is charged for what it held"
+    assert world.one("SELECT final FROM application_usage")
+    assert world.sql("SELECT kind, detail FROM alert") == [
+        (
+            "clock_stepped_back",
+            "The market's clock stepped back by 3100 s: what ran then is charged no more before"
+            " 2023-11-14T23:15+00:00.",
+        )
+    ]
+
+
 def test_samples_are_taken_now_and_then_and_kept_until_they_are_settled(
     world: World, rm: FakeResourceManager
 ) -> None:
@@ -331,7 +358,6 @@ def test_samples_are_taken_now_and_then_and_kept_until_they_are_settled(
     world.sql("UPDATE demand_sample SET at_ms = at_ms - 1")
     poll_once(rm, T0 + 4 * 86_400_000 + 20_000)
     assert world.one("SELECT count(*) FROM demand_sample WHERE at_ms > %s", T0 + 5 * MINUTE) == 2
-    assert world.one("SELECT count(*) FROM node_sample") == 2
 
 
 def test_the_settlement_never_takes_back_the_time_for_which_a_container_was_observed(
@@ -374,3 +400,48 @@ def test_attempts_are_counted_through_all_applications_of_a_job(
         executor: 1,
         "container_1_0002_01_000001": 11,
     }
+
+
+def test_one_application_that_cannot_be_written_stops_no_other(
+    world: World, rm: FakeResourceManager, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent = machine(world, rm)
+    other_job = world.job(world.member())
+    world.sql("DELETE FROM application_usage WHERE job_id = %s", other_job)
+    username = world.one("SELECT username FROM member JOIN job USING (user_id) WHERE job_id = %s", other_job)
+    other_app = "application_1_0002"
+    poll_once(rm, T0)
+    rm.run(other_job, T0, other_app)
+    rm.change(other_app, user=username)
+    container = rm.start(2, lent, T0 + 1_000)
+    write = changes.save_containers
+
+    def bad(cursor: Any, rows: Any, place: int) -> None:
+        if any(row["application_id"] == JOB_APP for row in rows):
+            write(cursor, [{**row, "container_id": "\0"} for row in rows], place)
+        write(cursor, rows, place)
+
+    monkeypatch.setattr(changes, "save_containers", bad)
+    for second in range(2, 2 + 2 * isolation.MOST_FAILURES, 2):
+        world.sql("UPDATE setback SET next_ms = 0")
+        poll_once(rm, T0 + second * 1_000)
+        assert world.one("SELECT at_ms FROM meter_mark") == T0 + second * 1_000, "the meter goes on"
+    rows = {row.application_id: row.final for row in world.sql("SELECT * FROM application_usage")}
+    assert rows == {JOB_APP: True, other_app: False}, "it is given up, with what was seen of it before"
+    assert container not in containers(world)
+    assert world.one("SELECT subject FROM alert") == "metering"
+
+
+def test_one_application_that_cannot_be_read_stops_no_other(
+    world: World, rm: FakeResourceManager, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent = machine(world, rm)
+    poll_once(rm, T0)
+    rm.start(2, lent, T0 + 1_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(rm, "attempts", lambda _: 1 / 0)
+        assert poll_once(rm, T0 + 2_000)
+    assert world.one("SELECT failures FROM setback WHERE subject = %s", JOB_APP) == 1
+    world.sql("UPDATE setback SET next_ms = 0")
+    poll_once(rm, T0 + 4_000)
+    assert len(containers(world)) == 1

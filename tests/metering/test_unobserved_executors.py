@@ -11,7 +11,9 @@ from metering.conftest import FakeResourceManager
 from market.cluster.event_log import ExecutorLife
 from market.credits.settlement.steps import settle
 from market.hadoop.allocation import container_mib
+from market.metering import polling
 from market.metering.meter import poll_once
+from market.metering.queries import TaggedJob
 
 pytestmark = pytest.mark.database
 
@@ -40,7 +42,7 @@ class Program:
         rm.run(self.job, T0)
         self.driver = rm.start(1, self.nodes[0][0], T0)
 
-    def logged(self, application_id: str, attempt: int) -> list[ExecutorLife]:
+    def logged(self, job: TaggedJob, application_id: str, attempt: int) -> list[ExecutorLife]:
         self.logs_read += 1
         return self.claims
 
@@ -102,6 +104,21 @@ def test_an_executor_between_two_polls_is_paid_where_it_was(world: World, progra
     settle(T0 + 5 * MINUTE)
     assert world.one("SELECT captured_ucr FROM payout WHERE machine = %s", program.nodes[1][1]) > 400
     assert world.violations() == []
+
+
+def test_logs_that_take_long_are_left_to_later_polls(
+    world: World, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "LOGS_S", -1.0)
+    program.claim(2, 20.2, 21.8)
+    program.end(40, unobserved_s=1.6)
+    assert program.logs_read == 0
+    assert not world.one("SELECT final FROM application_usage")
+    monkeypatch.setattr(polling, "LOGS_S", 3.0)
+    program.poll(50, 54)
+    assert world.one("SELECT final FROM application_usage")
+    (row,) = program.executors.values()
+    assert row.end_ms - row.start_ms == pytest.approx(1600, abs=10), "nothing of it is lost"
 
 
 def test_the_log_is_not_read_where_all_was_observed(program: Program) -> None:

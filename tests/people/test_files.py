@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from market.cluster.clients import hdfs
+from market.hadoop import paths
 from market.kit import settings
 from market.kit.errors import BadInputError, ConflictError, NotFoundError, TooLargeError
 from market.kit.paging import Page
@@ -26,11 +27,12 @@ def member(stack: settings.Settings) -> Iterator[Member]:
     member = Member(secrets.token_hex(16), f"files-{secrets.token_hex(4)}", "")
     homes.make(member.username)
     yield member
-    hdfs().delete(homes.path(member.username), recursive=True)
+    for folder in (homes.path(member.username), paths.container_logs(member.username)):
+        hdfs().delete(folder, recursive=True)
 
 
 def text(member: Member, path: str) -> bytes:
-    return b"".join(files.get(member, path)[1])
+    return b"".join(files.get(member, path).chunks())
 
 
 def listed(member: Member, path: str = ".", page: Page | None = None) -> list[str]:
@@ -53,7 +55,7 @@ def test_what_was_stored_comes_back(member: Member, path: str) -> None:
     assert (stored.path, stored.size, stored.is_folder) == (path, 11, False)
     assert stored.modified_ms > 1_700_000_000_000
     assert text(member, path) == b"hello world"
-    assert files.get(member, path)[0].size == 11
+    assert files.get(member, path).status.size == 11
     folder = path.rpartition("/")[0] or "."
     assert listed(member, folder) == [path]
 
@@ -65,7 +67,7 @@ def test_an_empty_file(member: Member) -> None:
 
 def test_a_large_file_in_many_blocks(member: Member) -> None:
     assert files.put(member, "large", zeros(40), None).size == 40 * MIB
-    assert sum(map(len, files.get(member, "large")[1])) == 40 * MIB
+    assert sum(map(len, files.get(member, "large").chunks())) == 40 * MIB
 
 
 def test_what_is_made_on_the_way_is_for_its_owner_alone(member: Member) -> None:
@@ -135,9 +137,9 @@ def test_paths_that_are_refused(member: Member, path: str) -> None:
 
 def test_a_home_has_a_quota_of_bytes(member: Member) -> None:
     hdfs().set_quota(homes.path(member.username), 1000, 40 * MIB)
-    with pytest.raises(TooLargeError, match="Delete some"):  # before a byte is sent
+    with pytest.raises(TooLargeError, match="Delete files"):  # before a byte is sent
         files.put(member, "big", iter([]), 41 * MIB)
-    with pytest.raises(TooLargeError, match="Delete some"):  # on the way
+    with pytest.raises(TooLargeError, match="Delete files"):  # on the way
         files.put(member, "big", zeros(100), None)
     assert leftovers(member) == []
     assert listed(member) == []

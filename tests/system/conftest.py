@@ -120,7 +120,7 @@ def admin(stack: settings.Settings) -> requests.Session:
     return session
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def program() -> Callable[[str], str]:
     """Return a text without the indentation that it has in a test."""
     return lambda text: textwrap.dedent(text).lstrip()

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from distributedmarket.agent import containers, host, node_config
+from distributedmarket.agent import containers, host, node_config, owners
 from distributedmarket.agent.api import GONE, MISFIT, AgentApi, Join, Pulse
 from distributedmarket.agent.folder import MachineFolder
 from distributedmarket.agent.host import Host
+from distributedmarket.agent.keeping import STILL, Keeper
 from distributedmarket.agent.node_config import Ports
 from distributedmarket.agent.nodemanager import NodeManager
 from distributedmarket.agent.offer import Offer
@@ -25,8 +26,8 @@ _TICK_S = 0.2
 _AFTER_DRAIN_S = 25
 _PORT_PATIENCE_S = 10
 _MARKET_PATIENCE_S = 5
-# Who drains, rests or has left has no NodeManager to keep.
-_STILL = ("draining", "resting", *GONE)
+RENEW_S = 12 * 3600  # between two keys of a machine that runs: less than what a login lives
+_RENEW_AGAIN_S = 300
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class Agent:
         folder: MachineFolder,
         show: Callable[[Glance], None],
         say: Callable[[str], None],
+        accounts: owners.Range = owners.UNUSED,
     ) -> None:
+        self._accounts = accounts
         self._places, self._api, self._host, self._folder = places, api, this_host, folder
         self._show, self._say = show, say
         self._interrupts = 0
@@ -65,7 +68,9 @@ class Agent:
             signal.signal(sent, self._interrupted)
         join = self._resumed(offer) or self._api.register(offer)
         self._folder.remember(offer, join.machine_id)
-        node = NodeManager(self._places, self._folder.path, join.ip_address, self._host.java_home)
+        node = NodeManager(
+            self._places, self._folder.path, join.ip_address, self._host.java_home, accounts=self._accounts
+        )
         ports = self._ports(node, join)
         try:
             self._api.join(join, ports.service, self._host)
@@ -75,8 +80,9 @@ class Agent:
             self._say(error.detail)
             self._leave_now(join.machine_id)
             return REJECTED
+        node.identify(self._api.identity(join.machine_id))
         node.cores.hold(join.core_count)
-        how = f"{node.sandbox.description}, {node.cores.description}"
+        how = f"{node.description}, {node.cores.description}"
         self._say(f"machine {join.machine_id} at {join.ip_address}:{ports.service}, NodeManager {how}")
         listener = PulseListener(self._api, join.machine_id)
         listener.start()
@@ -103,8 +109,8 @@ class Agent:
         return host.choose_ports(join.ip_address, join.service_port)
 
     def _lend(self, node: NodeManager, join: Join, ports: Ports, listener: PulseListener) -> int:
-        node.start(join.files, ports)
-        next_look, drain_until, handled, rested = 0.0, 0.0, 0, False
+        next_look, drain_until, handled = 0.0, 0.0, 0
+        renew_at, keeper = time.monotonic() + RENEW_S, Keeper(node, self._say)
         while True:
             if self._interrupts > handled:
                 handled = self._interrupts
@@ -123,19 +129,53 @@ class Agent:
             if heard.pulse is not None:
                 self._follow_size(node, join, heard.pulse)
             state = heard.pulse.availability if heard.pulse else ""
+            if heard.pulse and not drain_until:
+                renew_at = self._keep_key(node, join, ports, heard.pulse, renew_at)
             if heard.pulse and state in GONE:
                 self._say(f"the machine has {state}: {heard.pulse.reason or 'no reason given'}")
                 self._folder.forget()
                 return LEFT if state == "left" else REJECTED
-            if state == "resting":
-                rested = True
-                if node.running():  # its hours had not begun when it was started
-                    node.stop()
-            elif state not in _STILL and not drain_until and node.keep(join.files, ports):
-                why = "its hours have begun" if rested else "the NodeManager had ended"
-                self._say(f"{why}; it was started again: see {node.log}")
-                rested = False
+            if not drain_until:
+                keeper.follow(heard.pulse, join.files, ports)
             time.sleep(_TICK_S)
+
+    def _renewed(self, node: NodeManager, machine_id: str) -> float:
+        """Give the machine another key; return in how many seconds to do it again."""
+        try:
+            node.renew(self._api.identity(machine_id, at_once=True))
+            return RENEW_S
+        except MarketClientError as error:  # the key before is good until the market has made another one
+            self._say(f"the machine's key was not renewed: {error}")
+            return _RENEW_AGAIN_S
+
+    def _keep_key(self, node: NodeManager, join: Join, ports: Ports, pulse: Pulse, renew_at: float) -> float:
+        """Have the NodeManager prove itself as the market wants it; return when another key is due."""
+        if pulse.availability in STILL:
+            return renew_at
+        if bool(pulse.ticket) != node.has_key:
+            self._join_anew(node, join, ports)
+        elif node.has_key and time.monotonic() >= renew_at:
+            return time.monotonic() + self._renewed(node, join.machine_id)
+        return renew_at
+
+    def _join_anew(self, node: NodeManager, join: Join, ports: Ports) -> None:
+        """Start the NodeManager with a key, or without one: the market has changed how it knows machines."""
+        try:
+            again = self._api.resume(join.machine_id)
+            if again is None:  # it is leaving, of which the next heartbeat tells
+                time.sleep(_LOOK_S)
+                return
+            self._api.join(again, ports.service, self._host)
+            who = self._api.identity(join.machine_id)
+        except MarketClientError as error:
+            self._say(f"{error}; trying again")
+            time.sleep(_LOOK_S)
+            return
+        self._say("the market has changed how it knows machines; the NodeManager is started again")
+        node.stop()
+        node.identify(who)
+        join.files = again.files
+        node.start(join.files, ports)
 
     def _follow_size(self, node: NodeManager, join: Join, pulse: Pulse) -> None:
         """Have the next start use the size that the machine was given meanwhile; YARN has told this one."""
@@ -187,7 +227,8 @@ class Agent:
 
 
 def _glance(node: NodeManager, address: str, ports: Ports, pulse: Pulse | None, note: str) -> Glance:
-    running = containers.running(address, ports.web) if node.running() else []
+    ticket = pulse.ticket if pulse is not None else ""
+    running = containers.running(address, ports.web, ticket) if node.running() else []
     cores = sum(int(container.get("totalVCoresNeeded") or 0) for container in running)
     memory = sum(int(container.get("totalMemoryNeededMB") or 0) for container in running)
     return Glance(pulse, len(running), cores, memory, note)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from distributedmarket import VERSION
+from distributedmarket.agent import identity
 from distributedmarket.agent.host import Host
+from distributedmarket.agent.identity import Identity
 from distributedmarket.agent.node_config import Files
 from distributedmarket.agent.offer import Offer
 from distributedmarket.client import AGENTS, ONCE, MarketApiError, MarketClient, MarketClientError
@@ -45,6 +47,9 @@ class Pulse:
     memory_size: int
     remaining_s: int
     earned: str
+    # A market of before these sends neither.
+    ticket: str = ""  # for the pages of the machine's own NodeManager
+    admitted: bool = True  # YARN lets its NodeManager in
 
 
 class AgentApi:
@@ -63,6 +68,16 @@ class AgentApi:
     def hadoop(self, file: Path) -> None:
         """Put the market's archive of Hadoop's jars into a file."""
         self._market.download("/hadoop", file)
+
+    def classes(self, file: Path) -> bool:
+        """Put the market's list of the classes that jobs load into a file; tell whether it has one."""
+        try:
+            self._market.download("/classes", file)
+        except MarketApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
 
     def register(self, offer: Offer) -> Join:
         """Register a machine."""
@@ -87,12 +102,31 @@ class AgentApi:
         }
         self._market.post(f"/machines/{join.machine_id}/join", body | self._release)
 
+    def identity(self, machine_id: str, at_once: bool = False) -> Identity | None:
+        """Have the machine given a key of its own; None where Hadoop's servers believe names.
+
+        Unless it must be `at_once`, it is asked for again if need be: the market keeps no answer with a key
+        in it, but makes another one.
+        """
+        market = self._at_once if at_once else self._market
+        try:
+            return identity.parsed(market.post(f"/machines/{machine_id}/identity"))
+        except MarketApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
     def heartbeat(self, machine_id: str, known: str, wait_s: int = WAIT_S) -> Pulse:
         """Return the machine's state when it is another one than the `known` version, or after a while."""
         body = {"known": known, "wait_s": wait_s, **self._release}
         answer = self._at_once.post(f"/machines/{machine_id}/heartbeat", body, key="", read_s=_READ_S)
         try:
-            return Pulse(**{name: answer[name] for name in Pulse.__dataclass_fields__})
+            needed = [name for name in Pulse.__dataclass_fields__ if name not in ("ticket", "admitted")]
+            return Pulse(
+                **{name: answer[name] for name in needed},
+                ticket=str(answer.get("ticket", "")),
+                admitted=answer.get("admitted", True) is not False,
+            )
         except (KeyError, TypeError):
             raise MarketClientError("the market answers heartbeats otherwise: update this agent") from None
 

@@ -6,17 +6,19 @@ from typing import Any
 
 import requests
 
-_TIMEOUT_S = (0.5, 2.0)
+from distributedmarket.client import exchange
+
+_CONNECT_S, _WAIT_S = 0.5, 2.0
 _ENDED = ("COMPLETE", "DONE")
 
 
-def running(address: str, port: int) -> list[dict[str, Any]]:
-    """Return its containers; none while it does not answer."""
-    session = requests.Session()
-    session.trust_env = False
+def running(address: str, port: int, ticket: str = "") -> list[dict[str, Any]]:
+    """Return its containers, to who has a ticket where it asks for one; none while it does not answer."""
+    url = f"http://{address}:{port}/ws/v1/node/containers"
     try:
-        with session:
-            answer = session.get(f"http://{address}:{port}/ws/v1/node/containers", timeout=_TIMEOUT_S).json()
+        with exchange.session() as session:
+            headers = {"Authorization": ticket} if ticket else {}
+            answer = exchange.send(session, "GET", url, _WAIT_S, connect_s=_CONNECT_S, headers=headers).json()
     except (requests.RequestException, ValueError):
         return []
     # Hadoop writes one container as an object instead of a list, and none as null, {} or nothing.

@@ -8,7 +8,6 @@ processor time holds against that as well.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import subprocess
 import sys
@@ -17,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from distributedmarket.agent import process_tags
+from distributedmarket.agent import groups, process_tags
+from distributedmarket.agent.groups import MOUNTS
 
-_MOUNTS = Path("/proc/self/mounts")
 _ENTER = Path(__file__).with_name("enter.py")
 _PERIOD_US = 100_000
 
@@ -29,6 +28,16 @@ class Group:
     """A control group of version 1 or 2, which limits processor time."""
 
     folder: Path
+
+    @property
+    def room(self) -> Path:
+        """The group in it that processes enter: version 2 wants none beside the groups of containers."""
+        return self.folder / "node" if (self.folder / "cgroup.subtree_control").exists() else self.folder
+
+    def make(self) -> None:
+        """Make it, or take the one that an agent left. Raises OSError."""
+        self.folder.mkdir(exist_ok=True)
+        self.room.mkdir(exist_ok=True)
 
     def limit(self, cores: int | None) -> None:
         """Set the quota, in cores; None for no limit. Raises OSError where that is not allowed."""
@@ -40,7 +49,7 @@ class Group:
 
     def try_out(self) -> None:
         """Have a process enter it. Raises OSError or SubprocessError where that is not allowed."""
-        words = [*_enter(), "--group", str(self.folder), "--", "true"]
+        words = [*_enter(), "--group", str(self.room), "--", "true"]
         subprocess.run(words, check=True, capture_output=True)
 
     def _write(self, name: str, value: object) -> None:
@@ -52,7 +61,7 @@ class Group:
 class Cores:
     """The cores of the machine in a folder."""
 
-    def __init__(self, folder: Path, mounts: Path = _MOUNTS) -> None:
+    def __init__(self, folder: Path, mounts: Path = MOUNTS) -> None:
         self._folder, self._mounts = folder, mounts
         self._all = sorted(os.sched_getaffinity(0))
         self._chosen: list[int] = self._all
@@ -92,7 +101,7 @@ class Cores:
         words = [*_enter(), "--parent", str(parent), "--signal", str(int(sent))]
         words += ["--processors", ",".join(map(str, self._chosen))]
         if self._group is not None:
-            words += ["--group", str(self._group.folder)]
+            words += ["--group", str(self._group.room)]
         return [*words, "--"]
 
 
@@ -100,11 +109,17 @@ def _enter() -> list[str]:
     return [os.path.realpath(sys.executable), "-I", str(_ENTER)]
 
 
-def forget(machine: Path, mounts: Path = _MOUNTS) -> None:
-    """Remove the control group of the machine in a folder; call it when nothing of the machine runs."""
+def forget(machine: Path, mounts: Path = MOUNTS) -> None:
+    """Remove the control groups of the machine in a folder; call it when nothing of the machine runs."""
+    groups.end_all(machine, mounts)
+    _remove(machine, mounts)
+
+
+def _remove(machine: Path, mounts: Path) -> None:
     for group in _groups(machine, mounts):
-        with contextlib.suppress(OSError):
-            group.folder.rmdir()
+        for folder in dict.fromkeys([group.room, group.folder]):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _usable_group(machine: Path, mounts: Path) -> Group | None:
@@ -114,19 +129,19 @@ def _usable_group(machine: Path, mounts: Path) -> Group | None:
     """
     for group in _groups(machine, mounts):
         try:
-            group.folder.mkdir(exist_ok=True)
+            group.make()
             group.limit(None)
             group.try_out()
         except (OSError, subprocess.SubprocessError):
             continue
         return group
-    forget(machine, mounts)
+    _remove(machine, mounts)
     return None
 
 
-def _groups(machine: Path, mounts: Path = _MOUNTS) -> Iterator[Group]:
+def _groups(machine: Path, mounts: Path = MOUNTS) -> Iterator[Group]:
     """Yield where the machine's control group is, or could be."""
-    name = f"market-{hashlib.sha256(bytes(machine)).hexdigest()[:16]}"
+    name = groups.name_of(machine)
     for line in mounts.read_text().splitlines():
         _, place, kind, options, *_ = line.split()
         if kind == "cgroup2" or (kind == "cgroup" and "cpu" in options.split(",")):

@@ -8,7 +8,6 @@ namespace its own end takes everything with it. Standard library only: it starts
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import signal
 import subprocess
@@ -17,17 +16,15 @@ import threading
 import time
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC = 2, 4, 4096, 16384
+if not __package__:  # run by its path, in isolated mode: Python does not find the package that it is of
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from distributedmarket.agent import mounts, own_disk, owners, tree
+from distributedmarket.agent.disk_use import Limit
+from distributedmarket.agent.leaders import Accounts, Leaders, Means
+from distributedmarket.agent.network import Wall
+
 _PATIENCE_S = 10  # a NodeManager needs up to 5 s to end
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_parent(sent: int) -> None:
-    """Have the kernel send this process a signal when its parent ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, sent, 0, 0, 0)
 
 
 def main(arguments: list[str]) -> int:
@@ -37,12 +34,30 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--gid", type=int)
     parser.add_argument("--cover", action="append", default=[], help="a folder that is hidden")
     parser.add_argument("--bind", action="append", default=[], help="FOLDER:PLACE, seen there after covering")
+    parser.add_argument("--door", help="the name at which containers tell that they are there")
+    parser.add_argument("--groups", type=Path, help="folder for control groups of containers")
+    parser.add_argument("--accounts", type=owners.Range.read, help="FIRST-LAST: one for each container")
+    parser.add_argument(
+        "--limit", type=_limit, action="append", default=[], help="CONTROLLER=FOLDER for groups"
+    )
+    parser.add_argument("--wall", help="the machine's address, with which containers get a wall")
+    parser.add_argument("--node", type=_endpoint, action="append", default=[], help="HOST:PORT of its own")
+    parser.add_argument("--reach", type=_endpoint, action="append", default=[], help="HOST:PORT of others")
+    parser.add_argument("--work", type=Path, help="folder of the NodeManager's files")
+    parser.add_argument("--image", type=Path, help="the disk that is mounted there")
+    parser.add_argument("--disk-mib", type=int, default=0, help="that an application may hold there; 0: all")
+    parser.add_argument("--full-percent", type=int, default=100, help="of that disk, with which it is full")
+    parser.add_argument("--full-mib", type=int, default=0, help="that are free there when it is full")
     parser.add_argument("command", nargs="+")
     chosen = parser.parse_args(arguments)
     if os.getpid() != 1:
-        die_with_parent(signal.SIGTERM)
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        tree.die_with_parent(signal.SIGTERM)
+    tree.collect_orphans()
+    if chosen.image is not None:
+        own_disk.mount(chosen.image, chosen.work, chosen.uid, chosen.gid)
     _arrange(chosen.cover, chosen.bind)
+    means = _means(chosen)
+    leaders = Leaders(chosen.door, means) if chosen.door else None
     child = subprocess.Popen(
         chosen.command,
         stdin=subprocess.DEVNULL,
@@ -51,16 +66,44 @@ def main(arguments: list[str]) -> int:
         extra_groups=[] if chosen.uid is not None else None,
         start_new_session=True,
         umask=0o027,
-        preexec_fn=lambda: die_with_parent(signal.SIGKILL),  # safe: no other thread runs yet
+        preexec_fn=lambda: tree.die_with_parent(signal.SIGKILL),  # safe: no other thread runs yet
     )
     ending = threading.Event()
     for sent in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(sent, lambda *_: ending.set())
     threading.Thread(target=_until_input_closes, args=[ending], daemon=True).start()
     threading.Thread(target=_end, args=[child.pid, ending], daemon=True).start()
-    code = _reap(child.pid)
-    _kill_descendants()
+    if leaders is not None:
+        threading.Thread(target=leaders.keep, args=[child.pid], daemon=True).start()
+        if chosen.work and chosen.disk_mib:
+            limit = Limit(chosen.work, chosen.disk_mib, chosen.full_percent, chosen.full_mib)
+            threading.Thread(target=leaders.hold_to, args=[limit], daemon=True).start()
+    code = tree.wait_for(child.pid)
+    if means.wall is not None:
+        means.wall.take_down()
+    if os.getpid() != 1:  # else the kernel does it
+        tree.end_descendants()
     return code
+
+
+def _means(chosen: argparse.Namespace) -> Means:
+    """Return what containers are kept in. Raises OSError where it does not work here: it was tried before."""
+    accounts = wall = None
+    if chosen.accounts is not None:
+        accounts = Accounts(chosen.accounts, (chosen.uid, chosen.gid), chosen.work)
+    if chosen.wall is not None:
+        wall = Wall(chosen.groups.parent, chosen.wall, chosen.node, chosen.reach)
+    return Means(chosen.groups, dict(chosen.limit), accounts, wall)
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    address, _, port = text.rpartition(":")
+    return address, int(port)
+
+
+def _limit(text: str) -> tuple[str, Path]:
+    name, _, folder = text.partition("=")
+    return name, Path(folder)
 
 
 def _arrange(covers: list[str], binds: list[str]) -> None:
@@ -74,18 +117,10 @@ def _arrange(covers: list[str], binds: list[str]) -> None:
         folder, _, place = bind.partition(":")
         opened.append((os.open(folder, os.O_PATH | os.O_DIRECTORY), place))
     for cover in covers:
-        _mount("tmpfs", cover, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=4m")
+        mounts.cover(cover, "mode=755,size=4m")
     for descriptor, place in opened:
-        os.makedirs(place, mode=0o755, exist_ok=True)
-        _mount(f"/proc/self/fd/{descriptor}", place, None, _MS_BIND | _MS_REC, None)
+        mounts.show(descriptor, place)
         os.close(descriptor)
-
-
-def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None) -> None:
-    words = [None if word is None else word.encode() for word in (source, target, kind)]
-    if _libc.mount(*words, ctypes.c_ulong(flags), data.encode() if data else None):
-        number = ctypes.get_errno()
-        raise OSError(number, f"mounting {source}: {os.strerror(number)}", target)
 
 
 def _until_input_closes(ending: threading.Event) -> None:
@@ -102,48 +137,6 @@ def _end(pid: int, ending: threading.Event) -> None:
         except ProcessLookupError:
             return
         time.sleep(_PATIENCE_S)
-
-
-def _reap(child: int) -> int:
-    """Wait for the child, and for every orphan that comes here, until the child has ended."""
-    while True:
-        pid, status = os.waitpid(-1, 0)
-        if pid == child:
-            return os.waitstatus_to_exitcode(status)
-
-
-def _kill_descendants() -> None:
-    """Kill what the child left behind. Orphans become children of this process: repeat until none is left."""
-    if os.getpid() == 1:
-        return  # the kernel does it
-    while True:
-        for pid in _descendants(os.getpid()):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
-
-
-def _descendants(root: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue  # ended meanwhile
-            if fields[0] != "Z":
-                parents[int(entry.name)] = int(fields[1])
-    descendants = {root}
-    while True:
-        more = {pid for pid, parent in parents.items() if parent in descendants} - descendants
-        if not more:
-            return descendants - {root}
-        descendants |= more
 
 
 if __name__ == "__main__":

@@ -29,6 +29,10 @@ class Sandbox:
     gid: int
     description: str
 
+    def around(self, *options: str) -> list[str]:
+        """Return the words with more options for the guard."""
+        return [*self.words[:-1], *options, self.words[-1]]
+
 
 def weakness() -> str:
     """Return what machines of this host cannot keep jobs from, in words; empty where all is hidden."""

@@ -1,16 +1,19 @@
-"""`market COMMAND`: the command line of whoever uses a market from elsewhere."""
+"""`market COMMAND`: the command line of whoever uses a market from elsewhere.
+
+What a command needs is imported when it runs: `market --help` is to be there at once.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
-from pathlib import Path
 
-from distributedmarket import VERSION
-from distributedmarket.cli import share
-from distributedmarket.errors import DistributedMarketError, SetupError
-from distributedmarket.runtime.places import Places
+from distributedmarket.cli import exits, table
+from distributedmarket.errors import DistributedMarketError
+
+_TRACEBACK = "MARKET_TRACEBACK"
 
 
 def run() -> None:
@@ -19,33 +22,59 @@ def run() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; return its exit code."""
-    chosen = _parser().parse_args(arguments)
+    """Run one command; return its exit code. No error leaves it but as words."""
+    if not arguments:
+        arguments = ["--help"]
+    chosen = _parsed(arguments)
     try:
-        if not chosen.server:
-            raise SetupError("to which market? Give --server http://HOST:PORT")
-        return share.run(_places(), chosen.server, chosen)
+        return _run(chosen)
     except DistributedMarketError as error:
-        print(f"market: {error}", file=sys.stderr)
-        return 1
+        failures = importlib.import_module("distributedmarket.cli.failures")
+        as_json = getattr(chosen, "json", False)
+        print(failures.as_json(error) if as_json else f"market: {failures.words(error)}", file=sys.stderr)
+        code: int = failures.code(error)
+        return code
     except KeyboardInterrupt:
-        print("\nmarket: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+        print("\nmarket: interrupted", file=sys.stderr)
+        return exits.INTERRUPTED
+    except EOFError:
+        print("\nmarket: nothing was answered", file=sys.stderr)
+        return exits.REFUSED
+    except BrokenPipeError:  # whoever read the answer has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.DONE
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            importlib.import_module("traceback").print_exc()
+        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        print(f"market: a fault of this program: {words} ({_TRACEBACK}=1 shows where)", file=sys.stderr)
+        return exits.FAULT
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="market", description="Use a market of machines and Spark jobs.")
-    parser.add_argument("--version", action="version", version=VERSION)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    share.add_arguments(commands.add_parser("share", help="lend this machine"))
-    return parser
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    command = table.COMMANDS.get(arguments[0])
+    behind: list[str] = []
+    if command is not None and command.program and "--" in arguments:
+        place = arguments.index("--")
+        arguments, behind = arguments[:place], arguments[place + 1 :]
+    if command is not None and command.words and arguments[1:2] not in _named(command):
+        arguments = [arguments[0], command.words[0], *arguments[1:]]
+    parser = table.parser(only=arguments[0])
+    chosen = parser.parse_args(arguments)
+    if getattr(chosen, "arguments", None):
+        parser.error(f"write -- before what the program is given: -- {' '.join(chosen.arguments)}")
+    chosen.program_arguments = behind
+    return chosen
 
 
-def _places() -> Places:
-    """Return where this user's machines lie: MARKET_STATE_DIR, else a folder of the user's."""
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    folder = Path(os.environ.get("MARKET_STATE_DIR") or data / "distributedmarket").absolute()
-    return Places(installs=folder, state=folder)
+def _named(command: table.Command) -> list[list[str]]:
+    return [[word] for word in (*command.words, "-h", "--help")]
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    context = importlib.import_module("distributedmarket.cli.context")
+    code: int = chosen.run(context.Context(chosen), chosen)
+    return code
 
 
 if __name__ == "__main__":

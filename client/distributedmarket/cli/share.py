@@ -6,14 +6,16 @@ import argparse
 import re
 import socket
 
-from distributedmarket.agent import host
+from distributedmarket.agent import host, owners
 from distributedmarket.agent.agent import REJECTED, Agent
 from distributedmarket.agent.api import MISFIT, AgentApi
 from distributedmarket.agent.folder import claim
 from distributedmarket.agent.host import Host
 from distributedmarket.agent.offer import Offer
 from distributedmarket.cli import credentials
+from distributedmarket.cli.lend_token import lending
 from distributedmarket.cli.live_line import LiveLine
+from distributedmarket.cli.options import memory_mib
 from distributedmarket.client import MarketApiError, MarketClient
 from distributedmarket.errors import SetupError
 from distributedmarket.runtime import machine, release
@@ -21,7 +23,6 @@ from distributedmarket.runtime.places import Places
 
 # A folder of this name is that of the market's own machine, where it runs on this host.
 _RESERVED = "pool"
-_MEMORY = re.compile(r"(\d+)\s*([gm])(i?b)?", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _WINDOW = re.compile(r"\d\d:\d\d-\d\d:\d\d")
 
@@ -36,12 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser, default_server: str = "") -> 
     parser.add_argument("--time-zone", default="", help="that the window is meant in (default: this host's)")
     parser.add_argument("--name", default="", help="what others see instead of an address")
     parser.add_argument("--address", default="", help="this machine's address in the pool's network")
+    parser.add_argument(
+        "--accounts",
+        type=_accounts,
+        default=owners.UNUSED,
+        metavar="FIRST-LAST",
+        help=f"numbers of accounts for jobs, as root (default: {owners.UNUSED})",
+    )
     credentials.add_arguments(parser, default_server)
 
 
-def run(places: Places, server: str, chosen: argparse.Namespace) -> int:
+def run(places: Places, server: str, chosen: argparse.Namespace, login: MarketClient | None = None) -> int:
     """Lend this machine to the market at `server` until it has left; return the exit code.
 
+    It speaks for the `login`, else for whom the options name; but lends with a token that is for that alone.
     Raises SetupError or MarketClientError if it cannot begin.
     """
     memory = memory_mib(chosen.memory)
@@ -49,8 +58,9 @@ def run(places: Places, server: str, chosen: argparse.Namespace) -> int:
     places.state.mkdir(parents=True, exist_ok=True)
     this_host = host.look(places.state)
     host.refuse_too_much(this_host, chosen.cores, memory)
-    market = credentials.login(server, chosen)
-    api = AgentApi(market, release.current(places.runtime))
+    market = login or credentials.login(server, chosen)
+    this_release = release.current(places.runtime)
+    api = AgentApi(market, this_release)
     line = LiveLine()
     try:
         api.handshake()  # before the long installation: a release that does not fit is of no use here
@@ -59,7 +69,7 @@ def run(places: Places, server: str, chosen: argparse.Namespace) -> int:
             raise
         line.say(error.detail)
         return REJECTED
-    machine.install(places, api.hadoop)
+    machine.install(places, api.hadoop, api.classes)
     folder = claim(places, chosen.name or f"{chosen.type}-{_host_name()}", exactly=bool(chosen.name))
     local = host.is_local(server)
     if local and (note := _shared_out(market, this_host, folder.name, chosen.cores, memory)):
@@ -75,18 +85,19 @@ def run(places: Places, server: str, chosen: argparse.Namespace) -> int:
         time_zone=(chosen.time_zone or host.time_zone()) if chosen.window else "",
     )
     try:
-        return Agent(places, api, this_host, folder, line.show, line.say).run(offer)
+        with lending(market, folder.name, offer.time_period, folder.path / "token_id") as lender:
+            api = AgentApi(lender, this_release)
+            return Agent(places, api, this_host, folder, line.show, line.say, chosen.accounts).run(offer)
     finally:
         line.close()
         folder.release()
 
 
-def memory_mib(text: str) -> int:
-    """Return the MiB that `8g` or `1536m` mean. Raises SetupError."""
-    match = _MEMORY.fullmatch(text.strip())
-    if match is None:
-        raise SetupError(f"--memory {text}: write it as 8g or 1536m")
-    return int(match.group(1)) * (1024 if match.group(2).lower() == "g" else 1)
+def _accounts(text: str) -> owners.Range:
+    try:
+        return owners.Range.read(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: write it as FIRST-LAST, from 1 to 2147483647") from None
 
 
 def _refuse_what_cannot_be(chosen: argparse.Namespace) -> None:

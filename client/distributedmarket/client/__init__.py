@@ -5,10 +5,12 @@ from distributedmarket.client.errors import (
     MarketApiError,
     MarketClientError,
     NotRepeatableError,
+    NotTrustedError,
     UnreachableError,
 )
 from distributedmarket.client.market import AGENTS, PEOPLE, MarketClient
 from distributedmarket.client.retries import ONCE, Retries
+from distributedmarket.client.trust import Trust
 
 __all__ = [
     "AGENTS",
@@ -19,6 +21,8 @@ __all__ = [
     "MarketClient",
     "MarketClientError",
     "NotRepeatableError",
+    "NotTrustedError",
     "Retries",
+    "Trust",
     "UnreachableError",
 ]

@@ -23,6 +23,10 @@ class UnreachableError(MarketClientError):
         self.sent = sent
 
 
+class NotTrustedError(MarketClientError):
+    """What answers at the market's address cannot prove to be the market; nothing was sent to it."""
+
+
 class BrokenOffError(MarketClientError):
     """The market stopped in the middle of its answer."""
 

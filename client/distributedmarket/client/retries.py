@@ -39,7 +39,7 @@ class Retries:
         jitter = random.uniform(0.5, 1)  # noqa: S311
         if retry_after is not None:
             return retry_after + jitter * self.first_s
-        return min(self.first_s * 2 ** (attempt - 1), self.longest_s) * jitter
+        return min(self.first_s * 2.0 ** (attempt - 1), self.longest_s) * jitter
 
 
 ONCE = Retries(attempts=1)

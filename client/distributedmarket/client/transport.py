@@ -11,25 +11,31 @@ from urllib.parse import urlsplit
 
 import requests
 
-from distributedmarket.client import retries
+from distributedmarket.client import exchange, retries
 from distributedmarket.client.body import Body
 from distributedmarket.client.errors import (
     BrokenOffError,
     MarketApiError,
     MarketClientError,
+    NotTrustedError,
     UnreachableError,
 )
 from distributedmarket.client.login import Login
 from distributedmarket.client.retries import Retries
+from distributedmarket.client.trust import Trust
 
-CONNECT_S, READ_S = 10.0, 60.0
+READ_S = 60.0
 KEY = "Idempotency-Key"
 _UNAUTHORIZED = 401
+_WITHOUT_BODY = frozenset({204, 304})
 
 
 @dataclass
 class Request:
-    """What is sent. `key`: the value of `Idempotency-Key`; `read_s`: how long the market may be silent."""
+    """What is sent. `key`: the value of `Idempotency-Key`; `read_s`: how long the market may be silent.
+
+    An answer that is no stream must be there by then, whole.
+    """
 
     method: str
     path: str
@@ -47,13 +53,16 @@ class Request:
 
 
 class Transport:
-    """Sends requests to the market at an address; each thread that uses it has connections of its own."""
+    """Sends requests to the market at an address; each thread that uses it has connections of its own.
 
-    def __init__(self, url: str) -> None:
+    Raises MarketClientError for an address to which nothing secret may be sent.
+    """
+
+    def __init__(self, url: str, trust: Trust | None = None) -> None:
         self.url = url.rstrip("/")
+        self.trust = trust or Trust()
+        self.trust.check(self.url)
         parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise MarketClientError("write the market's address as http://HOST:PORT")
         self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # without a password
         self._local = threading.local()
 
@@ -64,7 +73,7 @@ class Transport:
             attempt += 1
             token = login.token
             try:
-                answer = self._once(request, token)
+                answer = self._with_an_end(request, token)
             except UnreachableError as error:
                 wait_s = attempts.wait_s(attempt)
                 if wait_s is None or (error.sent and not request.repeatable):
@@ -97,6 +106,18 @@ class Transport:
         """Return the error for an answer that no market gives."""
         return MarketClientError(f"what answers at {self._shown} is no market: {request.path} gave no JSON")
 
+    def _with_an_end(self, request: Request, token: str) -> requests.Response:
+        """Send once. Raises UnreachableError also for an answer that does not say where it ends.
+
+        All of the market's do. To Python a head that was cut between two lines is whole, and an answer that
+        has no length ends with it: a file would be empty, and a list.
+        """
+        answer = self._once(request, token)
+        if answer.status_code in _WITHOUT_BODY or _says_its_end(answer.headers):
+            return answer
+        answer.close()
+        raise UnreachableError(f"the market at {self._shown} broke off its answer", sent=True)
+
     def _once(self, request: Request, token: str) -> requests.Response:
         headers = dict(request.headers)
         if token:
@@ -104,16 +125,20 @@ class Transport:
         if request.key:
             headers[KEY] = request.key
         try:
-            return self._session().request(
+            return exchange.send(
+                self._session(),
                 request.method,
                 self.url + request.path,
+                request.read_s,
+                stream=request.stream,
                 params=dict(request.query),
                 data=request.body.again(),
                 headers=headers,
-                stream=request.stream,
-                timeout=(CONNECT_S, request.read_s),
+                allow_redirects=False,  # a market sends nobody, and no password, elsewhere
             )
         except requests.RequestException as error:
+            if exchange.is_distrust(error):
+                raise NotTrustedError(self._distrust()) from None
             # Never with the words of the error: they may repeat what was sent.
             message = f"the market at {self._shown} does not answer ({type(error).__name__})"
             raise UnreachableError(message, sent=retries.was_sent(error)) from None
@@ -121,9 +146,21 @@ class Transport:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = False  # no proxy and no .netrc between the market and its client
+            session = self._local.session = exchange.session(self.trust)
         return session
+
+    def _distrust(self) -> str:
+        shown = "another key than the one that was pinned" if self.trust.pin else "no certificate to trust"
+        return (
+            f"what answers at {self._shown} shows {shown}; nothing was sent. Ask its operator for the "
+            "fingerprint (./market up prints it), and give it with --pin"
+        )
+
+
+def _says_its_end(headers: Mapping[str, str]) -> bool:
+    """Tell whether a head has its answer's length, or says that it comes in chunks: the whole of it."""
+    length, encoding = headers.get("Content-Length", ""), headers.get("Transfer-Encoding", "")
+    return length.strip().isdecimal() or encoding.strip().lower() == "chunked"
 
 
 def refusal(request: Request, answer: requests.Response) -> MarketApiError:

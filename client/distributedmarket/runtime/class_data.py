@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from distributedmarket.runtime import java
@@ -29,23 +30,33 @@ _CLIENTS = {
     ),
     "hadoop-client-runtime-*.jar": (f"{_HADOOP}/thirdparty/protobuf/",),
 }
+Fetch = Callable[[Path], bool]  # writes a market's list of classes into a file; False: it has none
 _COLLECTOR = "-XX:+UseSerialGC"  # the jobs' (hadoop/spark.py): an archive holds for one collector only
 
 
-def step(places: Places) -> Step:
-    """Return the step that makes the archive: again for other jars, another Java, another way to make it."""
+def step(places: Places, fetch: Fetch | None = None) -> Step:
+    """Return the step that makes the archive: again for other jars, another Java, another way to make it.
+
+    `fetch` asks the market which classes to archive; without it, or where the market's Java is of another
+    version, a rehearsal tells.
+    """
     made_by = (LOCK, PROGRAM, Path(__file__))
     return Step(
         "class-data",
         "an archive of Spark's classes, which halves the start of a job",
         lambda: [*(path.read_bytes() for path in made_by), java.build().encode()],
-        lambda: make(places),
+        lambda: make(places, fetch),
     )
 
 
 def archive(runtime: Path) -> Path:
     """Return where the archive lies in a runtime."""
     return runtime / "spark.jsa"
+
+
+def class_list(runtime: Path) -> Path:
+    """Return where the list of the archived classes lies in a runtime; its first line names the Java."""
+    return runtime / "spark.classes"
 
 
 def options(runtime: Path) -> list[str]:
@@ -74,24 +85,35 @@ def problem(runtime: Path) -> str:
     return f"Java refuses the class-data archive ({why}): run ./market setup"
 
 
-def make(places: Places) -> None:
-    """Rehearse a job to learn the classes, then archive them (a good minute, 300 MB)."""
+def make(places: Places, fetch: Fetch | None = None) -> None:
+    """Archive the classes of the market's list, or of a rehearsal (a good minute; 300 MB with all)."""
     runtime, log = places.runtime, places.installs / "class-data.log"
     jars = f"{runtime}/jars/*"
     with tempfile.TemporaryDirectory(dir=places.installs) as folder:
         scratch = Path(folder)
-        _rehearse(runtime, scratch, jars, log)
-        # In the order in which they are loaded: so they lie in the archive, and a start reads it in one go.
-        entries = [*_entries(scratch / "driver.classes"), *_entries(scratch / "executor.classes")]
         listed = scratch / "classes"
-        listed.write_text("\n".join(dict.fromkeys([*entries, *_clients_of_hadoop(runtime)])) + "\n")
+        if fetch is None or not fetch(listed) or listed.read_text().partition("\n")[0] != _for_this_java():
+            _rehearse(runtime, scratch, jars, log)
+            # In the order in which they are loaded: they lie like this in the archive, and a start reads on.
+            entries = [*_entries(scratch / "driver.classes"), *_entries(scratch / "executor.classes")]
+            _write(listed, dict.fromkeys([*entries, *_clients_of_hadoop(runtime)]))
         fresh = scratch / "spark.jsa"
         arguments = ["java", "-Xshare:dump", _COLLECTOR, f"-XX:SharedClassListFile={listed}"]
         arguments += [f"-XX:SharedArchiveFile={fresh}", "-cp", jars]
         command(arguments, "java -Xshare:dump", log)
-        archive(runtime).unlink(missing_ok=True)
-        shutil.move(fresh, archive(runtime))
-        archive(runtime).chmod(0o644)
+        for made, place in ((fresh, archive(runtime)), (listed, class_list(runtime))):
+            place.unlink(missing_ok=True)
+            shutil.move(made, place)
+            place.chmod(0o644)
+
+
+def _for_this_java() -> str:
+    """Return the first line of a list for this Java; to Java itself it is a comment."""
+    return f"# Java {java.version()}"
+
+
+def _write(listed: Path, classes: Iterable[str]) -> None:
+    listed.write_text("\n".join([_for_this_java(), *classes]) + "\n")
 
 
 def _rehearse(runtime: Path, scratch: Path, jars: str, log: Path) -> None:

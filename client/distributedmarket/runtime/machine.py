@@ -11,19 +11,21 @@ from distributedmarket.runtime.system import JRE
 _SPACE_GIB = 3
 
 
-def install(places: Places, fetch: Fetch) -> bool:
-    """Do what is missing, saying so; `fetch` gets Hadoop's archive. Tell whether there was anything to do.
+def install(places: Places, fetch: Fetch, fetch_classes: class_data.Fetch) -> bool:
+    """Do what is missing, saying so; tell whether there was anything to do.
+
+    `fetch` gets Hadoop's archive from the market, `fetch_classes` the list of the classes that jobs load.
 
     Raises SetupError when the system lacks what this user may not install, or a step fails.
     """
-    return carry_out(places.installs, [JRE], lambda: steps(places, fetch), _SPACE_GIB)
+    return carry_out(places.installs, [JRE], lambda: steps(places, fetch, fetch_classes), _SPACE_GIB)
 
 
-def steps(places: Places, fetch: Fetch) -> list[Step]:
+def steps(places: Places, fetch: Fetch, fetch_classes: class_data.Fetch) -> list[Step]:
     """Return the steps in their order."""
     return [
         python.tools_step(places),
         hadoop.step(places, fetch),
         spark.step(places),
-        class_data.step(places),
+        class_data.step(places, fetch_classes),
     ]

@@ -9,11 +9,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from airflow.api_fastapi.app import get_cookie_path
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
 from airflow.utils.session import NEW_SESSION, provide_session
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
+from market.airflow import tokens
 from market.kit import database
+from market.kit.errors import MarketError
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
@@ -42,6 +48,28 @@ _READABLE = frozenset(
 
 class MarketAuthManager(FabAuthManager):
     """Flask-AppBuilder's roles, and beside them what belongs to a member because he submitted it."""
+
+    def get_fastapi_app(self) -> FastAPI | None:
+        """Return Airflow's pages and routes below /auth, which answer as the market does, and end tokens."""
+        app: FastAPI | None = super().get_fastapi_app()
+        if app is not None:
+            app.add_exception_handler(MarketError, _told)
+            app.middleware("http")(_end_token_at_logout)
+        return app
+
+    def serialize_user(self, user: User) -> dict[str, Any]:
+        """Return the claims of a token of a login."""
+        return {**super().serialize_user(user), **tokens.claims(user)}
+
+    def deserialize_user(self, token: dict[str, Any]) -> User:  # type: ignore[override]
+        """Return the active login that a token's claims speak for. Raises ValueError."""
+        user: User = super().deserialize_user(token)
+        tokens.check(token, user)
+        return user
+
+    def user_with_id(self, login_id: int) -> User:
+        """Return the active login with this id, whatever its password. Raises ValueError."""
+        return super().deserialize_user({"sub": str(login_id)})
 
     def is_authorized_dag(
         self,
@@ -106,6 +134,27 @@ class MarketAuthManager(FabAuthManager):
         return everything(user=user, method=method, session=session) if allowed else set()
 
 
+def _told(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, MarketError)
+    media_type = "application/problem+json"
+    return JSONResponse(error.document, error.status, dict(error.headers), media_type)
+
+
+async def _end_token_at_logout(request: Request, call_next: Any) -> Any:
+    """Revoke the token of whoever logs out: the pages only take the cookie from the browser.
+
+    He goes to the first page, which says where to log in again; Airflow's form says nothing.
+    """
+    leaves = request.url.path.rstrip("/").endswith("/logout")
+    token = request.cookies.get(tokens.COOKIE)
+    if token and leaves:
+        await run_in_threadpool(tokens.revoke, token)
+    answer = await call_next(request)
+    if leaves and "location" in answer.headers:
+        answer.headers["location"] = get_cookie_path()
+    return answer
+
+
 def _is_member(user: Any) -> bool:
     return _holds(user, "SELECT EXISTS (SELECT FROM member WHERE fab_user_id = %s)")
 
@@ -127,11 +176,13 @@ def _holds(user: Any, query: str, *arguments: object) -> bool:
 
 
 def _own_dags(user: Any) -> set[str]:
+    """Return the DAGs of a member's jobs that Airflow still has: he may have had many."""
     if not _identity(user):
         return set()
     with database.transaction() as cursor:
         cursor.execute(
-            "SELECT 'job_' || job_id AS dag_id FROM job JOIN member USING (user_id) WHERE fab_user_id = %s",
+            "SELECT 'job_' || job_id AS dag_id FROM job"
+            " WHERE user_id = (SELECT user_id FROM member WHERE fab_user_id = %s) AND dag_deleted_ms IS NULL",
             [user.id],
         )
         return {row.dag_id for row in cursor.fetchall()}

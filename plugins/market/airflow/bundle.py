@@ -10,13 +10,14 @@ from pathlib import Path
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
 from market.jobs import store
-from market.kit import database, notify
+from market.kit import database, isolation, notify
 
 # A round of Airflow's loop takes one second at least. A refresh that waits longer leaves nothing of it;
 # after a shorter one the loop would sleep for the rest, and see no new job.
 _WAIT_S = 1.05
 # A file's time and the time of its job, both in epoch seconds, add up to this: see _write.
 _SUM_OF_TIMES_S = 3_000_000_000
+_WORK = "writing DAG files"
 _PARSED_S = 0.5  # what the parser of a new file takes at most, waiting included
 
 
@@ -70,23 +71,24 @@ class MarketJobsBundle(BaseDagBundle):
             cursor.execute("SELECT job_id FROM job WHERE NOT withdrawn")
             offered = {f"job_{row.job_id}.py" for row in cursor.fetchall()}
         present = self._present()
-        for name in sorted(offered - present):
-            self._write(name)
+        isolation.each(_WORK, sorted(offered - present), self._write, str)
         for name in present - offered:
             (self.path / name).unlink(missing_ok=True)
         # While hundreds of files wait to be parsed, there may be no parser for a moment. So their number
         # tells for how long Airflow is busy.
-        if offered - present:
-            busy = len(offered - present) * _PARSED_S
+        if written := self._present() - present:
+            busy = len(written) * _PARSED_S
             self._busy_until = max(self._busy_until, time.monotonic()) + busy
 
     def _write_anew(self) -> None:
         """Write the files anew that an earlier release wrote: they may call what is no longer there."""
         from market.airflow import dag  # noqa: PLC0415 - see _write
 
-        for name in self._present():
+        def write(name: str) -> None:
             if dag.CALL not in (self.path / name).read_text():
                 self._write(name)
+
+        isolation.each(_WORK, self._present(), write, str)
 
     def _present(self) -> set[str]:
         return {name for name in os.listdir(self.path) if name.startswith("job_")}

@@ -12,7 +12,9 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from market.airflow.environment import MarketEnvironment
 from market.airflow.operator import MarketSparkSubmit
+from market.hadoop.paths import stored_folder
 from market.jobs.spec import JobSpec
 from market.jobs.store import Job, dag_id_of
 
@@ -30,6 +32,7 @@ dag = job_dag(
     username={username!r},
     job_name={job_name!r},
     added_ms={added_ms!r},
+    folder={folder!r},
     spec={spec},
 )
 '''
@@ -44,23 +47,33 @@ def source(job: Job) -> str:
         username=job.username,
         job_name=job.job_name,
         added_ms=job.added_ms,
+        folder=job.folder,
         spec=spec,
     )
 
 
-def job_dag(job_id: str, username: str, job_name: str, added_ms: int, spec: Mapping[str, Any]) -> DAG:
-    """Return the DAG of a job; that of a sweep has one mapped task for each point."""
+def job_dag(
+    job_id: str,
+    username: str,
+    job_name: str,
+    added_ms: int,
+    spec: Mapping[str, Any],
+    folder: str | None = None,
+) -> DAG:
+    """Return the DAG of a job; that of a sweep has one mapped task for each point.
+
+    `folder`: where it lies in HDFS; a file of an earlier release does not say it.
+    """
     job_spec = JobSpec.from_json(spec)
-    task: dict[str, Any] = {
-        "task_id": "spark",
+    common: dict[str, Any] = {
         "job_id": job_id,
         "username": username,
-        "spec": job_spec,
-        "retries": _RETRIES + job_spec.point_retries,
+        "own_folder": stored_folder(job_id, folder),
         "retry_delay": _FIRST_WAIT,
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": _LONGEST_WAIT,
     }
+    task = {**common, "task_id": "spark", "spec": job_spec, "retries": _RETRIES + job_spec.point_retries}
     with DAG(
         dag_id=dag_id_of(job_id),
         dag_display_name=job_name,
@@ -73,9 +86,14 @@ def job_dag(job_id: str, username: str, job_name: str, added_ms: int, spec: Mapp
         default_args={"owner": username},
     ) as dag:
         if job_spec.grid is None:
-            MarketSparkSubmit(**task, point=0)
+            submits: Any = MarketSparkSubmit(**task, point=0)
         else:
-            MarketSparkSubmit.partial(**task, max_active_tis_per_dagrun=job_spec.max_parallel).expand(
-                point=list(job_spec.points)
+            submits = MarketSparkSubmit.partial(
+                **task, max_active_tis_per_dagrun=job_spec.max_parallel
+            ).expand(point=list(job_spec.points))
+        if job_spec.builds:
+            fetches = MarketEnvironment(
+                **common, task_id="packages", requirements=job_spec.requirements, retries=_RETRIES
             )
+            fetches >> submits
     return dag

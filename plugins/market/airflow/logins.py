@@ -15,14 +15,18 @@ from airflow.providers.fab.auth_manager.security_manager.override import (
     FabException,
 )
 from flask import has_app_context
+from sqlalchemy import func, select
 
 from market.airflow import tokens
 from market.kit.errors import ConflictError, NotLoggedInError, UnavailableError
+from market.people import program_tokens
 from market.people.logins import ROLE, Login, Token
 
 if TYPE_CHECKING:
     from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
     from airflow.providers.fab.auth_manager.models import User
+
+    from market.airflow.auth_manager import MarketAuthManager
 
 
 class AirflowLogins:
@@ -36,7 +40,7 @@ class AirflowLogins:
     def with_email(self, email: str) -> Login | None:
         """Return the login with this e-mail address."""
         with _security_manager() as manager:
-            return _login(manager.find_user(email=email))
+            return _login(with_address(manager, email))
 
     def add(self, username: str, email: str, password: str) -> Login:
         """Make a login with the role of market users. Raises ConflictError, UnavailableError."""
@@ -48,14 +52,27 @@ class AirflowLogins:
                 return login_of(manager.add_user(username, username, "", email, role, password))
             except FabException:
                 # Somebody else was faster with this name or address, or the database is away.
-                if manager.find_user(username=username) or manager.find_user(email=email):
+                if manager.find_user(username=username) or with_address(manager, email):
                     raise ConflictError("The username or the e-mail address was taken meanwhile.") from None
                 raise UnavailableError("The account could not be stored. Try again in a minute.") from None
 
     def check(self, username: str, password: str) -> Login | None:
-        """Return the active login whose password this is."""
+        """Return the active login whose password this is; an attempt is counted. Raises OverLimitError."""
         with _security_manager() as manager:
             return _login(manager.auth_user_db(username, password, rotate_session_id=False))
+
+    def change_password(self, login: Login, password: str) -> None:
+        """Give a login another password; its sessions and tokens end. Raises BadInputError."""
+        with _security_manager() as manager:
+            manager.reset_password(login.login_id, password)
+
+    def password_key(self, login_id: int) -> str:
+        """Return what changes with a login's password. Raises NotLoggedInError."""
+        with _security_manager() as manager:
+            user = manager.get_user_by_id(login_id)
+            if user is None:
+                raise NotLoggedInError("This login was deleted just now.")
+            return tokens.fingerprint(user)
 
     def issue(self, login: Login) -> Token:
         """Return a new token for a login."""
@@ -76,10 +93,26 @@ def of_token(token: str) -> Login:
     return login_of(tokens.user_of(token))
 
 
+def of_program(token: str) -> tuple[Login, frozenset[str]]:
+    """Return the login that a token for programs speaks for, and its scopes. Raises NotLoggedInError."""
+    proof = program_tokens.proof(token)
+    manager = cast("MarketAuthManager", get_auth_manager())
+    try:
+        user = manager.user_with_id(proof.login_id)
+        if tokens.fingerprint(user) != proof.password_key:  # perhaps this process saw him before a change
+            tokens.forget(proof.login_id)
+            user = manager.user_with_id(proof.login_id)
+    except ValueError:
+        raise NotLoggedInError("The login of this token was deleted or deactivated.") from None
+    if tokens.fingerprint(user) != proof.password_key:
+        raise NotLoggedInError("The password was changed after this token was made. Make another one.")
+    return login_of(user), proof.scopes
+
+
 def with_id(login_id: int) -> Login | None:
     """Return the active login with this `ab_user.id`."""
     try:
-        return login_of(get_auth_manager().deserialize_user({"sub": str(login_id)}))
+        return login_of(cast("MarketAuthManager", get_auth_manager()).user_with_id(login_id))
     except ValueError:  # deleted or deactivated since
         return None
 
@@ -87,6 +120,15 @@ def with_id(login_id: int) -> Login | None:
 def page(next_url: str = "") -> str:
     """Return the address of the page on which to log in, and which page comes after it."""
     return str(get_auth_manager().get_url_login(next_url=next_url))
+
+
+def with_address(manager: FabAirflowSecurityManagerOverride, email: str) -> User | None:
+    """Return the user with this e-mail address, in capital or small letters."""
+    model = manager.user_model
+    found: User | None = manager.session.scalars(
+        select(model).where(func.lower(model.email) == email.lower()).limit(1)
+    ).first()
+    return found
 
 
 def _login(user: User | None) -> Login | None:

@@ -12,15 +12,18 @@ import importlib
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs, TaskSuccessEvent, TriggerEvent
 
-from market.kit import database
+from market.kit import alerts, database
+from market.kit.errors import UnavailableError
 
 LASTS_S = 900
+_ALERT_AFTER = 10
 _RETRY_S = 10
 
 
@@ -36,6 +39,7 @@ class LoopTrigger(BaseTrigger):
         super().__init__()
         self.pass_path, self.period_s, self.lasts_s, self.lock = pass_path, period_s, lasts_s, lock
         self._trouble = ""
+        self._failures = 0  # one after the other
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes this trigger again."""
@@ -74,11 +78,26 @@ class LoopTrigger(BaseTrigger):
             if trouble != self._trouble:  # a service that is away would fill the log
                 self.log.exception("%s failed; the loop goes on", self.pass_path)
             self._trouble = trouble
+            self._count(error)
             return False
         if self._trouble:
             self.log.info("%s works again", self.pass_path)
-        self._trouble = ""
+        if self._failures >= _ALERT_AFTER:
+            with suppress(Exception), database.transaction() as cursor:
+                alerts.clear(cursor, alerts.FAILING_LOOP, self.pass_path)
+        self._trouble, self._failures = "", 0
         return alone
+
+    def _count(self, error: Exception) -> None:
+        """Count a failure; after some, tell the operator: the loop's work stands still, for everybody."""
+        if isinstance(error, UnavailableError):  # of a service, which has a check of its own
+            return
+        self._failures += 1
+        if self._failures != _ALERT_AFTER:
+            return
+        detail = f"Failed {_ALERT_AFTER} times, one after the other: {self._trouble}"
+        with suppress(Exception), database.transaction() as cursor:
+            alerts.raise_alert(cursor, alerts.FAILING_LOOP, self.pass_path, detail)
 
 
 class LoopTask(BaseOperator):

@@ -5,32 +5,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import requests
 
-from market.kit import settings
+from market.airflow import service_token
+from market.kit import settings, tls
 from market.kit.errors import UnavailableError
+from market.people import members
 
 log = logging.getLogger(__name__)
 
 BATCH = 100  # Airflow answers no more at once
 _TIMEOUT_S = 60
 _ENDED = ["success", "failed"]
+_NOT_FOUND = 404
 
 
 class AirflowRest:
-    """A session, logged in while the context lasts. Every method raises UnavailableError."""
+    """A session of the administrator's, for the minutes of its context. Methods raise UnavailableError."""
 
     def __enter__(self) -> AirflowRest:
         loaded = settings.load()
         self._base = loaded.url("api")
-        self._session = requests.Session()
-        self._session.trust_env = False
-        login = {"username": loaded.service.admin, "password": loaded.secret("admin_password")}
-        answer = self._send("POST", "/auth/token", json=login)
-        if answer.status_code != 201:
-            raise UnavailableError(f"Airflow refuses the administrator's login ({answer.status_code}).")
-        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self._session = tls.session(loaded)
+        login_id = members.login_id(loaded.service.admin)
+        if login_id is None:
+            raise UnavailableError("The administrator has no account yet: run ./market up.")
+        self._session.headers["Authorization"] = f"Bearer {service_token.of(login_id)}"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,6 +48,23 @@ class AirflowRest:
                 raise UnavailableError(f"Airflow does not list runs ({answer.status_code}).")
             ended.update(str(run["dag_id"]) for run in answer.json()["dag_runs"])
         return ended
+
+    def state(self, dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str | None:
+        """Return the state of a task of a run; None where it has none, or is no more.
+
+        One that is not mapped has no `map_index`, or -1.
+        """
+        path = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}/taskInstances"
+        place = f"{quote(task_id, safe='')}" + (
+            f"/{map_index}" if map_index is not None and map_index >= 0 else ""
+        )
+        answer = self._send("GET", f"{path}/{place}")
+        if answer.status_code == _NOT_FOUND:
+            return None
+        if not answer.ok:
+            raise UnavailableError(f"Airflow does not tell a task's state ({answer.status_code}).")
+        state = answer.json().get("state")
+        return None if state is None else str(state)
 
     def ended_runs(self, dag_id: str, before_ms: int) -> list[str]:
         """Return the ids of some runs that ended before a time."""

@@ -12,10 +12,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
-from flask import Request, current_app
+from flask import Request, current_app, has_request_context, request
+from werkzeug.exceptions import default_exceptions
+from werkzeug.wrappers import Response
 
 from market.airflow import logins, tokens
-from market.kit.errors import NotLoggedInError
+from market.airflow.own_password import OwnPasswordView
+from market.kit import audit
+from market.kit.errors import MarketError, NotLoggedInError
+from market.people import limits, passwords, program_tokens
 from market.people.registration import complete
 
 if TYPE_CHECKING:
@@ -25,15 +30,57 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PLUGIN_COOKIE = "market_session"
+_LONGEST_NAME = 512
 
 
 class MarketSecurityManager(FabAirflowSecurityManagerOverride):
-    """Knows people by Airflow's token too, and gives a login its market account."""
+    """Knows people by Airflow's token too, and gives a login its market account.
+
+    Whatever way leads to a password (the market's routes, Airflow's tokens, its form, its pages, its own
+    API), it is checked and set here: so the limit on attempts and the rule on passwords stand here.
+    """
+
+    resetmypasswordview = OwnPasswordView
 
     def __init__(self, appbuilder: Any) -> None:
         if appbuilder.enable_plugins:
             current_app.config["SESSION_COOKIE_NAME"] = _PLUGIN_COOKIE
+        current_app.register_error_handler(MarketError, _told_on_a_page)
         super().__init__(appbuilder)
+
+    def auth_user_db(self, username: Any, password: Any, rotate_session_id: bool = True) -> User | None:
+        """Return the active login with this name or e-mail address, if the password is his.
+
+        Raises OverLimitError.
+        """
+        if not isinstance(username, str) or not isinstance(password, str) or len(username) > _LONGEST_NAME:
+            return None
+        # Flask-AppBuilder takes the e-mail address, too, but only in the very letters that it stores.
+        named = logins.with_address(self, username) if "@" in username else None
+        name = named.username if named else username
+        address = (request.remote_addr or "") if has_request_context() else limits.caller.get()
+        limits.login_attempt(address, name)
+        found: User | None = super().auth_user_db(name, password, rotate_session_id)
+        if found is None:
+            audit.refusal(address or "unknown", "login", "The username or the password is wrong.")
+        else:
+            limits.logged_in(address, found.username)
+        return found
+
+    def add_user(self, username: str, *arguments: Any, **named: Any) -> User:
+        """Make a login. Raises BadInputError for a password that breaks a rule."""
+        if password := named.get("password") or (arguments[4] if len(arguments) > 4 else ""):
+            passwords.check(password, username)
+        return super().add_user(username, *arguments, **named)
+
+    def reset_password(self, userid: int, password: str) -> bool:
+        """Give a login another password; its sessions and tokens of every kind end. Raises BadInputError."""
+        user = self.get_user_by_id(userid)
+        passwords.check(password, *([user.username, user.email or ""] if user else []))
+        done: bool = super().reset_password(userid, password)
+        tokens.forget(userid)
+        program_tokens.end_all(userid, "the password was changed")
+        return done
 
     def register_views(self) -> None:
         """Serve the pages on users, roles and login below /auth only: /pluginsv2 would repeat them."""
@@ -64,3 +111,11 @@ class MarketSecurityManager(FabAirflowSecurityManagerOverride):
             complete(logins.login_of(user))
         except Exception:  # logging in to Airflow must not depend on it
             log.exception("the market account of %s could not be made", user.username)
+
+
+def _told_on_a_page(error: MarketError) -> Response:
+    """Answer a person whom one of Airflow's own pages refuses something of the market's."""
+    known = default_exceptions.get(error.status)
+    response = known(error.detail).get_response() if known else Response(error.detail, error.status)
+    response.headers.update(error.headers)
+    return response

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -23,7 +25,19 @@ def freeze(until: datetime | None) -> int:
 
 def reconcile(interval_id: int) -> None:
     """Look whether the ledger adds up. A violation fails the run at once: trying again changes nothing."""
-    try:
+    with _failing_at_once():
         steps.reconcile(interval_id)
+
+
+def seal(interval_id: int) -> None:
+    """Seal the interval, if it adds up: as `reconcile`."""
+    with _failing_at_once():
+        steps.seal(interval_id)
+
+
+@contextmanager
+def _failing_at_once() -> Iterator[None]:
+    try:
+        yield
     except steps.InvariantError as error:
         raise AirflowFailException(error.detail) from error

@@ -6,20 +6,27 @@ going.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.app import get_auth_manager, get_cookie_path
 from airflow.models.revoked_token import RevokedToken
 from jwt import InvalidTokenError
 
+from market.airflow import service_token
 from market.kit.errors import NotLoggedInError
 from market.kit.settings import load
 from market.people.logins import Token
 
 if TYPE_CHECKING:
+    from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
     from airflow.providers.fab.auth_manager.models import User
+    from flask import Response
 
 COOKIE = "_token"  # what Airflow's UI logs in with
+_SESSION_COOKIE = "session"  # who is logged in to the pages below /auth
+_KEY = "key"  # the claim that holds a token to the password that it was issued under
 
 
 def user_of(token: str) -> User:
@@ -40,7 +47,41 @@ def user_of(token: str) -> User:
     return user
 
 
+def revoke(token: str) -> None:
+    """End a token; one that is not valid is ended already."""
+    with suppress(InvalidTokenError, ValueError, KeyError, TypeError):
+        get_auth_manager().revoke_token(token)
+
+
 def issue(user: User) -> Token:
     """Return a new token for a login."""
     lifetime_s = load().accounts.token_lifetime_s
     return Token(get_auth_manager().generate_jwt(user, expiration_time_in_seconds=lifetime_s), lifetime_s)
+
+
+def give_to_browser(response: Response, token: Token, secure: bool) -> None:
+    """Log a browser in, as Airflow's own form does; `secure`: it came over TLS. Another's session ends."""
+    path = get_cookie_path()
+    response.set_cookie(COOKIE, token.text, path=path, secure=secure, httponly=True, samesite="Lax")
+    response.delete_cookie(_SESSION_COOKIE, path=path, secure=secure, httponly=True)
+
+
+def claims(user: User) -> dict[str, str]:
+    """Return what a token says of its login beside Airflow's own: it ends with the password of its time."""
+    return {_KEY: fingerprint(user)}
+
+
+def check(told: dict[str, Any], user: User) -> None:
+    """Raise ValueError for a token that was issued under another password of this login."""
+    if told.get(service_token.CLAIM) is not True and told.get(_KEY) != fingerprint(user):
+        raise ValueError("the password was changed after this token was issued")
+
+
+def forget(login_id: int) -> None:
+    """Let this process look anew at a login that it has seen a moment ago."""
+    cast("FabAuthManager", get_auth_manager()).cache.pop(login_id, None)
+
+
+def fingerprint(user: User) -> str:
+    """Return what changes with a login's password: made of the stored hash, which has a salt."""
+    return hashlib.sha256(f"{user.id} {user.password or ''}".encode()).hexdigest()[:32]

@@ -6,28 +6,33 @@ or "the last N bytes", and a running container's file grows meanwhile.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
 from market.cluster.errors import ClusterUnavailable
-from market.cluster.http import CONNECT_S, items, send
+from market.cluster.http import Bound, Stream, items, opened
+from market.cluster.shares import UNLIMITED, Share
+from market.cluster.tickets import Asker
+from market.kit import whole
+from market.kit.text import parsed_storable
 
-_READ_S = 20.0
-_CHUNK = 1 << 16
+# A machine answers from its own disk. A file comes as fast as the line of whoever lends it.
+_LISTING = Bound(wait_s=8, max_bytes=8 << 20)
+_FILE = Bound(wait_s=20, max_bytes=1 << 30, bytes_per_s=64 << 10)
 _MAX_HEADER = 16 << 10
-_MAX_JSON = 8 << 20
+_MOST_BYTES = 2**63 - 1
+_OK = 200
 _HEADER_END = b"LogContents:\n"
-_LENGTH = re.compile(rb"\nLogLength:(\d+)\n")
+_LENGTH = re.compile(rb"\nLogLength:([0-9]{1,18})\n")
 # Up to this offset a file is read from its beginning, and what lies before the offset is dropped. Beyond it
 # the file is read from its end: see `fetch_part`.
 _FROM_START = 256 << 10
 _MARGIN = 64 << 10  # how much a file may grow between two requests; four times as much at each further try
 _TRIES = 6
+# A program may write files of its own beside its logs.
+_MAX_FILES, _MAX_NAME = 500, 255
 
 
 @dataclass(frozen=True)
@@ -50,44 +55,44 @@ class Part:
 class _Block:
     file_size: int
     size: int
-    answer: requests.Response
+    answer: Stream
     head: bytes
     rest: Iterator[bytes]
 
 
-def fetch_json(url: str, user: str, **query: Any) -> Any | None:
-    """Return an answer's JSON, None for anything but 200; never more than a few MiB, and no redirect."""
-    answer = _get(url, user, query, "application/json")
-    with answer:
-        if answer.status_code != 200:
+def fetch_json(url: str, asker: Asker, share: Share = UNLIMITED, **query: Any) -> Any | None:
+    """Return an answer's JSON, None for anything but 200; never more than a few MiB.
+
+    Raises ClusterUnavailable.
+    """
+    with _get(url, asker, query, "application/json", share, _LISTING) as answer:
+        if answer.status_code != _OK:
             return None
-        body = b""
-        for chunk in _streamed(answer.iter_content(_CHUNK)):
-            body += chunk
-            if len(body) > _MAX_JSON:
-                return None
+        body = answer.whole().content
     try:
-        return json.loads(body)
+        return parsed_storable(body)
     except ValueError:
         return None
 
 
-def fetch_part(url: str, user: str, offset: int, length: int | None) -> Part | None:
+def fetch_part(
+    url: str, asker: Asker, offset: int, length: int | None, share: Share = UNLIMITED
+) -> Part | None:
     """Return bytes of a file from an offset, None if the server does not have the file.
 
-    Raises ClusterUnavailable; while the chunks are read, too, if the server breaks off.
+    Raises ClusterUnavailable; while the chunks are read, too, if the server breaks off or is too slow.
     """
     if offset <= _FROM_START:
-        block = _block(url, user, None if length is None else offset + length)
+        block = _block(url, asker, None if length is None else offset + length, share)
         return None if block is None else Part(block.file_size, _cut(block, offset, length))
-    probe = _block(url, user, -1)
+    probe = _block(url, asker, -1, share)
     for attempt in range(_TRIES):
         if probe is None:
             return None
         probe.answer.close()
         if offset >= probe.file_size:
             return Part(probe.file_size, iter(()))
-        block = _block(url, user, offset - probe.file_size - (_MARGIN << 2 * attempt))
+        block = _block(url, asker, offset - probe.file_size - (_MARGIN << 2 * attempt), share)
         if block is None:
             return None
         start = block.file_size - block.size
@@ -97,14 +102,14 @@ def fetch_part(url: str, user: str, offset: int, length: int | None) -> Part | N
     raise ClusterUnavailable("the file grows faster than it can be read")
 
 
-def _block(url: str, user: str, size: int | None) -> _Block | None:
+def _block(url: str, asker: Asker, size: int | None, share: Share) -> _Block | None:
     """Ask for the first (or last, if negative) `size` bytes of a file, and read the answer's header."""
     query = {} if size is None else {"size": size}
-    answer = _get(url, user, query, "*/*")
-    if answer.status_code != 200:
+    answer = _get(url, asker, query, "*/*", share, _FILE)
+    if answer.status_code != _OK:
         answer.close()
         return None
-    rest = _streamed(answer.iter_content(_CHUNK))
+    rest = answer.chunks()
     head = b""
     while _HEADER_END not in head and len(head) < _MAX_HEADER:
         chunk = next(rest, b"")
@@ -141,32 +146,17 @@ def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _get(url: str, user: str, query: dict[str, Any], accept: str) -> requests.Response:
+def _get(url: str, asker: Asker, query: dict[str, Any], accept: str, share: Share, bound: Bound) -> Stream:
     # No status tells a log that is not there from a failure: the server answers 404, 500, 503, or 200 with
     # words.
-    return send(
-        "GET",
-        url,
-        params={"user.name": user, **query},
-        headers={"Accept": accept, "Accept-Encoding": "identity"},
-        stream=True,
-        timeout=(CONNECT_S, _READ_S),
-        allow_redirects=False,
-        own_errors=True,
-    )
-
-
-def _streamed(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    try:
-        yield from chunks
-    except requests.RequestException as error:
-        raise ClusterUnavailable(f"the log server broke off ({type(error).__name__})") from error
+    return opened("GET", url, bound, share, asker=asker, params=query, headers={"Accept": accept})
 
 
 def log_files(listing: Any) -> list[LogFile]:
     """Return the files of one container in a listing; sizes come as numbers or as text."""
     return [
-        LogFile(str(file["fileName"]), int(file["fileSize"]))
-        for file in items(listing, "containerLogInfo")
-        if file.get("fileName") and str(file.get("fileSize", "")).isdigit()
+        LogFile(str(file["fileName"])[:_MAX_NAME], size)
+        for file in items(listing, "containerLogInfo")[:_MAX_FILES]
+        if file.get("fileName")
+        and (size := whole.parsed(str(file.get("fileSize", "")), _MOST_BYTES)) is not None
     ]

@@ -7,21 +7,23 @@ of the right form.
 from __future__ import annotations
 
 import io
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import zstandard
 
-from market.cluster.errors import ClusterRefused, HdfsNotFound
+from market.cluster.errors import ClusterRefused
 from market.cluster.hdfs import Hdfs
+from market.kit.text import parsed_storable
 
-FOLDER = "/spark-logs"
 _MAX_BYTES = 64 << 20  # decompressed, of all files of a log together
 _MAX_FILES = 20
+_MAX_LINE = 1 << 20  # bytes; the end of a longer one, which is no executor's, is not read
 _MAX_LIVES = 10_000
+_LATEST_MS = 1 << 53
+_MAX_HOST = 255  # characters of a name
 _FILE = re.compile(r"events_(\d+)_.*")
 _ADDED, _REMOVED = b'"SparkListenerExecutorAdded"', b'"SparkListenerExecutorRemoved"'
 _HEAD = 60  # an event's name is the first thing in its line
@@ -37,17 +39,26 @@ class ExecutorLife:
     removed_ms: int | None
 
 
-def executor_lives(hdfs: Hdfs, application_id: str, attempt: int) -> list[ExecutorLife]:
+def beginning(application_id: str) -> str:
+    """Return what the names of an application's logs begin with; the number of its attempt follows."""
+    return f"eventlog_v2_{application_id}_"
+
+
+def executor_lives(
+    hdfs: Hdfs, folders: Sequence[str], application_id: str, attempt: int
+) -> list[ExecutorLife]:
     """Return the executors of the log of an application's attempt, none if there is no log that can be read.
 
-    Raises ClusterUnavailable when HDFS does not answer.
+    It lies in one of the folders. Raises ClusterUnavailable when HDFS does not answer.
     """
-    folder = f"{FOLDER}/eventlog_v2_{application_id}_{attempt}"
-    try:
-        files = sorted((int(match[1]), match[0]) for match in _named(hdfs, folder))
-    except (HdfsNotFound, ClusterRefused):
-        return []
-    return _lives(line for line in _lines(hdfs, folder, [name for _, name in files[:_MAX_FILES]]))
+    for place in folders:
+        folder = f"{place}/{beginning(application_id)}{attempt}"
+        try:
+            files = sorted((int(match[1]), match[0]) for match in _named(hdfs, folder))
+            return _lives(line for line in _lines(hdfs, folder, [name for _, name in files[:_MAX_FILES]]))
+        except ClusterRefused:
+            continue
+    return []
 
 
 def _named(hdfs: Hdfs, folder: str) -> Iterator[re.Match[str]]:
@@ -70,6 +81,7 @@ def _lines(hdfs: Hdfs, folder: str, names: list[str]) -> Iterator[bytes]:
             while left > 0 and (part := stream.read(1 << 16)):
                 left -= len(part)
                 *whole, rest = (rest + part).split(b"\n")
+                rest = rest[:_MAX_LINE]
                 yield from (line for line in whole if _ADDED in line[:_HEAD] or _REMOVED in line[:_HEAD])
         except zstandard.ZstdError:
             return
@@ -100,17 +112,17 @@ def _lives(lines: Iterator[bytes]) -> list[ExecutorLife]:
     removed: dict[str, int] = {}
     for line in lines:
         try:
-            event = json.loads(line)
+            event: Any = parsed_storable(line)
             number, at_ms = str(event["Executor ID"]), event["Timestamp"]
-            if type(at_ms) is not int:
+            if type(at_ms) is not int or not 0 <= at_ms <= _LATEST_MS:
                 continue
             if event["Event"] == "SparkListenerExecutorRemoved":
                 removed[number] = at_ms
                 continue
             info = event["Executor Info"]["Attributes"]
-            node = f"{info['NM_HOST']}:{int(info['NM_PORT'])}"
-            added.setdefault(number, (str(info["CONTAINER_ID"]), node, at_ms))
-        except (ValueError, KeyError, TypeError, RecursionError):
+            node = f"{str(info['NM_HOST'])[:_MAX_HOST]}:{int(info['NM_PORT'])}"
+            added.setdefault(number, (str(info["CONTAINER_ID"])[:_MAX_HOST], node, at_ms))
+        except (ValueError, KeyError, TypeError, OverflowError):
             continue
         if len(added) >= _MAX_LIVES:
             break

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from market.cluster.errors import ClusterRefused
 from market.cluster.http import items, send
+from market.cluster.tickets import Asker
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 ALL_NODE_STATES = "NEW,RUNNING,UNHEALTHY,DECOMMISSIONING,DECOMMISSIONED,LOST,REBOOTED,SHUTDOWN"
 TERMINAL = ("FINISHED", "FAILED", "KILLED")
@@ -107,11 +114,11 @@ class Partition:
 
 
 class ResourceManager:
-    """A client; `user` is who asks (simple authentication: the market's service account)."""
+    """A client; `asker` is who asks: the market's service account."""
 
-    def __init__(self, base_url: str, user: str) -> None:
+    def __init__(self, base_url: str, asker: Asker) -> None:
         self._base = base_url.rstrip("/") + "/ws/v1/cluster"
-        self._user = user
+        self._asker = asker
 
     def info(self) -> dict[str, Any]:
         """Return /info; `startedOn` changes at every start of the ResourceManager."""
@@ -134,7 +141,7 @@ class ResourceManager:
             query["user"] = user
         if started_after_ms is not None:
             query["startedTimeBegin"] = started_after_ms
-        return [_app(app) for app in items(self._get("/apps", query), "apps", "app")]
+        return _understood(_app, items(self._get("/apps", query), "apps", "app"))
 
     def app(self, application_id: str) -> App | None:
         """Return an application, or None if the ResourceManager does not know it (any more)."""
@@ -144,7 +151,7 @@ class ResourceManager:
     def attempts(self, application_id: str) -> list[Attempt]:
         """Return an application's attempts, oldest first."""
         answer = self._find(f"/apps/{quote(application_id)}/appattempts")
-        return [_attempt(attempt) for attempt in items(answer, "appAttempts", "appAttempt")]
+        return _understood(_attempt, items(answer, "appAttempts", "appAttempt"))
 
     def containers(self, application_id: str) -> list[Container]:
         """Return the live containers of all attempts."""
@@ -153,7 +160,7 @@ class ResourceManager:
             path = f"/apps/{quote(application_id)}/appattempts/{quote(attempt.attempt_id)}/containers"
             answer = self._find(path)
             rows = items(answer, "containers", "container") or items(answer, "container")
-            containers += [_container(row, attempt.attempt_id) for row in rows]
+            containers += _understood(partial(_container, attempt_id=attempt.attempt_id), rows)
         return containers
 
     def kill(self, application_id: str) -> None:
@@ -169,7 +176,7 @@ class ResourceManager:
     def nodes(self, states: str | None = None) -> list[Node]:
         """Return nodes, in every state unless `states` (comma-separated) says which."""
         answer = self._get("/nodes", {"states": states or ALL_NODE_STATES})
-        return [_node(node) for node in items(answer, "nodes", "node")]
+        return _understood(_node, items(answer, "nodes", "node"))
 
     def node(self, node_id: str) -> Node | None:
         """Return a node by host:port, or None if the ResourceManager does not know it."""
@@ -254,9 +261,19 @@ class ResourceManager:
             raise ClusterRefused(f"the ResourceManager refused {path}: {answer.text[:200]}")
 
     def _send(self, method: str, path: str, **options: Any) -> Any:
-        query = {"user.name": self._user, **(options.pop("params", None) or {})}
         headers = {"Accept": "application/json"}
-        return send(method, self._base + path, params=query, headers=headers, **options)
+        return send(method, self._base + path, asker=self._asker, headers=headers, **options)
+
+
+def _understood(make: Callable[[Mapping[str, Any]], T], rows: Iterable[Mapping[str, Any]]) -> list[T]:
+    """Return what rows say, without those that cannot be read: one of them hides no other."""
+    made = []
+    for row in rows:
+        try:
+            made.append(make(row))
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            log.warning("a row of the ResourceManager is not understood (%r): %.300r", error, row)
+    return made
 
 
 def _leaves(queue: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -343,7 +360,7 @@ def _node(row: Mapping[str, Any]) -> Node:
         used_mib=used_mib,
         used_vcores=used_vcores,
         containers=_number(row, "numContainers"),
-        labels=tuple(labels if isinstance(labels, list) else [labels]),
+        labels=tuple(map(str, labels if isinstance(labels, list) else [labels])),
         last_health_ms=_number(row, "lastHealthUpdate"),
         health_report=str(row.get("healthReport") or ""),
     )

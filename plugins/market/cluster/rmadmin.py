@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+from collections.abc import Mapping
 
 from market.cluster.errors import ClusterRefused
 from market.kit import settings
+from market.kit.environment import inherited
 
 _DEADLINE_S = 60
 
 
-def refresh_nodes(graceful_timeout_s: int | None = None) -> None:
+def refresh_nodes(login: Mapping[str, str], graceful_timeout_s: int | None = None) -> None:
     """Have the ResourceManager read `nodes.include` and `nodes.exclude.xml` again.
 
-    With a timeout, nodes that leave are drained by the server: they get no new container, and go when
-    their last application ends or the time is over. Raises ClusterRefused with the tool's message.
+    `login` are the variables by which the tool is the administrator. With a timeout, nodes that leave are
+    drained by the server: they get no new container, and go when their last application ends or the time is
+    over. Raises ClusterRefused with the tool's message.
     """
     loaded = settings.load()
     hadoop = loaded.paths.hadoop
@@ -24,7 +26,7 @@ def refresh_nodes(graceful_timeout_s: int | None = None) -> None:
     command += ["org.apache.hadoop.yarn.client.cli.RMAdminCLI", "-refreshNodes"]
     if graceful_timeout_s is not None:
         command += ["-g", str(graceful_timeout_s), "-server"]
-    environment = {**os.environ, "HADOOP_USER_NAME": loaded.service.account}
+    environment = {**inherited(), **login}
     try:
         done = subprocess.run(
             command,

@@ -6,7 +6,6 @@ cookie is kept, and each value is checked to be a number or cut to a short text.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -14,10 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import requests
+from market.cluster.errors import ClusterUnavailable
+from market.cluster.http import Bound, opened
+from market.cluster.shares import Share
+from market.cluster.tickets import Asker
 
-_CONNECT_S, _READ_S, _TOTAL_S = 1.0, 2.0, 4.0
+_TOTAL_S = 4.0
 _MAX_BYTES = 4 << 20
+_OK = 200
 _MAX_STAGES = 50
 _MAX_NAME = 400
 _FOLDERS = re.compile(r" at /.*/")
@@ -45,23 +48,22 @@ class Progress:
 
 
 class SparkUi:
-    """A client; `user` is who asks the ResourceManager's proxy."""
+    """A client; `asker` is who asks the ResourceManager's proxy."""
 
-    def __init__(self, resource_manager_url: str, user: str) -> None:
+    def __init__(self, resource_manager_url: str, asker: Asker) -> None:
         self._base = resource_manager_url.rstrip("/") + "/proxy"
-        self._user = user
+        self._asker = asker
 
     def progress(self, application_id: str) -> Progress | None:
         """Return how far a driver is, None if there is none (yet, or any more) that answers in time."""
         until = time.monotonic() + _TOTAL_S
         path = f"{self._base}/{quote(application_id)}/api/v1/applications/{quote(application_id)}"
-        with requests.Session() as session:
-            session.trust_env = False
-            jobs = self._get(session, f"{path}/jobs", until)
-            if jobs is None:
-                return None
-            stages = self._get(session, f"{path}/stages?status=active", until) or []
-            executors = self._get(session, f"{path}/executors", until) or []
+        share = Share(application_id)
+        jobs = self._get(f"{path}/jobs", share, until)
+        if jobs is None:
+            return None
+        stages = self._get(f"{path}/stages?status=active", share, until) or []
+        executors = self._get(f"{path}/executors", share, until) or []
         return Progress(
             tasks_done=sum(_count(job, "numCompletedTasks") for job in jobs),
             tasks_total=sum(max(0, _count(job, "numTasks") - _count(job, "numSkippedTasks")) for job in jobs),
@@ -73,25 +75,13 @@ class SparkUi:
             stages=tuple(_stage(stage) for stage in stages[:_MAX_STAGES]),
         )
 
-    def _get(self, session: requests.Session, url: str, until: float) -> list[dict[str, Any]] | None:
+    def _get(self, url: str, share: Share, until: float) -> list[dict[str, Any]] | None:
+        bound = Bound(max(0.0, until - time.monotonic()), _MAX_BYTES)
+        headers = {"Accept": "application/json"}
         try:
-            with session.get(
-                url,
-                params={"user.name": self._user},
-                headers={"Accept": "application/json"},
-                timeout=(_CONNECT_S, _READ_S),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                if answer.status_code != 200:
-                    return None
-                body = b""
-                for chunk in answer.iter_content(1 << 16):
-                    body += chunk
-                    if len(body) > _MAX_BYTES or time.monotonic() > until:
-                        return None
-            rows = json.loads(body)
-        except (requests.RequestException, ValueError, RecursionError):
+            with opened("GET", url, bound, share, self._asker, headers=headers) as answer:
+                rows = answer.whole().json() if answer.status_code == _OK else None
+        except ClusterUnavailable:
             return None
         return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from market.credits import ledger
-from market.kit import database
+from market.kit import audit, database
 from market.kit.clock import new_id
 from market.kit.money import format_credits, parse_credits
 
@@ -19,6 +19,7 @@ def give(
     with database.transaction() as cursor:
         key = f"grant:{giver_id}:{user_id}:{new_id()}"
         ledger.grant(cursor, user_id, parse_credits(amount), reason, key)
+        audit.write(cursor, audit.ADMINISTRATION, giver_id, user_id, f"granted {amount} credits: {reason}")
         answer = {
             "user_id": user_id,
             "amount": format_credits(parse_credits(amount)),

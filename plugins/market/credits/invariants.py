@@ -16,14 +16,28 @@ class LedgerCheck:
     wrong: int
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A row that breaks an invariant, and how."""
+
+    invariant: str
+    subject: str
+    detail: str
+
+
 def check(cursor: Cursor, only_new: bool = False) -> list[str]:
-    """Return a line for each row that breaks an invariant; none if all is well.
+    """Return a line for each row that breaks an invariant; none if all is well: see `broken`."""
+    return [f"{row.invariant}: {row.subject}: {row.detail}" for row in broken(cursor, only_new)]
+
+
+def broken(cursor: Cursor, only_new: bool = False) -> list[Broken]:
+    """Return the rows that break an invariant.
 
     Reads the whole ledger, or with `only_new` what is newer than the last seal, and the sums over everything.
     That takes time in proportion to what is new; a settlement does it before each seal.
     """
     cursor.execute("SELECT invariant, subject, detail FROM violations(%s)", [only_new])
-    return [f"{row.invariant}: {row.subject}: {row.detail}" for row in cursor.fetchall()]
+    return [Broken(*row) for row in cursor.fetchall()]
 
 
 def check_seals(cursor: Cursor) -> list[str]:

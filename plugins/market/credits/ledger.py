@@ -14,12 +14,14 @@ from typing import Any
 
 import psycopg2
 
+from market.credits.project_errors import OverBudgetError, ProjectRefusesError
 from market.credits.tariff import Factors
 from market.kit.database import Cursor
 from market.kit.errors import ConflictError, NotEnoughCreditError, NotFoundError
 
 _NOT_ENOUGH, _KEY_REUSED, _NO_SUCH, _CLOSED = "LG001", "LG002", "LG003", "LG004"
 _NOT_THAT_MUCH, _NOT_SETTLED = "LG005", "LG006"
+_PROJECT_REFUSES, _OVER_BUDGET = "LG011", "LG012"
 
 
 class KeyReusedError(ConflictError):
@@ -48,7 +50,7 @@ class RefundTooLargeError(ConflictError):
 
 @dataclass(frozen=True)
 class Balances:
-    """A member's account: `balance = granted + sharing - using`, `available = balance - held`."""
+    """An account: `balance = granted + sharing - using + transferred`, `available = balance - held`."""
 
     sharing_ucr: int
     using_ucr: int
@@ -56,11 +58,14 @@ class Balances:
     balance_ucr: int
     held_ucr: int
     available_ucr: int
+    transferred_ucr: int = 0
 
 
 @dataclass(frozen=True)
 class Hold:
     """What is set aside for a job, what of it was captured and what was given back.
+
+    `user_id` is the account that pays: the project that the job was submitted for, else its owner.
 
     `refunded_ucr` is what was refunded for lost attempts: `amount_ucr` has grown by as much, so the job
     itself may cost the difference of the two.
@@ -100,7 +105,7 @@ def grant(
 
     Raises KeyReusedError, and NotFoundError if the member has no account.
     """
-    return _call(cursor, "grant_credit", [user_id, amount_ucr, reason, key], at_ms) == "done"
+    return call(cursor, "grant_credit", [user_id, amount_ucr, reason, key], at_ms) == "done"
 
 
 def take_hold(
@@ -114,31 +119,33 @@ def take_hold(
 ) -> bool:
     """Set aside the most that a job may cost; the job's row must be there already.
 
-    Raises NotEnoughCreditError; the transaction is then rolled back, and with it the job's row. `expires_ms`
-    is when a job that has ended gets its credits back if the meter knows nothing of it.
+    `user_id` is the account that pays: the project in the job's row, else its owner.
+    `expires_ms` is when a job that has ended gets its credits back if the meter knows nothing of it.
+    Raises NotEnoughCreditError, OverBudgetError, ProjectRefusesError; the transaction is then rolled back,
+    and with it the job's row.
     """
     arguments = [job_id, user_id, amount_ucr, rate_micro, expires_ms]
-    return _call(cursor, "take_hold", arguments, at_ms, needed_ucr=amount_ucr) == "done"
+    return call(cursor, "take_hold", arguments, at_ms, needed_ucr=amount_ucr) == "done"
 
 
 def extend_hold(cursor: Cursor, job_id: str, new_amount_ucr: int, key: str, at_ms: int | None = None) -> bool:
     """Raise a job's hold to `new_amount_ucr` in all.
 
-    Raises NotEnoughCreditError (`needed` is the difference), HoldClosedError, HoldShrinksError,
-    KeyReusedError, NotFoundError.
+    Raises NotEnoughCreditError (`needed` is the difference), OverBudgetError, ProjectRefusesError,
+    HoldClosedError, HoldShrinksError, KeyReusedError, NotFoundError.
     """
     held = hold_of(cursor, job_id)
     needed = new_amount_ucr - (held.amount_ucr if held else 0)
-    return _call(cursor, "extend_hold", [job_id, new_amount_ucr, key], at_ms, needed_ucr=needed) == "done"
+    return call(cursor, "extend_hold", [job_id, new_amount_ucr, key], at_ms, needed_ucr=needed) == "done"
 
 
 def release_hold(cursor: Cursor, job_id: str, key: str, at_ms: int | None = None) -> bool:
-    """Give back the hold of a job that ended without ever holding a container; tell whether it is closed now.
+    """Give back the hold of a job that can never have held a container; tell whether it is closed now.
 
-    False: the meter saw containers of it, and the settlement will capture what is due and release the rest.
-    Raises NotFoundError if the job has no hold.
+    False: a run of it was handed to YARN, so a container may turn up yet; the settlement will capture what is
+    due and release the rest. Raises NotFoundError if the job has no hold.
     """
-    return _call(cursor, "release_hold", [job_id, key], at_ms) != "metered"
+    return call(cursor, "release_hold", [job_id, key], at_ms) != "metered"
 
 
 def refund(
@@ -148,7 +155,7 @@ def refund(
 
     Raises RefundTooLargeError, NotSettledError, KeyReusedError, NotFoundError.
     """
-    return _call(cursor, "refund_charge", [job_id, amount_ucr, reason, key], at_ms) == "done"
+    return call(cursor, "refund_charge", [job_id, amount_ucr, reason, key], at_ms) == "done"
 
 
 def hold_of(cursor: Cursor, job_id: str) -> Hold | None:
@@ -165,14 +172,15 @@ def hold_of(cursor: Cursor, job_id: str) -> Hold | None:
 
 
 def balances(cursor: Cursor, user_id: str) -> Balances:
-    """Return a member's account. Raises NotFoundError if he has none."""
+    """Return the account of a member or a project. Raises NotFoundError if there is none."""
     cursor.execute(
-        "SELECT shared_ucr, used_ucr, granted_ucr, held_ucr FROM account WHERE user_id = %s", [user_id]
+        "SELECT shared_ucr, used_ucr, granted_ucr, held_ucr, transferred_ucr FROM account WHERE user_id = %s",
+        [user_id],
     )
     row = cursor.fetchone()
     if row is None:
         raise NotFoundError("There is no such account.")
-    balance = row.granted_ucr + row.shared_ucr - row.used_ucr
+    balance = row.granted_ucr + row.shared_ucr + row.transferred_ucr - row.used_ucr
     return Balances(
         sharing_ucr=row.shared_ucr,
         using_ucr=row.used_ucr,
@@ -180,11 +188,27 @@ def balances(cursor: Cursor, user_id: str) -> Balances:
         balance_ucr=balance,
         held_ucr=row.held_ucr,
         available_ucr=balance - row.held_ucr,
+        transferred_ucr=row.transferred_ucr,
     )
 
 
-def _call(cursor: Cursor, function: str, arguments: list[Any], at_ms: int | None, needed_ucr: int = 0) -> str:
-    """Call a ledger function and return its answer; `at_ms` None: the database's clock."""
+def owed_ucr(cursor: Cursor, user_id: str) -> int:
+    """Return what a lender still has to give back, of attempts that were lost with his machines."""
+    cursor.execute(
+        "SELECT coalesce(sum(r.return_ucr - (SELECT coalesce(sum(p.amount_ucr), 0) FROM repayment p"
+        " WHERE p.job_id = r.job_id AND p.attempt = r.attempt)), 0)::bigint AS ucr"
+        " FROM refund r WHERE r.lender = %s AND r.return_ucr > 0",
+        [user_id],
+    )
+    owed: int = cursor.fetchone().ucr
+    return owed
+
+
+def call(cursor: Cursor, function: str, arguments: list[Any], at_ms: int | None, needed_ucr: int = 0) -> str:
+    """Call a ledger function and return its answer; `at_ms` None: the database's clock.
+
+    Raises the errors of this module, in the place of the ledger's codes.
+    """
     given = arguments if at_ms is None else [*arguments, at_ms]
     places = ", ".join(["%s"] * len(given))
     with _named_errors(needed_ucr):
@@ -203,6 +227,11 @@ def _named_errors(needed_ucr: int) -> Iterator[None]:
         if error.pgcode == _NOT_ENOUGH:
             available = int(error.diag.message_detail or 0)
             raise NotEnoughCreditError(available, needed_ucr) from error
+        if error.pgcode == _OVER_BUDGET:
+            left = int(error.diag.message_detail or 0)
+            raise OverBudgetError(left, needed_ucr, error.diag.message_hint or "") from error
+        if error.pgcode == _PROJECT_REFUSES:
+            raise ProjectRefusesError(error.diag.message_detail or "") from error
         if error.pgcode == _KEY_REUSED:
             raise KeyReusedError(message) from error
         if error.pgcode == _NO_SUCH:

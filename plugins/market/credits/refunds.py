@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from market.credits import ledger
-from market.kit import database
+from market.kit import audit, database
 from market.kit.clock import new_id
 from market.kit.errors import BadInputError
 from market.kit.money import format_credits, parse_credits
@@ -27,6 +27,7 @@ def give(
             raise BadInputError(
                 {"amount": [f"may be {most} at most, what is left of what the job has paid"]}
             ) from error
+        audit.write(cursor, audit.ADMINISTRATION, giver_id, job_id, f"refunded {amount} credits: {reason}")
         cursor.execute(
             "SELECT user_id, refunded_ucr(job_id) AS ucr FROM hold WHERE job_id = %s",
             [job_id],

@@ -89,7 +89,7 @@ def _weights(machine_type: str) -> tuple[int, int]:
     except KeyError:
         known = ", ".join(loaded.types)
         raise BadInputError(
-            {"machine_type": [f"There is no machine type {machine_type!r}; there are: {known}."]}
+            {"machine_type": [f"There is no such machine type; there are: {known}."]}
         ) from None
     return weight, loaded.credits.micro("gib_weight")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from market.hadoop import kerberos, paths, secured
 from market.hadoop.allocation import ALLOCATION_MIB
+from market.kit import deadlines
 from market.kit.settings import Settings
 
 POOL_LABEL = "pool"
@@ -20,22 +22,47 @@ log4j.appender.console.layout=org.apache.log4j.PatternLayout
 log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n
 log4j.logger.org.apache.hadoop.util.NativeCodeLoader=ERROR
 """
+# A line for each application that has ended, about a KiB: half a million of them. The market looks there for
+# what the ResourceManager has forgotten (cluster/ended_applications.py).
+RESOURCEMANAGER_LOG4J = "log4j-resourcemanager.properties"
+_SUMMARY = f"{_RM}.RMAppManager$ApplicationSummary"
+_SUMMARIES = f"""\
+log4j.logger.{_SUMMARY}=INFO, ended
+log4j.additivity.{_SUMMARY}=false
+log4j.appender.ended=org.apache.log4j.RollingFileAppender
+log4j.appender.ended.File={{file}}
+log4j.appender.ended.Encoding=UTF-8
+log4j.appender.ended.MaxFileSize=64MB
+log4j.appender.ended.MaxBackupIndex=7
+log4j.appender.ended.layout=org.apache.log4j.PatternLayout
+log4j.appender.ended.layout.ConversionPattern=%m%n
+"""
 
 
 def write(settings: Settings) -> None:
     """Write `conf/hadoop` (for servers and clients; holds no secret) and the lists of admitted hosts."""
-    folder = settings.paths.hadoop_conf
+    folder = write_files(settings.paths.hadoop_conf, settings)
+    summaries = settings.paths.ended_applications
+    summaries.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / RESOURCEMANAGER_LOG4J).write_text(_LOG4J + _SUMMARIES.format(file=summaries))
+    lists = admission_lists(settings)
+    lists.mkdir(mode=0o700, exist_ok=True)
+    admitted = "".join(f"{host}\n" for host in sorted(always_admitted(settings)))
+    for name, text in {"nodes.include": admitted, "nodes.exclude.xml": "<hosts></hosts>\n"}.items():
+        path = lists / name
+        if not path.exists():
+            path.write_text(text)
+    if settings.kerberos:
+        kerberos.write(settings)
+
+
+def write_files(folder: Path, settings: Settings) -> Path:
+    """Write Hadoop's files into a folder, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, properties in files(settings).items():
         (folder / name).write_text(xml(properties))
     (folder / "log4j.properties").write_text(_LOG4J)
-    lists = admission_lists(settings)
-    lists.mkdir(mode=0o700, exist_ok=True)
-    # An empty include list admits everybody, so it always holds a name that nobody has.
-    for name, text in {"nodes.include": f"{NOBODY}\n", "nodes.exclude.xml": "<hosts></hosts>\n"}.items():
-        path = lists / name
-        if not path.exists():
-            path.write_text(text)
+    return folder
 
 
 def admission_lists(settings: Settings) -> Path:
@@ -43,15 +70,29 @@ def admission_lists(settings: Settings) -> Path:
     return settings.paths.conf / "hadoop-admin"
 
 
+def always_admitted(settings: Settings) -> set[str]:
+    """Return the hosts that the include list names whoever is registered.
+
+    An empty list would admit everybody, so one is a name that nobody has. The market's own machine starts
+    beside the ResourceManager, before anything could tell that to read the list again.
+    """
+    return {NOBODY, *([settings.pool.ip_address] if settings.pool.enabled else [])}
+
+
 def files(settings: Settings) -> dict[str, dict[str, str]]:
     """Return each file's properties."""
-    return {
+    plain = {
         "core-site.xml": core(settings),
         "hdfs-site.xml": _hdfs(settings),
         "yarn-site.xml": _yarn(settings),
         "mapred-site.xml": _mapred(settings),
         "capacity-scheduler.xml": _queues(settings),
     }
+    if not settings.kerberos:
+        # An empty one takes the place of what an earlier start in the other mode has left.
+        return plain | {"hadoop-policy.xml": {}}
+    proofs = secured.files(settings)
+    return {name: plain.get(name, {}) | proofs.get(name, {}) for name in {**plain, **proofs}}
 
 
 def xml(properties: dict[str, str]) -> str:
@@ -103,7 +144,7 @@ def _hdfs(settings: Settings) -> dict[str, str]:
         "dfs.namenode.path.based.cache.refresh.interval.ms": "300000",
         "dfs.namenode.handler.count": "5",
         "dfs.datanode.handler.count": "3",
-        "dfs.datanode.du.reserved": "0",
+        "dfs.datanode.du.reserved": str(settings.files.reserved_disk_mib << 20),
         "dfs.disk.balancer.enabled": "false",
         "dfs.client.use.datanode.hostname": "false",
     }
@@ -126,14 +167,17 @@ def _yarn(settings: Settings) -> dict[str, str]:
         "yarn.resourcemanager.work-preserving-recovery.scheduling-wait-ms": "2000",
         "yarn.resourcemanager.nodes.include-path": str(lists / "nodes.include"),
         "yarn.resourcemanager.nodes.exclude-path": str(lists / "nodes.exclude.xml"),
-        "yarn.resourcemanager.max-completed-applications": "1000",
+        # Those that it forgot are looked up in the file of summaries (cluster/ended_applications.py).
+        "yarn.resourcemanager.max-completed-applications": "3000",
         # A program that failed is not run again at its owner's cost; what the pool does to an attempt
         # (node lost, preemption) does not count towards this.
         "yarn.resourcemanager.am.max-attempts": "1",
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "250",
         "yarn.nm.liveness-monitor.expiry-interval-ms": str(settings.machines.node_expiry_s * 1000),
-        "yarn.am.liveness-monitor.expiry-interval-ms": "60000",
+        deadlines.DRIVER.place: str(deadlines.DRIVER.ms(settings)),
+        deadlines.DRIVER_TOKEN.place: str(deadlines.DRIVER_TOKEN.whole_s(settings)),
         "yarn.resourcemanager.decommissioning-nodes-watcher.poll-interval-secs": "2",
+        deadlines.PROXY.place: str(deadlines.PROXY.ms(settings)),
         "yarn.acl.enable": "true",
         "yarn.admin.acl": settings.service.account,
         "yarn.node-labels.enabled": "true",
@@ -146,7 +190,7 @@ def _yarn(settings: Settings) -> dict[str, str]:
         "yarn.log-aggregation-enable": "true",
         # The 3.5.0 log server serves IndexedFormat for one application only (MAPREDUCE-7539).
         "yarn.log-aggregation.file-formats": "TFile",
-        "yarn.nodemanager.remote-app-log-dir": "/yarn-logs",
+        "yarn.nodemanager.remote-app-log-dir": paths.CONTAINER_LOGS,
         "yarn.nodemanager.log-aggregation.compression-type": "gz",
         "yarn.log-aggregation.retain-seconds": str(settings.jobs.result_retention_s),
         "yarn.log.server.url": f"{settings.url('jobhistory_http')}/jobhistory/logs",
@@ -160,7 +204,8 @@ def _mapred(settings: Settings) -> dict[str, str]:
         "mapreduce.jobhistory.admin.address": settings.address("jobhistory_admin"),
         "mapreduce.jobhistory.webapp.address": settings.address("jobhistory_http"),
         "mapreduce.jobhistory.bind-host": settings.bind,
-        "yarn.app.mapreduce.am.staging-dir": "/tmp/staging",  # noqa: S108
+        # What the log server keeps for itself: not where everybody may write.
+        "yarn.app.mapreduce.am.staging-dir": "/market/mapreduce",
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from market.hadoop import paths
+from market.hadoop import kerberos, paths
+from market.kit import deadlines
 from market.kit.settings import Settings
 
 # Small machines: the collector without threads starts fastest.
@@ -26,7 +27,7 @@ WORKING_JVM = " ".join([_JVM, *(f"-XX:{name}={value}" for name, value in _LATE.i
 # plans.
 _PLANNING_JVM = f"{_JVM} -XX:TieredStopAtLevel=1"
 SHUFFLE = "shuffle"
-_OWN_FOLDER = paths.job_folder("${env:MARKET_JOB_ID}")  # Spark replaces the variable, in driver and executors
+FALLBACK = "spark.storage.decommission.fallbackStorage.path"
 
 
 def write(settings: Settings) -> None:
@@ -52,14 +53,17 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.executor.extraClassPath": f"{runtime}/jars/*",
         "spark.driver.extraJavaOptions": _PLANNING_JVM,
         "spark.executor.extraJavaOptions": WORKING_JVM,
-        "spark.yarn.am.waitTime": "300s",
+        # Spark takes half of it for the longest pause between a driver's heartbeats, and reads it as an `int`
+        # of milliseconds, which ends at 24 days. So a driver is told another one than the ResourceManager.
+        f"spark.hadoop.{deadlines.DRIVER.place}": "600000",
+        deadlines.SESSION.place: f"{deadlines.SESSION.whole_s(settings)}s",
+        deadlines.EXECUTOR_BEAT.place: f"{deadlines.EXECUTOR_BEAT.whole_s(settings)}s",
+        deadlines.EXECUTOR.place: f"{deadlines.EXECUTOR.whole_s(settings)}s",
         "spark.yarn.maxAppAttempts": "1",
         "spark.yarn.scheduler.heartbeat.interval-ms": "500",
         "spark.yarn.scheduler.initial-allocation.interval": "100ms",
         # Work starts when the first executor registers, not when most have.
         "spark.scheduler.minRegisteredResourcesRatio": "0",
-        "spark.eventLog.enabled": "true",
-        "spark.eventLog.dir": f"{settings.hdfs_uri}/spark-logs",
         "spark.yarn.historyServer.address": settings.address("spark_history_http"),
         "spark.ui.showConsoleProgress": "false",
         "spark.decommission.enabled": "true",
@@ -67,9 +71,6 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.storage.decommission.rddBlocks.enabled": "true",
         "spark.storage.decommission.shuffleBlocks.enabled": "true",
         "spark.storage.decommission.replicationReattemptInterval": "2s",
-        # Shuffled data that no other executor can take goes into the job's own folder: there it is its
-        # owner's alone, counts in the quota, and is removed with the folder if Spark could not remove it.
-        "spark.storage.decommission.fallbackStorage.path": f"{settings.hdfs_uri}{_OWN_FOLDER}/{SHUFFLE}/",
         "spark.storage.decommission.fallbackStorage.cleanUp": "true",
         # An executor that drains waits for its tasks, and Spark asks for no other one before it has ended.
         "spark.executor.decommission.forceKillTimeout": f"{task_drain_s(settings)}s",
@@ -78,13 +79,21 @@ def defaults(settings: Settings) -> dict[str, str]:
     }
 
 
+def fallback(settings: Settings, folder: str) -> str:
+    """Return the address (FALLBACK) for shuffled data that no other executor can take: in the job's folder.
+
+    There it is its owner's alone, counts in his quota, and goes with the folder if Spark could not remove it.
+    """
+    return f"{settings.hdfs_uri}{folder}/{SHUFFLE}/"
+
+
 def task_drain_s(settings: Settings) -> int:
     """Return how long a task may go on where its machine drains, before it starts again elsewhere.
 
     It is a quarter of the machine's own time. A task that ends within it loses nothing; a longer one, which
     would most likely be lost in any case, starts again elsewhere without waiting for the machine's end.
     """
-    return max(1, settings.machines.drain_timeout_s // 4)
+    return deadlines.TASK_DRAIN.whole_s(settings)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -94,7 +103,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "SPARK_HOME": str(next(runtime.glob("lib/python3*/site-packages/pyspark"), runtime)),
         "SPARK_CONF_DIR": str(settings.paths.conf / "spark"),
         "HADOOP_CONF_DIR": str(settings.paths.hadoop_conf),
-        "HADOOP_USER_NAME": settings.service.account,
+        **kerberos.login(settings, kerberos.SUBMITTER),
         "SPARK_LOCAL_IP": settings.bind,
         # Without this Spark uploads its own archive of sources for every job: see installs.py.
         "PYSPARK_ARCHIVES_PATH": f"{settings.hdfs_uri}{paths.PYSPARK_ARCHIVE}",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from market.jobs import grid as grids
-from market.kit import database
+from market.kit import database, table
 from market.kit.clock import now_ms
 
 
@@ -60,9 +58,7 @@ def as_csv(points: Sequence[Point]) -> str:
     """Return points as comma-separated values: parameters, how each ended, what it reported."""
     names = list(points[0].params) if points else []
     metrics = sorted({name for point in points for name in point.metrics or {}})
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["point", *names, "status", "seconds", *metrics, "reason"])
+    rows: list[list[table.Cell]] = []
     for point in points:
         shown = to_wire(point)
         seconds = "" if shown["duration"] is None else shown["duration"] / 1000
@@ -70,8 +66,8 @@ def as_csv(points: Sequence[Point]) -> str:
         reported = [
             grids.text(shown["metrics"][name]) if name in shown["metrics"] else "" for name in metrics
         ]
-        writer.writerow([point.point, *values, point.status, seconds, *reported, point.reason])
-    return out.getvalue()
+        rows.append([point.point, *values, point.status, seconds, *reported, point.reason])
+    return table.as_csv(["point", *names, "status", "seconds", *metrics, "reason"], rows)
 
 
 def to_wire(point: Point) -> dict[str, Any]:

@@ -124,6 +124,13 @@ def tags_under_way(stopping: bool = False) -> set[str]:
         return {row.tag for row in cursor.fetchall()}
 
 
+def handed_over(tag: str) -> bool:
+    """Tell whether a run was given to YARN, or may have been."""
+    with database.transaction() as cursor:
+        cursor.execute("SELECT FROM submission WHERE tag = %s", [tag])
+        return cursor.rowcount == 1
+
+
 def ended_of(tags: Sequence[str]) -> set[str]:
     """Return those of the tags whose runs have ended."""
     with database.transaction() as cursor:

@@ -9,13 +9,14 @@ from typing import Any
 
 from market.hadoop import allocation
 from market.jobs import grid as grids
-from market.kit import settings
+from market.kit import deadlines, settings
 
+LIBRARIES = (".py", ".zip", ".egg", ".jar")  # how a file ends that is a library; others are folders
 _AT_ONCE = 2  # points of a sweep, where the request is silent
 _MAX_RETRIES = 5
 # Spark refuses a heap below 450 MiB, and Java gives a program a little less than it is told to.
 MIN_HEAP_MIB = 512
-MAX_DURATION_S = 30 * 24 * 3600
+MAX_DURATION_S = deadlines.LONGEST_JOB_S
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class JobSpec:
 
     root_path: str = _field(_wire("path", required=True))
     # Where the request names none: `main.py`, else the only program in root_path.
-    entry_file: str = _field(_wire("file", suffixes="py|jar"))
+    entry_file: str = _field(_wire("file", suffixes="py|ipynb|jar"))
     machine_type: str = _field(_wire("text", 32, required=True))
-    core_num: int = _field(_wire("whole", 1, 1 << 20, "executor cores in all", required=True))
-    executor_cores: int = _field(_wire("whole", 1, 1 << 20, "cores of one executor", load_default=1))
-    driver_memory: int = _field(_wire("whole", MIN_HEAP_MIB, 1 << 22, "MiB"))
-    executor_memory: int = _field(_wire("whole", MIN_HEAP_MIB, 1 << 22, "MiB"))
+    core_num: int = _field(_wire("whole", 1, "cores", "executor cores in all", required=True))
+    executor_cores: int = _field(_wire("whole", 1, "cores", "cores of one executor", load_default=1))
+    driver_memory: int = _field(_wire("whole", MIN_HEAP_MIB, "heap_mib", "MiB"))
+    executor_memory: int = _field(_wire("whole", MIN_HEAP_MIB, "heap_mib", "MiB"))
     max_duration: int = _field(_wire("whole", 1, MAX_DURATION_S, "seconds"))
     max_wait: int = _field(_wire("whole", 1, MAX_DURATION_S, "seconds to wait for a machine"))
     main_class: str | None = _field(_wire("class_name"), default=None)
@@ -69,17 +70,38 @@ class JobSpec:
         ),
         default=None,
     )
+    requirements: tuple[str, ...] = _field(
+        _wire("packages", "packages that it needs; without it what root_path's requirements.txt says"),
+        default=(),
+    )
+    files: tuple[str, ...] = _field(
+        _wire("patterns", "what of root_path goes along with the program; without it all"), default=()
+    )
+    exclude: tuple[str, ...] = _field(
+        _wire("patterns", "what of root_path does not go along with the program"), default=()
+    )
+    env: Mapping[str, str] = _field(_wire("environment"), default=())
+    secrets: tuple[str, ...] = _field(_wire("secrets"), default=())
     app_params: tuple[str, ...] = _field(_wire("params"), default=())
     max_credits: str | None = _field(_wire("credits", "the most that may be held and charged"), default=None)
     auto_extend_to: str | None = _field(_wire("credits", "how far the hold grows by itself"), default=None)
-    spark_conf: Mapping[str, str] = _field(_wire("spark_conf"), default=())
+    spark_conf: Mapping[str, str] = _field(_wire("spark_conf"), default_factory=dict)
+    # Whose credits it is: a project's of which the submitter is a member; None: his own.
+    project: str | None = _field(
+        _wire(
+            "text", 32, "the name of the project that pays; without it the submitter does", allow_none=True
+        ),
+        default=None,
+    )
     job_note: str | None = _field(
         _wire("text", 500, "the owner's words about it", lines=True, allow_none=True), default=None
     )
     # A sweep: its grid, and which of the grid's points it runs (None: all).
     grid: Mapping[str, list[grids.Value]] | None = _field(_wire("sweep"), default=None)
     only: tuple[int, ...] | None = None
-    max_parallel: int = _field(_wire("whole", 1, 1 << 20, "points of a sweep that run at once"), default=1)
+    # Its packages were not there yet when it was submitted: they are fetched before it runs.
+    builds: bool = False
+    max_parallel: int = _field(_wire("whole", 1, "points", "points of a sweep that run at once"), default=1)
     point_retries: int = _field(
         _wire("whole", 0, _MAX_RETRIES, "how often a failed point of a sweep runs again"), default=0
     )
@@ -89,9 +111,10 @@ class JobSpec:
         """Return the specification in a stored row or a DAG file."""
         known = {item.name for item in fields(cls)}
         values = {name: value for name, value in stored.items() if name in known}
-        for name in ("libs", "archives", "app_params"):
+        for name in ("libs", "archives", "requirements", "files", "exclude", "secrets", "app_params"):
             values[name] = tuple(values.get(name) or ())
-        values["spark_conf"] = dict(values.get("spark_conf") or {})
+        for name in ("env", "spark_conf"):
+            values[name] = dict(values.get(name) or {})
         if values.get("only") is not None:
             values["only"] = tuple(values["only"])
         return cls(**values)
@@ -146,8 +169,24 @@ class JobSpec:
     def containers(self) -> list[tuple[int, int]]:
         """Each container's (vcores, MiB) as YARN allocates them, the driver's first; of one application."""
         return allocation.containers(
-            self.driver_memory, self.executor_memory, self.executor_cores, self.executors
+            self.driver_memory,
+            self.executor_memory,
+            self.executor_cores,
+            self.executors,
+            self._off_heap_mib,
         )
+
+    @property
+    def _off_heap_mib(self) -> int:
+        try:
+            return allocation.off_heap_mib(self.spark_conf)
+        except ValueError:  # stored by an earlier release, which took anything: Spark itself refuses it
+            return 0
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Those of `libs` that are folders."""
+        return tuple(name for name in self.libs if not name.lower().endswith(LIBRARIES))
 
     @property
     def is_jar(self) -> bool:

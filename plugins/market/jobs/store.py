@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from market.credits.cost import Cost, of_jobs
+from market.hadoop.paths import JobFolder, stored_folder
 from market.jobs import points
 from market.jobs.spec import JobSpec
-from market.kit import database
+from market.kit import database, isolation
 from market.kit.clock import now_ms
 from market.kit.errors import NotFoundError
 from market.kit.money import format_credits
@@ -18,7 +20,7 @@ from market.people.member import Member
 _SELECT = """
     SELECT j.job_id, j.user_id, m.username, j.job_name, j.spec, j.machine_type, j.core_num, j.status,
            j.reason_code, j.reason, j.application_id, j.added_ms, j.started_ms, j.ended_ms, j.hidden,
-           j.cancelled_by, j.warned_ms, j.results_ms, j.logs_ms, j.discarded_ms,
+           j.cancelled_by, j.warned_ms, j.results_ms, j.logs_ms, j.discarded_ms, j.folder AS own_folder,
            h.rate_micro, h.amount_ucr AS hold_ucr, h.captured_ucr
     FROM job j JOIN member m USING (user_id) JOIN hold h USING (job_id)
 """
@@ -68,6 +70,12 @@ class Job:
     results_ms: int | None = None  # when its result files were listed, its logs, and when they were deleted
     logs_ms: int | None = None
     discarded_ms: int | None = None
+    own_folder: str | None = None  # as it is stored
+
+    @property
+    def folder(self) -> JobFolder:
+        """Where it lies in HDFS."""
+        return stored_folder(self.job_id, self.own_folder)
 
     @property
     def ended(self) -> bool:
@@ -119,7 +127,10 @@ def open_jobs() -> list[Job]:
     """Return all jobs that have not ended, oldest first."""
     with database.transaction() as cursor:
         cursor.execute(_SELECT + " WHERE j.ended_ms IS NULL ORDER BY j.added_ms")
-        return [_job(row) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    jobs: list[Job] = []
+    isolation.each("reading jobs", rows, lambda row: jobs.append(_job(row)), lambda row: row.job_id)
+    return jobs
 
 
 def list_jobs(
@@ -156,13 +167,21 @@ def history(job_id: str) -> list[dict[str, object]]:
         return [{"status": row.status, "at": row.at_ms, "reason": row.reason} for row in cursor.fetchall()]
 
 
-def to_wire(job: Job, counts: Mapping[str, dict[str, int]] | None = None) -> dict[str, Any]:
+def to_wire(
+    job: Job,
+    counts: Mapping[str, dict[str, int]] | None = None,
+    costs: Mapping[str, Cost] | None = None,
+) -> dict[str, Any]:
     """Return a job as the routes and the pages show it: JobSchema.
 
-    `counts` are the points of each job by their status; without it they are read here.
+    `counts` are the points of each job by their status, `costs` what each has cost; without them they are
+    read here.
     """
     if job.spec.grid is not None and counts is None:
         counts = points.counts([job.job_id])
+    if costs is None:
+        costs = _costs([job])
+    cost = costs.get(job.job_id, Cost())
     spec = job.spec.to_json()
     until = job.ended_ms or now_ms()
     return {
@@ -180,12 +199,12 @@ def to_wire(job: Job, counts: Mapping[str, dict[str, int]] | None = None) -> dic
         "rate": format_credits(job.rate_micro),
         "hold": format_credits(job.hold_ucr),
         "used_credit": format_credits(job.captured_ucr),
+        "cost": format_credits(cost.ucr),
+        "cost_final": cost.final,
         "warning": _NEARLY_USED if job.warned_ms and not job.ended else None,
         "application_id": None if job.spec.grid else job.application_id,
         "dag_id": job.dag_id,
-        "libs": list(job.spec.libs),
-        "archives": list(job.spec.archives),
-        "app_params": list(job.spec.app_params),
+        **{name: list(value) for name, value in spec.items() if isinstance(value, tuple)},
         "points": None if job.spec.grid is None else (counts or {}).get(job.job_id, {}),
     }
 
@@ -193,7 +212,13 @@ def to_wire(job: Job, counts: Mapping[str, dict[str, int]] | None = None) -> dic
 def all_to_wire(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """Return a page of jobs as `to_wire` does each."""
     counts = points.counts(job.job_id for job in jobs if job.spec.grid is not None)
-    return [to_wire(job, counts) for job in jobs]
+    costs = _costs(jobs)
+    return [to_wire(job, counts, costs) for job in jobs]
+
+
+def _costs(jobs: Sequence[Job]) -> dict[str, Cost]:
+    with database.transaction() as cursor:
+        return of_jobs(cursor, [job.job_id for job in jobs])
 
 
 def _job(row: Any) -> Job:

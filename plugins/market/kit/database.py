@@ -80,6 +80,16 @@ def limit_process(patience: Patience) -> None:
     dispose()
 
 
+def pool_use() -> tuple[int, int, int]:
+    """Return how many connections this process has in use, how many it keeps beside them, and its bound."""
+    from market.kit import pool  # noqa: PLC0415 - not at the top: see there
+
+    current = _current
+    if current is None:
+        return 0, 0, pool.BOUND
+    return current[1].checkedout(), current[1].checkedin(), pool.BOUND
+
+
 def dispose() -> None:
     """Close the connections that are kept; those in use are closed when they come back."""
     global _current

@@ -5,7 +5,7 @@ The API makes an RFC 9457 problem document of a `MarketError`, the pages a messa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from market.kit.money import format_credits
 
@@ -33,6 +33,17 @@ class MarketError(Exception):
         """Headers that go with the answer."""
         return {}
 
+    @property
+    def document(self) -> dict[str, object]:
+        """The problem document; `type` is about:blank, so `title` says what kind of problem it is."""
+        return {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+
 
 class BadInputError(MarketError):
     """Input that breaks a rule; `errors` maps each field to its messages."""
@@ -41,9 +52,7 @@ class BadInputError(MarketError):
     title = "Invalid input"
 
     def __init__(self, errors: Mapping[str, object], detail: str | None = None) -> None:
-        super().__init__(
-            detail or "; ".join(f"{field}: {_text(messages)}" for field, messages in errors.items())
-        )
+        super().__init__(detail or "; ".join(_lines("", errors)))
         self.errors = dict(errors)
 
     @property
@@ -85,6 +94,25 @@ class RoleMissingError(MarketError):
 
     status = 403
     title = "Role missing"
+
+
+class ScopeMissingError(RoleMissingError):
+    """The caller speaks by a token for programs that was not made for this; `scope` is what it needs."""
+
+    title = "Scope missing"
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(
+            f"This needs a token with the scope {scope}."
+            if scope
+            else "No token for programs is taken here. Log in with POST /login."
+        )
+
+    @property
+    def members(self) -> Mapping[str, object]:
+        """`scope`: what the token would need; null where no token for programs would do."""
+        return {"scope": self.scope or None}
 
 
 class NotFoundError(MarketError):
@@ -140,7 +168,12 @@ class BusyError(UnavailableError):
         return {"Retry-After": "5"}
 
 
-def _text(messages: object) -> str:
-    if isinstance(messages, list | tuple):
-        return " ".join(str(message) for message in messages)
-    return str(messages)
+def _lines(place: str, messages: object) -> Iterator[str]:
+    """Yield `place: words` for each message: `app_params[2]: ...`, `spark_conf spark.master: ...`."""
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            yield from _lines(f"{place}[{key}]" if isinstance(key, int) else f"{place} {key}".lstrip(), inner)
+    elif isinstance(messages, list | tuple):
+        yield f"{place}: {' '.join(map(str, messages))}"
+    else:
+        yield f"{place}: {messages}"

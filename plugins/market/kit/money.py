@@ -22,7 +22,7 @@ def parse_credits(text: str) -> int:
     """
     match = _CREDITS.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a decimal number with at most six places, like 3.500000")
+        raise ValueError("must be a decimal number like 3.500000: at most 12 digits, and six places")
     sign, whole, part = match.groups()
     ucr = int(whole) * UCR_PER_CREDIT + int((part or "").ljust(6, "0"))
     return -ucr if sign else ucr

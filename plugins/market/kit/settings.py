@@ -1,4 +1,4 @@
-"""Settings: `config/market.toml`, the ports that were really taken, and the secrets, for every process.
+"""Settings: those of the files, the ports that were really taken, and the secrets, for every process.
 
 Only the standard library is imported here: the launcher reads settings before anything is installed.
 """
@@ -6,22 +6,23 @@ Only the standard library is imported here: the launcher reads settings before a
 from __future__ import annotations
 
 import functools
+import ipaddress
 import json
 import os
 import re
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from market.kit import mail_settings, settings_files
+from market.kit.mail_settings import Mail
 from market.kit.money import parse_credits
+from market.kit.settings_files import SettingsError as SettingsError
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-class SettingsError(Exception):
-    """A setting is missing or wrong; the message names it and the remedy."""
+API = "api"  # the port of Airflow's api-server, with the market's routes
+METRICS_TOKEN = "metrics_token"  # noqa: S105 - the name of the secret that opens /market/metrics
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,23 @@ class Paths:
 
     @property
     def hadoop(self) -> Path:
-        """Hadoop's servers: `jars/` and `webapps/`."""
+        """Hadoop's servers: `jars/`, and `classes/` with their web pages and the market's own classes."""
         return self.installs / "hadoop"
+
+    @property
+    def hadoop_classes(self) -> Path:
+        """What stands before Hadoop's jars in the class path of its servers."""
+        return self.hadoop / "classes"
 
     @property
     def hadoop_archive(self) -> Path:
         """Hadoop's jars in one file, for machines that join."""
         return self.installs / "hadoop.zip"
+
+    @property
+    def class_list(self) -> Path:
+        """The classes that jobs load, for machines that join; its first line names the Java."""
+        return self.runtime / "spark.classes"
 
     @property
     def tools(self) -> Path:
@@ -73,9 +84,39 @@ class Paths:
         return self.state / "conf" / "hadoop"
 
     @property
+    def krb5_conf(self) -> Path:
+        """Where the realm is and who answers for it: for Kerberos's own tools and for Java. No secret."""
+        return self.conf / "krb5.conf"
+
+    @property
+    def kdc_conf(self) -> Path:
+        """The settings of the market's own key distribution centre."""
+        return self.conf / "kdc.conf"
+
+    @property
+    def kdc(self) -> Path:
+        """The database of the market's own key distribution centre."""
+        return self.state / "kdc"
+
+    @property
+    def ticket_key_public(self) -> Path:
+        """What servers check the market's own tickets by."""
+        return self.conf / "ticket_key.pub"
+
+    @property
+    def keytab(self) -> Path:
+        """The keys of the market's own servers in a realm of its own."""
+        return self.secrets / "market.keytab"
+
+    @property
     def secrets(self) -> Path:
         """One file for each secret, mode 600."""
         return self.state / "secrets"
+
+    @property
+    def tls(self) -> Path:
+        """The certificates of the market's own: the API's and that of the authority above it. No secret."""
+        return self.state / "tls"
 
     @property
     def data(self) -> Path:
@@ -83,9 +124,24 @@ class Paths:
         return self.state / "data"
 
     @property
+    def ended_applications(self) -> Path:
+        """The file in which the ResourceManager sums up what has ended, and forgets; older ones beside it."""
+        return self.state / "data" / "ended-applications" / "applications.log"
+
+    @property
+    def seal_log(self) -> Path:
+        """The seals of all settled intervals, outside the database: see credits/seal_log.py."""
+        return self.state / "seals" / "seals.log"
+
+    @property
     def logs(self) -> Path:
         """One file for each service."""
         return self.state / "logs"
+
+    @property
+    def submitter_socket(self) -> Path:
+        """Where the warm submitter listens; the file is closed to other accounts."""
+        return self.run / "submitter.sock"
 
     @property
     def run(self) -> Path:
@@ -115,6 +171,8 @@ class Credits:
     settlement_cron: str
     stipend_per_core_hour: str
     stipend_cap_per_interval: str
+    refund_bound: str
+    transfers_per_day: str = "1000.000000"  # a file of before it has none
 
     def micro(self, name: str) -> int:
         """Return a figure of this section scaled by 10^6 (for amounts: micro-credits)."""
@@ -135,10 +193,20 @@ class Jobs:
     open_jobs_per_user: int
     open_cores_per_user: int
     max_points: int
+    folder_mib: int
+    folder_files: int
+    max_log_mib: int
+    max_disk_mib: int
+    package_index: str
+    environment_mib: int
+    environments_mib: int
+    environment_timeout_s: int
     result_retention_s: int
     withdraw_after_s: int
     dag_retention_s: int
     run_retention_s: int
+    find_every_ms: int = 200  # a file of before it has none
+    package_files: str = "https://files.pythonhosted.org"  # the same
 
 
 @dataclass(frozen=True)
@@ -148,6 +216,12 @@ class Files:
     home_quota_mib: int
     home_quota_names: int
     max_upload_mib: int
+    reserved_disk_mib: int
+    log_quota_mib: int
+    log_quota_names: int
+    shared_quota_mib: int
+    shared_quota_names: int
+    scratch_retention_s: int
 
 
 @dataclass(frozen=True)
@@ -163,6 +237,8 @@ class Accounts:
 class Machines:
     """Section [machines]."""
 
+    live_per_user: int
+    registrations_per_minute: int
     max_cores: int
     max_memory_mib: int
     min_memory_mib: int
@@ -170,11 +246,14 @@ class Machines:
     drain_timeout_s: int
     poll_interval_s: int
     node_expiry_s: int
+    max_disk_percent: int
+    min_free_disk_mib: int
     verify: bool
     verify_after_s: int
     verify_every_s: int
     verify_min_percent: int
     verify_timeout_s: int
+    archived_classes: int = 65_536  # a file of before it has none
 
 
 @dataclass(frozen=True)
@@ -193,6 +272,7 @@ class Pool:
     ip_address: str
     cores: int
     memory_mib: int
+    disk_mib: int
 
 
 @dataclass(frozen=True)
@@ -201,6 +281,57 @@ class Service:
 
     account: str
     admin: str
+
+
+@dataclass(frozen=True)
+class Backup:
+    """Section [backup]. A file of before it has none."""
+
+    folder: str = ""
+    cron: str = ""
+    key_file: str = ""
+    full_every_s: int = 604_800
+    retention_s: int = 1_209_600
+    hdfs_files: bool = True
+
+
+SIMPLE, KERBEROS = MODES = ("simple", "kerberos")
+AUTO, ON, OFF = TLS_MODES = ("auto", "on", "off")
+
+
+@dataclass(frozen=True)
+class Security:
+    """Section [security]: how Hadoop's servers tell who speaks to them, and whether the API speaks TLS.
+
+    A file of before it has none.
+    """
+
+    tls: str = AUTO
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_ca: str = ""
+    tls_name: str = ""
+    mode: str = SIMPLE
+    realm: str = "MARKET"
+    token_renewal_s: int = 86_400
+    token_lifetime_s: int = 31_536_000
+    # Of a realm that somebody else serves: its centres (host:port, parted by commas) and where its keys lie.
+    kdc: str = ""
+    keytab: str = ""
+    machine_keytabs: str = ""
+
+
+@dataclass(frozen=True)
+class Notifications:
+    """Section [notifications]: who is told of what, and within which bounds. A file of before it has none."""
+
+    alerts_to: str = ""
+    mails_per_hour: int = 30
+    digest_hour: int = 7
+    webhooks_per_user: int = 5
+    webhook_networks: str = ""
+    lease_notice_s: int = 3600
+    retention_s: int = 2_592_000
 
 
 @dataclass(frozen=True)
@@ -219,6 +350,72 @@ class Settings:
     machines: Machines
     recovery: Recovery
     pool: Pool
+    security: Security = Security()
+    mail: Mail = Mail()  # noqa: RUF009 - nobody can change it
+    notifications: Notifications = Notifications()
+    backup: Backup = Backup()
+
+    @property
+    def backup_folder(self) -> Path:
+        """Where backups go unless another folder is named."""
+        return Path(self.backup.folder or self.paths.state / "backups")
+
+    @property
+    def backup_key(self) -> Path:
+        """The file with the key by which the secrets in backups are encrypted."""
+        return Path(self.backup.key_file or self.paths.state / "backup.key")
+
+    @property
+    def kerberos(self) -> bool:
+        """Whether Hadoop's servers believe keys only, and not whatever name somebody types."""
+        return self.security.mode == KERBEROS
+
+    @property
+    def own_realm(self) -> bool:
+        """Whether the market serves the realm itself."""
+        return self.kerberos and not self.security.kdc
+
+    @property
+    def keytab(self) -> Path:
+        """The keys of the market's own servers."""
+        return Path(self.security.keytab) if self.security.kdc else self.paths.keytab
+
+    @property
+    def kdcs(self) -> list[str]:
+        """Who answers for the realm, as host:port."""
+        return self.security.kdc.split(",") if self.security.kdc else [self.address("kdc")]
+
+    @property
+    def tls(self) -> bool:
+        """Whether the API speaks TLS: unless it is said otherwise, beyond loopback."""
+        return self.security.tls == ON or (self.security.tls == AUTO and not self.loopback)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this host reaches the services."""
+        return _is_loopback(self.bind)
+
+    @property
+    def own_certificate(self) -> bool:
+        """Whether the API's certificate is the market's own, and none that was given."""
+        return not self.security.tls_certificate
+
+    @property
+    def tls_certificate(self) -> Path:
+        """What the API shows to whoever connects: its certificate, and those above it."""
+        return Path(self.security.tls_certificate or self.paths.tls / "api.pem")
+
+    @property
+    def tls_key(self) -> Path:
+        """The key of the API's certificate."""
+        return Path(self.security.tls_key or self.paths.secrets / "api_tls_key")
+
+    @property
+    def tls_trust(self) -> Path:
+        """What the market's own clients trust, and nothing else: its authority, or the given certificate."""
+        if self.own_certificate:
+            return self.paths.tls / "ca.pem"
+        return Path(self.security.tls_ca or self.security.tls_certificate)
 
     def port(self, name: str) -> int:
         """Return the port that a service has taken, else the preferred one."""
@@ -226,7 +423,7 @@ class Settings:
         try:
             return recorded.get(name, self.preferred_ports[name])
         except KeyError:
-            raise SettingsError(f"config/market.toml: [ports] lacks {name}") from None
+            raise SettingsError(f"there is no port for {name}: [ports] lacks it") from None
 
     def address(self, name: str) -> str:
         """Return host:port of a service."""
@@ -234,6 +431,8 @@ class Settings:
 
     def url(self, name: str) -> str:
         """Return the base address of a service that speaks HTTP, without a closing slash."""
+        if name == API and self.tls:
+            return f"https://{self.security.tls_name or self.bind}:{self.port(name)}"
         return f"http://{self.address(name)}"
 
     @property
@@ -256,31 +455,31 @@ class Settings:
 def load(state: Path | str | None = None, root: Path | None = None) -> Settings:
     """Return the settings of the stack in `state` (default: MARKET_STATE_DIR, else `.market`).
 
-    Raises SettingsError, naming the setting, if `config/market.toml` does not hold what it should.
+    Raises SettingsError, naming the file and the setting, for one that is not what it should be.
     """
     root_name = str(root or ROOT)
     chosen = state or os.environ.get("MARKET_STATE_DIR") or f"{root_name}/.market"
-    source = os.environ.get("MARKET_CONFIG") or f"{root_name}/config/market.toml"
-    return _load(root_name, os.path.abspath(chosen), source)
+    return _load(root_name, os.path.abspath(chosen), os.environ.get(settings_files.VARIABLE, ""))
 
 
 @functools.cache  # with texts as keys: to make and to compare paths would cost more than all else here
-def _load(root_name: str, state_name: str, source_name: str) -> Settings:
-    root, state, source = Path(root_name), Path(state_name), Path(source_name)
-    try:
-        raw = tomllib.loads(source.read_text())
-    except FileNotFoundError:
-        raise SettingsError(f"{source} is missing") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{source}: {error}") from None
-    ports = raw.get("ports", {})
+def _load(root_name: str, state_name: str, own_name: str) -> Settings:
+    root, state = Path(root_name), Path(state_name)
+    own = Path(own_name) if own_name else None
+    return of_files(settings_files.read(root, state, own), root, state)
+
+
+def of_files(files: settings_files.Files, root: Path, state: Path) -> Settings:
+    """Return the settings that two files come to. Raises SettingsError."""
+    source, raw = files.named, files.merged
+    ports = raw["ports"]
     wrong = [name for name, port in ports.items() if type(port) is not int or not 0 < port < 65536]
     if wrong:
         raise SettingsError(f"{source}: [ports] {wrong[0]} must be a number from 1 to 65535")
     settings = Settings(
         paths=Paths(root=root, installs=root / ".market", state=state),
-        bind=raw.get("network", {}).get("bind", "127.0.0.1"),
-        preferred_ports=dict(ports),
+        bind=raw["network"]["bind"],
+        preferred_ports=ports,
         service=_section(source, raw, "service", Service),
         credits=_section(source, raw, "credits", Credits),
         types=_types(source, raw),
@@ -290,9 +489,73 @@ def _load(root_name: str, state_name: str, source_name: str) -> Settings:
         machines=_section(source, raw, "machines", Machines),
         recovery=_section(source, raw, "recovery", Recovery),
         pool=_section(source, raw, "pool", Pool),
+        security=_section(source, raw, "security", Security),
+        mail=_section(source, raw, "mail", Mail),
+        notifications=_section(source, raw, "notifications", Notifications),
+        backup=_section(source, raw, "backup", Backup),
     )
+    if settings.backup.cron and not _CRON.fullmatch(settings.backup.cron):
+        raise SettingsError(
+            f'{source}: [backup] cron must be empty or five fields of cron, like "30 3 * * *"'
+        )
+    _check_security(source, settings.security)
+    mail_settings.check(source, settings.mail)
+    _check_notifications(source, settings.notifications)
     _check_credits(source, settings.credits)
+    _check_disks(source, settings)
     return settings
+
+
+def _check_disks(source: Path, settings: Settings) -> None:
+    """Refuse limits with which no container could run."""
+    wrong = {
+        "[jobs] max_log_mib": settings.jobs.max_log_mib < 1 and "must be positive",
+        "[jobs] max_disk_mib": settings.jobs.max_disk_mib < 1 and "must be positive",
+        "[machines] max_disk_percent": not 1 <= settings.machines.max_disk_percent <= 100
+        and "must be from 1 to 100",
+    }
+    for name, rule in wrong.items():
+        if rule:
+            raise SettingsError(f"{source}: {name} {rule}")
+
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_REALM = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,62}")
+_CENTRES = re.compile(r"[A-Za-z0-9.-]+:\d{1,5}(,[A-Za-z0-9.-]+:\d{1,5})*")
+
+
+def _check_security(source: Path, security: Security) -> None:
+    if security.tls not in TLS_MODES:
+        raise SettingsError(f"{source}: [security] tls must be one of {', '.join(TLS_MODES)}")
+    if bool(security.tls_certificate) != bool(security.tls_key):
+        raise SettingsError(f"{source}: [security] tls_certificate and tls_key belong together")
+    if security.tls_name and not _HOST.fullmatch(security.tls_name):
+        raise SettingsError(f"{source}: [security] tls_name must be the name of a host")
+    if security.mode not in MODES:
+        raise SettingsError(f"{source}: [security] mode must be one of {', '.join(MODES)}")
+    if not _REALM.fullmatch(security.realm):
+        raise SettingsError(f"{source}: [security] realm must be capitals, digits, dots and hyphens")
+    given = [security.kdc, security.keytab, security.machine_keytabs]
+    if any(given) and not all(given):
+        raise SettingsError(f"{source}: [security] kdc, keytab and machine_keytabs belong together")
+    if security.kdc and not _CENTRES.fullmatch(security.kdc):
+        raise SettingsError(f"{source}: [security] kdc must be host:port, several parted by commas")
+    if not 0 < security.token_renewal_s <= security.token_lifetime_s:
+        raise SettingsError(
+            f"{source}: [security] token_renewal_s must be positive, and at most token_lifetime_s"
+        )
+
+
+def _check_notifications(source: Path, chosen: Notifications) -> None:
+    if chosen.alerts_to and not mail_settings.is_address(chosen.alerts_to):
+        raise SettingsError(f"{source}: [notifications] alerts_to must be a mail address")
+    if chosen.digest_hour > 23:
+        raise SettingsError(f"{source}: [notifications] digest_hour must be from 0 to 23")
+    try:
+        for network in filter(None, chosen.webhook_networks.split(",")):
+            ipaddress.ip_network(network)
+    except ValueError as error:
+        raise SettingsError(f"{source}: [notifications] webhook_networks: {error}") from None
 
 
 _CRON = re.compile(r"[\d*/,-]+( [\d*/,-]+){4}")
@@ -333,11 +596,13 @@ def _section(source: Path, raw: dict[str, Any], name: str, into: Any) -> Any:
         raise SettingsError(f"{source}: section [{name}] is missing")
     known = {field.name: str(field.type) for field in fields(into)}
     unknown = sorted(set(values) - set(known))
-    missing = sorted(set(known) - set(values))
+    needed = {field.name for field in fields(into) if field.default is MISSING}
+    missing = sorted(needed - set(values))
     if unknown or missing:
         what = f"unknown setting {unknown[0]}" if unknown else f"{missing[0]} is missing"
         raise SettingsError(f"{source}: [{name}] {what}")
-    for key, kind in known.items():
+    for key in values:
+        kind = known[key]
         if type(values[key]) is not _EXPECTED[kind]:
             raise SettingsError(f"{source}: [{name}] {key} must be of type {kind}, not {values[key]!r}")
         if kind == "int" and values[key] < 0:
@@ -363,6 +628,13 @@ def _types(source: Path, raw: dict[str, Any]) -> dict[str, MachineType]:
             raise SettingsError(f"{source}: [types.{name}] holds a positive weight and nothing else")
         types[name] = MachineType(name=name, weight_micro=weight)
     return types
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _recorded_ports(path: Path) -> dict[str, int]:

@@ -21,6 +21,10 @@ REASONS = {
     "user_error": "The program itself failed. Its stderr below says where; the time until then is charged.",
     "out_of_memory": "A container needed more memory than it had. Submit again with more for the executors "
     "or the driver.",
+    "log_limit": "A container printed more than a log may hold, so it was stopped. Print less, or write it "
+    "as a result; the time until then is charged.",
+    "disk_limit": "The job held more of a machine's disk than it may. Store less there, or spread it over "
+    "more executors; the time until then is charged.",
     "credit_exhausted": "The hold was used up, so the job was stopped. Submit again with a larger limit, "
     "or let it extend by itself.",
     "max_duration": "The job ran for as long as it was allowed to. Submit again with more minutes.",
@@ -30,8 +34,16 @@ REASONS = {
     "of the submission.",
     "cancelled": "Only what ran until then is charged.",
     "points_failed": "The other points have their results. Run those that failed again, alone.",
-    "pool_failure": "The pool failed, not your program. What the lost attempt had paid is refunded.",
+    "pool_failure": "The pool failed, not your program. What the lost attempt had paid is given back, "
+    "within bounds.",
 }
+
+# What a job waits for (`waiting`), until its first executor has run.
+BEGINS, PACKAGES, SUBMITS, YARN, PREPARES = "begins", "packages", "submits", "yarn", "prepares"
+NO_MACHINE, ALL_JOINING, ALL_DRAINING, ALL_RESTING = "no_machine", "joining", "draining", "resting"
+TOO_LARGE, CORES, DRIVER_ROOM = "too_large", "cores", "driver_room"
+WAITS_FOR_MACHINES = (NO_MACHINE, ALL_JOINING, ALL_DRAINING, ALL_RESTING, TOO_LARGE, CORES, DRIVER_ROOM)
+WAITS = (BEGINS, PACKAGES, SUBMITS, YARN, PREPARES, *WAITS_FOR_MACHINES)
 
 # A machine's state.
 OFFERED, JOINING, ACTIVE, DRAINING = "offered", "joining", "active", "draining"
@@ -53,8 +65,20 @@ FINISHED, KILLED, NODE_LOST, PREEMPTED, DRAINED = "finished", "killed", "node_lo
 CONTAINER_ENDS = (FINISHED, KILLED, NODE_LOST, PREEMPTED, DRAINED)
 NOT_CHARGED = (NODE_LOST, PREEMPTED, DRAINED)  # the pool's doing, which a buyer does not pay for
 
+# What a token for a program may be for.
+READ, SUBMIT, LEND, FILES = "read", "submit", "lend", "files"
+TOKEN_SCOPES = (READ, SUBMIT, LEND, FILES)
+
 # The ledger: kinds of journals, what changes a hold, steps of a settlement, accounts that are nobody's.
-JOURNAL_KINDS = ("grant", "capture", "pay", "stipend", "refund")
+JOURNAL_KINDS = ("grant", "capture", "pay", "stipend", "refund", "return", "transfer")
 HOLD_CHANGES = ("take", "extend", "capture", "release")
 SETTLEMENT_STEPS = ("freeze", "price", "capture", "pay", "reconcile", "seal")
 SYSTEM_ACCOUNTS = ("treasury", "pool", "fee")
+
+# A member's part in a project, the strongest first.
+OWNER, MANAGER, MEMBER, VIEWER = "owner", "manager", "member", "viewer"
+PROJECT_ROLES = (OWNER, MANAGER, MEMBER, VIEWER)
+
+# How somebody is told of events, and what became of it.
+MAIL, WEBHOOK = WAYS = ("mail", "webhook")
+DELIVERED, GIVEN_UP = DELIVERY_OUTCOMES = ("delivered", "given_up")

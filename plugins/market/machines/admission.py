@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from market.hadoop.site import NOBODY, admission_lists
+from market.hadoop.site import admission_lists, always_admitted
 from market.kit.settings import Settings
 
 Refresh = Callable[[int], None]
@@ -21,7 +21,7 @@ class HostLists:
     """
 
     def __init__(self, settings: Settings, refresh: Refresh) -> None:
-        self._folder = admission_lists(settings)
+        self._folder, self._always = admission_lists(settings), always_admitted(settings)
         self._timeout_s = settings.machines.drain_timeout_s
         self._refresh = refresh
 
@@ -31,7 +31,7 @@ class HostLists:
         `drain_s` maps each host that must leave to the seconds that it may take. Return whether YARN was told
         to read them. Raises ClusterRefused; the next call tries again.
         """
-        listed = "".join(f"{host}\n" for host in sorted(include | {NOBODY}))
+        listed = "".join(f"{host}\n" for host in sorted(include | self._always))
         leaving = "".join(
             f"<host><name>{escape(host)}</name><timeout>{seconds}</timeout></host>"
             for host, seconds in sorted(drain_s.items())

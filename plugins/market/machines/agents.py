@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from itertools import islice
 from typing import Any
 
-from market.kit import clock, database
+from market.kit import clock, database, settings
+from market.kit.errors import NotFoundError
 from market.kit.money import format_credits
-from market.machines import earnings, queries, registry, release, waiting
+from market.machines import earnings, identities, queries, registry, release, waiting
 from market.machines.machine import Machine
 from market.machines.release import AgentRelease
 from market.machines.waiting import Gone
@@ -23,6 +25,20 @@ def handshake(agent: AgentRelease) -> dict[str, Any]:
     release.require(agent)
     market = release.expected()
     return {"api": release.API, "runtime": market.runtime, "python": market.python}
+
+
+def classes() -> str:
+    """Return the classes that jobs load, in that order, as many as `archived_classes`.
+
+    The first line names the Java. Raises NotFoundError where an older setup left no list: an agent then
+    finds them out itself.
+    """
+    loaded = settings.load()
+    try:
+        with loaded.paths.class_list.open() as lines:
+            return "".join(islice(lines, 1 + loaded.machines.archived_classes))
+    except FileNotFoundError:
+        raise NotFoundError("this market has no list of the classes that jobs load") from None
 
 
 def join(
@@ -62,7 +78,7 @@ def _checked_pulse(member: Member, machine_id: str, agent: AgentRelease) -> dict
     reason = release.misfit(agent)
     if reason:
         with database.transaction() as cursor:
-            machine = registry.visible(cursor, member, machine_id, lock=True)
+            machine = registry.own(cursor, member, machine_id, lock=True)
             if machine.live:
                 registry.take_out(cursor, machine, reason)
     return _pulse(member, machine_id)
@@ -70,7 +86,7 @@ def _checked_pulse(member: Member, machine_id: str, agent: AgentRelease) -> dict
 
 def _pulse(member: Member, machine_id: str) -> dict[str, Any]:
     with database.transaction() as cursor:
-        machine = registry.visible(cursor, member, machine_id)
+        machine = registry.own(cursor, member, machine_id)
         earned = earnings.earned_ucr(cursor, machine_id)
     return {
         "version": _version(machine),
@@ -80,6 +96,8 @@ def _pulse(member: Member, machine_id: str) -> dict[str, Any]:
         "memory_size": machine.memory_mib,
         "remaining_s": max(0, (machine.lease_end_ms - clock.now_ms()) // 1000),
         "earned": format_credits(earned),
+        "ticket": identities.ticket(settings.load(), machine),
+        "admitted": machine.admitted,
     }
 
 
@@ -91,5 +109,6 @@ def _versions(machine_ids: set[str]) -> dict[str, str]:
 
 def _version(machine: Machine) -> str:
     """Return a digest of what an agent acts upon."""
-    what = (machine.state, machine.reason, machine.core_count, machine.memory_mib, machine.lease_end_ms)
+    size = (machine.core_count, machine.memory_mib)
+    what = (machine.state, machine.reason, *size, machine.lease_end_ms, machine.admitted)
     return hashlib.sha256(repr(what).encode()).hexdigest()[:16]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from market.cluster.clients import hdfs
 from market.cluster.errors import ClusterRefused
+from market.hadoop import paths
 from market.hadoop.site import POOL_LABEL
-from market.hadoop.spark import SHUFFLE
+from market.hadoop.spark import FALLBACK, fallback
 from market.kit import settings
 from market.kit.settings import Settings
+from market.kit.text import parsed_storable
 from market.machines.machine import Machine
 from market.machines.measurements import Open, Speeds
 
@@ -25,6 +26,9 @@ _PROGRAM = Path(__file__).with_name("runner") / "canary.py"
 _HEAP_MIB, _BESIDE_MIB, _WORKER_MIB = 512, 128, 64
 _MOST_BUFFER_MIB = 256
 _DEADLINE_S = 60
+_MOST = 10**12  # of any figure: more than any machine has
+# Of a result: the machine's owner may have written it himself.
+_MAX_RESULT_BYTES, _MAX_HOST = 1 << 20, 100
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "JAVA_HOME", "HADOOP_", "SPARK_", "MARKET_STACK")
 
 
@@ -95,8 +99,10 @@ def result(canary: Open) -> Measured | None:
     files = hdfs()
     try:
         status = files.status(f"{folder}/result.json")
-        return _result(json.loads(files.read(f"{folder}/result.json"))) if status else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+        if status is None or not 0 < status.size <= _MAX_RESULT_BYTES:
+            return None
+        return _result(parsed_storable(files.read(f"{folder}/result.json")))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 
@@ -105,20 +111,25 @@ def forget(canary: Open) -> None:
     hdfs().delete(f"{_FOLDER}/{canary.verification_id}", recursive=True)
 
 
-def _result(document: Mapping[str, Any]) -> Measured:
+def _result(document: Any) -> Measured:
     alone, together = document["alone"], list(document["together"])
-    hosts = {str(probe["host"]) for probe in (alone, *together)}
+    hosts = {str(probe["host"])[:_MAX_HOST] for probe in (alone, *together)}
     return Measured(
         host=hosts.pop() if len(hosts) == 1 else "",
         speeds=Speeds(
-            one_core=max(1, round(float(alone["speed"]))),
-            all_cores=max(1, round(sum(float(probe["speed"]) for probe in together))),
-            memory_mib_s=max(1, round(float(alone["memory_mib_s"]))),
+            one_core=_figure(alone["speed"]),
+            all_cores=_figure(sum(float(probe["speed"]) for probe in together)),
+            memory_mib_s=_figure(alone["memory_mib_s"]),
         ),
-        host_cores=int(alone["cores"]),
-        host_memory_mib=int(alone["memory_mib"]),
+        host_cores=_figure(alone["cores"]),
+        host_memory_mib=_figure(alone["memory_mib"]),
         in_time=all(float(probe["late"]) == 0 for probe in together),
     )
+
+
+def _figure(value: Any) -> int:
+    """Return a figure that a machine claims, within what can be stored. Raises ValueError, OverflowError."""
+    return min(max(1, round(float(value))), _MOST)
 
 
 def _conf(
@@ -133,12 +144,9 @@ def _conf(
         "spark.dynamicAllocation.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.eventLog.enabled": "false",
-        # The folder of a job is named by MARKET_JOB_ID, which a canary does not have.
-        "spark.storage.decommission.fallbackStorage.path": (
-            f"{loaded.hdfs_uri}{_FOLDER}/{canary.verification_id}/{SHUFFLE}/"
-        ),
+        FALLBACK: fallback(loaded, f"{_FOLDER}/{canary.verification_id}"),
         "spark.task.maxFailures": "1",
-        "spark.yarn.stagingDir": f"{loaded.hdfs_uri}/market/staging",
+        "spark.yarn.stagingDir": loaded.hdfs_uri + paths.STAGING,
         "spark.yarn.submit.waitAppCompletion": "false",
     }
     excluded = ",".join(sorted(others))

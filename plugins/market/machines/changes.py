@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Set
 from typing import Any
 
 import psycopg2.errors
 
 from market.kit import database
 from market.kit.errors import ConflictError
+from market.kit.vocabulary import MACHINE_LIVE
 from market.machines.machine import COLUMNS, Machine
 
 
 def lock(cursor: database.Cursor, machine_id: str) -> Machine | None:
     """Return a machine, and keep others from changing it until the transaction ends."""
     cursor.execute(f"SELECT {COLUMNS} FROM machine WHERE machine_id = %s FOR UPDATE", [machine_id])  # noqa: S608
+    row = cursor.fetchone()
+    return Machine(*row) if row else None
+
+
+def lock_live(cursor: database.Cursor, address: str) -> Machine | None:
+    """Return the live machine of a host, and keep others from changing it until the transaction ends."""
+    cursor.execute(
+        f"SELECT {COLUMNS} FROM machine WHERE ip_address = %s AND state = ANY(%s) FOR UPDATE",  # noqa: S608
+        [address, list(MACHINE_LIVE)],
+    )
     row = cursor.fetchone()
     return Machine(*row) if row else None
 
@@ -45,3 +57,11 @@ def update(cursor: database.Cursor, machine: Machine, expected: str, **changes: 
         [*changes.values(), machine.machine_id, expected],
     )
     return bool(cursor.rowcount)
+
+
+def save_admitted(cursor: database.Cursor, machines: Iterable[Machine], include: Set[str]) -> None:
+    """Note for each machine whether its host is among those that the ResourceManager lets in."""
+    cursor.execute(
+        "UPDATE machine SET admitted = (ip_address = ANY(%s)) WHERE machine_id = ANY(%s)",
+        [sorted(include), [machine.machine_id for machine in machines]],
+    )

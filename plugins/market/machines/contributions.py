@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
-from market.kit import database
+from market.kit import database, table
 from market.kit.money import format_credits, parse_credits
 from market.machines.registry import visible
 from market.people.member import Member
@@ -33,15 +31,14 @@ def totals(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def as_csv(lines: Sequence[dict[str, Any]]) -> str:
     """Return lines as comma-separated values, with a head line; times are epoch ms."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, ("since", "until", *_SECONDS, *_CREDITS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return out.getvalue()
+    names = ("since", "until", *_SECONDS, *_CREDITS)
+    return table.as_csv(names, [[line[name] for name in names] for line in lines])
 
 
 def _lines(cursor: database.Cursor, machine_id: str) -> list[dict[str, Any]]:
     """Return what a machine did and earned in each settled interval, oldest first.
+
+    What its owner gave back, because it lost an attempt, is off what it earned from jobs in that interval.
 
     Usage lines hold a container's use from its start on, so an interval's part is the difference to the
     container's line before.
@@ -59,12 +56,17 @@ def _lines(cursor: database.Cursor, machine_id: str) -> list[dict[str, Any]]:
         )
         SELECT s.from_ms, s.until_ms, coalesce(u.online_ms, 0) AS online_ms,
                coalesce(w.vcore_ms, 0) AS vcore_ms, coalesce(w.mib_ms, 0) AS mib_ms,
-               coalesce(p.captured_ucr - p.fee_ucr, 0) AS jobs_ucr, coalesce(p.stipend_ucr, 0) AS stipend_ucr
+               (coalesce(p.captured_ucr - p.fee_ucr, 0) - coalesce(g.ucr, 0))::bigint AS jobs_ucr,
+               coalesce(p.stipend_ucr, 0) AS stipend_ucr
         FROM settlement s
         LEFT JOIN uptime_line u ON u.interval_id = s.interval_id AND u.machine_id = %(machine)s
         LEFT JOIN work w ON w.interval_id = s.interval_id
         LEFT JOIN payout p ON p.interval_id = s.interval_id AND p.machine = %(machine)s
-        WHERE u.machine_id IS NOT NULL OR w.interval_id IS NOT NULL OR p.machine IS NOT NULL
+        LEFT JOIN (SELECT b.interval_id, sum(b.amount_ucr) AS ucr
+                   FROM repayment b JOIN refund r USING (job_id, attempt)
+                   WHERE r.machine_id = %(machine)s AND r.return_ucr > 0
+                   GROUP BY b.interval_id) g ON g.interval_id = s.interval_id
+        WHERE u.machine_id IS NOT NULL OR w.interval_id IS NOT NULL OR p.machine IS NOT NULL OR g.ucr > 0
         ORDER BY s.from_ms
         """,
         {"machine": machine_id},

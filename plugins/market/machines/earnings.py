@@ -1,6 +1,6 @@
 """What a machine has earned, without adding up its whole life each time.
 
-A payout is never changed, and a machine has at most one for each interval, in their order: so a sum up to an
+Payouts, and what was given back of them, are never changed, and come interval by interval: so a sum up to an
 interval stays right, and only what came after it is read. Sums are kept with their database's number: after a
 restore it is another one.
 """
@@ -29,7 +29,10 @@ _lock = threading.Lock()
 
 
 def earned_ucr(cursor: database.Cursor, machine_id: str) -> int:
-    """Return what a machine brought its owner over all settled intervals, in micro-credits."""
+    """Return what a machine brought its owner over all settled intervals, in micro-credits.
+
+    What he gave back because it lost an attempt is off it.
+    """
     with _lock:
         known = _sums.get(machine_id, _Sum())
     fresh = _continued(cursor, machine_id, known)
@@ -46,9 +49,14 @@ def earned_ucr(cursor: database.Cursor, machine_id: str) -> int:
 def _continued(cursor: database.Cursor, machine_id: str, known: _Sum) -> _Sum:
     cursor.execute(
         "SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::bigint AS number,"
-        " max(interval_id) AS last, sum(captured_ucr - fee_ucr + stipend_ucr)::bigint AS ucr"
-        " FROM payout WHERE machine = %s AND interval_id > %s",
-        [machine_id, known.interval],
+        " max(interval_id) AS last, sum(ucr)::bigint AS ucr FROM ("
+        "  SELECT interval_id, captured_ucr - fee_ucr + stipend_ucr AS ucr FROM payout"
+        "  WHERE machine = %(machine)s"
+        "  UNION ALL"
+        "  SELECT p.interval_id, -p.amount_ucr FROM repayment p JOIN refund r USING (job_id, attempt)"
+        "  WHERE r.machine_id = %(machine)s AND r.return_ucr > 0) part"
+        " WHERE interval_id > %(known)s",
+        {"machine": machine_id, "known": known.interval},
     )
     row = cursor.fetchone()
     if row.last is None:

@@ -10,7 +10,10 @@ from market.kit.vocabulary import MACHINE_LIVE
 
 @dataclass(frozen=True)
 class Machine:
-    """A registered machine. `user_id` None: the pool's own. Times are epoch ms."""
+    """A registered machine. `user_id` None: the pool's own. Times are epoch ms.
+
+    `admitted`: the ResourceManager has read a list that names its host, so its NodeManager may register.
+    """
 
     machine_id: str
     user_id: str | None
@@ -39,6 +42,9 @@ class Machine:
     past_sizes: Sequence[str] = field(default_factory=list)
     trust: int = 0
     verified_ms: int | None = None
+    own_address: bool = False
+    key_ms: int | None = None
+    admitted: bool = False
 
     @property
     def node_id(self) -> str:
@@ -49,6 +55,11 @@ class Machine:
     def size(self) -> str:
         """Return its size as `past_sizes` keeps it."""
         return size_name(self.core_count, self.memory_mib)
+
+    @property
+    def confirmed(self) -> bool:
+        """Tell whether it is known to be where it says: by its registration's way, or by its NodeManager."""
+        return self.own_address or self.active_ms is not None
 
     @property
     def live(self) -> bool:

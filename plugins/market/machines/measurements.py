@@ -96,10 +96,14 @@ def due(cursor: database.Cursor, at_ms: int, idle_ms: int) -> list[Machine]:
 
 
 def somebody_waits(cursor: database.Cursor, machine_type: str, since_ms: int) -> bool:
-    """Tell whether a job that was submitted since then waits for machines of a type, or for its start."""
+    """Tell whether a job that was submitted since then waits for machines of a type, or for its start.
+
+    One whose driver runs waits until it has an executor.
+    """
     cursor.execute(
         "SELECT EXISTS (SELECT FROM job WHERE ended_ms IS NULL AND machine_type = %s AND added_ms > %s"
-        " AND status IN ('submitted', 'queued', 'accepted')) AS waits",
+        " AND (status IN ('submitted', 'queued', 'accepted') OR (status = 'running' AND NOT EXISTS ("
+        "  SELECT FROM container_usage c WHERE c.job_id = job.job_id AND c.role = 'executor')))) AS waits",
         [machine_type, since_ms],
     )
     return bool(cursor.fetchone().waits)

@@ -49,10 +49,31 @@ def live(cursor: database.Cursor) -> list[Machine]:
     return [Machine(*row) for row in cursor.fetchall()]
 
 
+def left_with_keys(cursor: database.Cursor) -> list[Machine]:
+    """Return machines that have left, and whose keys were not withdrawn yet."""
+    cursor.execute(
+        f"SELECT {COLUMNS} FROM machine WHERE key_ms IS NOT NULL AND state <> ALL(%s)",  # noqa: S608
+        [list(MACHINE_LIVE)],
+    )
+    return [Machine(*row) for row in cursor.fetchall()]
+
+
 def live_addresses(cursor: database.Cursor) -> set[str]:
     """Return the hosts that are lent."""
     cursor.execute("SELECT ip_address FROM machine WHERE state = ANY(%s)", [list(MACHINE_LIVE)])
     return {row.ip_address for row in cursor.fetchall()}
+
+
+def count_live(cursor: database.Cursor, user_id: str) -> tuple[int, int]:
+    """Return how many live machines a member has, and how many of them are not confirmed where they are."""
+    cursor.execute(
+        "SELECT count(*) AS live,"
+        " count(*) FILTER (WHERE NOT own_address AND active_ms IS NULL) AS unconfirmed"
+        " FROM machine WHERE user_id = %s AND state = ANY(%s)",
+        [user_id, list(MACHINE_LIVE)],
+    )
+    row = cursor.fetchone()
+    return int(row.live), int(row.unconfirmed)
 
 
 def record(cursor: database.Cursor, machine_id: str) -> dict[str, Any]:
@@ -98,10 +119,15 @@ def active_by_type(cursor: database.Cursor) -> dict[str, int]:
     return {row.machine_type: row.n for row in cursor.fetchall()}
 
 
+def offered_types() -> set[str]:
+    """Return the types of which any machine takes work now."""
+    with database.transaction() as cursor:
+        return {machine_type for machine_type, count in active_by_type(cursor).items() if count > 0}
+
+
 def is_offered(machine_type: str) -> bool:
     """Tell whether any machine of a type takes work now."""
-    with database.transaction() as cursor:
-        return active_by_type(cursor).get(machine_type, 0) > 0
+    return machine_type in offered_types()
 
 
 def _order(page: Page) -> str:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from market.cluster.clients import resource_manager
 from market.credits import price
 from market.hadoop import node_config
 from market.hadoop.site import POOL_LABEL
-from market.kit import clock, database
+from market.kit import audit, clock, database
 from market.kit.errors import BadInputError, ConflictError, NotFoundError, OverLimitError
 from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Listing, Page
 from market.kit.settings import load
 from market.kit.vocabulary import ACTIVE, DRAINING, JOINING, LEFT, LOST, MACHINE_STAYING, OFFERED, RESTING
-from market.machines import addresses, changes, measurements, queries
+from market.machines import addresses, changes, claims, measurements, queries
 from market.machines.machine import Machine
+from market.people import limits
 from market.people.member import Member
 
 POOL_TYPE = POOL_LABEL
@@ -30,12 +32,16 @@ def register(member: Member, body: Mapping[str, Any], client_address: str = "") 
     """Register a machine as `offered`; `body` is what MachineRequestSchema loaded.
 
     Return `{status, machine_id, join}`; `join` holds the one-time token and the NodeManager's configuration.
-    Raises ConflictError if the host is lent already, OverLimitError if no local address is left.
+    Raises BadInputError for an address that cannot be the machine's, ConflictError if the host is lent
+    already, OverLimitError for more machines than a member may lend, or if no local address is left.
     """
+    limits.machine(member.user_id)
     machine_id, token = clock.new_id(), secrets.token_urlsafe(32)
     with database.transaction() as cursor:
-        address = body.get("ip_address") or addresses.choose(cursor, client_address)
-        machine = _machine(machine_id, member.user_id, body["machine_type"], address, body, token)
+        place = addresses.place(cursor, body.get("ip_address"), client_address)
+        claims.check(cursor, member, place)
+        machine = _machine(machine_id, member.user_id, body["machine_type"], place.address, body, token)
+        machine = replace(machine, own_address=place.own)
         changes.insert(cursor, machine)
     return _joining(machine, token)
 
@@ -72,7 +78,7 @@ def resume(member: Member, machine_id: str) -> dict[str, Any]:
     """
     token = secrets.token_urlsafe(32)
     with database.transaction() as cursor:
-        machine = visible(cursor, member, machine_id, lock=True)
+        machine = own(cursor, member, machine_id, lock=True)
         if machine.state not in MACHINE_STAYING or machine.lease_end_ms <= clock.now_ms():
             raise ConflictError("This machine's lease has ended or is ending. Lend it anew.")
         changes.update(cursor, machine, machine.state, token_sha256=_digest(token))
@@ -93,7 +99,7 @@ def join(
     Return the machine's record. Raises NotFoundError, and ConflictError for a token that is wrong or used.
     """
     with database.transaction() as cursor:
-        machine = visible(cursor, member, machine_id, lock=True)
+        machine = own(cursor, member, machine_id, lock=True)
         known = machine.token_sha256 or ""
         if not secrets.compare_digest(known, _digest(token)) or machine.state not in MACHINE_STAYING:
             raise ConflictError("This token is not valid, or was used. Start the agent again for a new one.")
@@ -117,6 +123,7 @@ def resize(
             raise ConflictError(
                 "The size of the pool's own machine is a setting: [pool] in config/market.toml."
             )
+        _refuse_unless_own(machine, member)
         if machine.state not in MACHINE_STAYING:
             raise ConflictError(f"This machine has state {machine.state}: it cannot be resized any more.")
         cores, memory = core_count or machine.core_count, memory_size or machine.memory_mib
@@ -175,6 +182,9 @@ def leave(member: Member, machine_id: str, now: bool = False) -> dict[str, str]:
         machine = visible(cursor, member, machine_id, lock=True)
         whose = "its owner" if machine.user_id == member.user_id else "an administrator"
         state = take_out(cursor, machine, f"removed by {whose}", now)
+        if machine.user_id != member.user_id:
+            detail = f"took {machine.display_name} out of the pool"
+            audit.write(cursor, audit.ADMINISTRATION, member.username, machine_id, detail)
     return {"status": state, "machine_id": machine_id}
 
 
@@ -309,6 +319,21 @@ def visible(cursor: database.Cursor, member: Member, machine_id: str, lock: bool
     if machine is None or not (machine.user_id == member.user_id or member.is_admin):
         raise NotFoundError("There is no such machine.")
     return machine
+
+
+def own(cursor: database.Cursor, member: Member, machine_id: str, lock: bool = False) -> Machine:
+    """Return a machine that is the member's own: administrators may look at others', not have their tokens.
+
+    Raises NotFoundError.
+    """
+    machine = visible(cursor, member, machine_id, lock)
+    _refuse_unless_own(machine, member)
+    return machine
+
+
+def _refuse_unless_own(machine: Machine, member: Member) -> None:
+    if machine.user_id != member.user_id:
+        raise NotFoundError("There is no such machine.")
 
 
 def _digest(token: str) -> str:

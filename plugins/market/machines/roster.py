@@ -8,30 +8,31 @@ repeated or cut off anywhere: the next one finds what is left to do.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from market.cluster.clients import resource_manager
-from market.cluster.errors import ClusterRefused
+from market.cluster.errors import ClusterRefused, ClusterUnavailable
 from market.cluster.resourcemanager import Node
 from market.cluster.rmadmin import refresh_nodes
+from market.hadoop import kerberos
 from market.hadoop.site import POOL_LABEL
-from market.kit import clock, database
+from market.kit import alerts, clock, database, isolation
 from market.kit.settings import Settings, load
 from market.kit.vocabulary import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, REJECTED, RESTING
-from market.machines import alerts, changes, hours, queries
+from market.machines import changes, hours, identities, queries
 from market.machines.admission import HostLists
 from market.machines.machine import Machine, size_name
 
-log = logging.getLogger(__name__)
-
 LOCK = "market.machines.roster"
 
-# An agent has this long to take its token, and then to bring its NodeManager up.
+# An agent has this long to take its token, and then to bring its NodeManager up. An address that is not the
+# caller's own is held for the shorter time only.
 _OFFER_MS = 3_600_000
 _JOIN_MS = 600_000
+_DAY_MS = 86_400_000
 # What a drain may take beyond its time before the machine is thrown out.
 _OVERTIME_MS = 30_000
 _PRESENT = ("RUNNING", "UNHEALTHY", "DECOMMISSIONING")
@@ -67,7 +68,11 @@ class Verdict:
 def run_pass() -> None:
     """Run one pass on this stack. Raises ClusterUnavailable or ClusterRefused; the next pass goes on."""
     loaded = load()
-    watch(resource_manager(), HostLists(loaded, refresh_nodes), loaded, clock.now_ms())
+    login = kerberos.login(loaded, kerberos.RESOURCEMANAGER)
+    lists = HostLists(loaded, functools.partial(refresh_nodes, login))
+    watch(resource_manager(), lists, loaded, clock.now_ms())
+    if loaded.kerberos:
+        identities.withdraw(loaded)
 
 
 def watch(cluster: Cluster, lists: HostLists, settings: Settings, at_ms: int) -> None:
@@ -78,17 +83,20 @@ def watch(cluster: Cluster, lists: HostLists, settings: Settings, at_ms: int) ->
     settling = at_ms - started_ms < settings.machines.node_expiry_s * 1000
     with database.transaction() as cursor:
         machines = queries.live(cursor)
-    verdicts = [(machine, judge(machine, nodes, settings, at_ms, settling)) for machine in machines]
-
-    wanted = {m.node_id: [v.label] if v.label else [] for m, v in verdicts if v.label is not None}
-    if wanted:
-        cluster.replace_labels(wanted)
+    verdicts: list[tuple[Machine, Verdict]] = []
+    _each_machine(
+        "judging machines",
+        machines,
+        lambda machine: verdicts.append((machine, judge(machine, nodes, settings, at_ms, settling))),
+    )
+    _label(cluster, {m.node_id: [v.label] if v.label else [] for m, v in verdicts if v.label is not None})
     registered = {machine.node_id for machine in machines if machine.state != OFFERED}
-    for machine, verdict in verdicts:
-        if verdict.resize:
-            _resize(cluster, machine)
-        if verdict.state == REJECTED:
-            registered.discard(machine.node_id)
+    registered -= {machine.node_id for machine, verdict in verdicts if verdict.state == REJECTED}
+    _each_machine(
+        "resizing machines",
+        [machine for machine, verdict in verdicts if verdict.resize],
+        lambda machine: cluster.set_node_resource(machine.node_id, machine.memory_mib, machine.core_count),
+    )
     _keep(verdicts, at_ms)
     _empty(cluster, [node for node in nodes.values() if node.node_id not in registered])
 
@@ -97,6 +105,7 @@ def watch(cluster: Cluster, lists: HostLists, settings: Settings, at_ms: int) ->
     include = {machine.ip_address for machine in machines if machine.state not in (OFFERED, RESTING)}
     leaving = {m.ip_address: drain_s(m, settings, at_ms) for m in machines if m.state == DRAINING}
     lists.apply(include, leaving, again=any(verdict.again for _, verdict in verdicts))
+    _note_admitted(machines, include)
 
 
 def judge(
@@ -112,8 +121,9 @@ def judge(
             return Verdict(DRAINING, "the lease ends", changes={"drain_ms": at_ms})
         return _left("the lease has ended")
     if machine.state == OFFERED:
-        if at_ms - machine.created_ms > _OFFER_MS:
-            return _left("no agent joined within an hour")
+        offer_ms = _offer_ms(machine)
+        if at_ms - machine.created_ms > offer_ms:
+            return _left(f"no agent joined within {offer_ms // 60_000} minutes")
         return Verdict(OFFERED)
     if not _in_hours(machine, settings, at_ms):
         return _outside_hours(machine, present, at_ms)
@@ -127,6 +137,16 @@ def judge(
         # The market did not order this: YARN has read older lists.
         return Verdict(JOINING, "is being admitted again", changes={"joined_ms": at_ms}, again=True)
     return _running(machine, node, at_ms)
+
+
+def _offer_ms(machine: Machine) -> int:
+    return _OFFER_MS if machine.own_address else _JOIN_MS
+
+
+def _last_chance_ms(machine: Machine) -> int:
+    """Return until when a machine may appear for the first time, however often its agent joins again."""
+    until_its_hours_ms = _DAY_MS if machine.hours else 0
+    return machine.created_ms + _offer_ms(machine) + _JOIN_MS + until_its_hours_ms
 
 
 def lead_s(machine: Machine, settings: Settings) -> int:
@@ -170,8 +190,11 @@ def _left(reason: str) -> Verdict:
 
 
 def _silent(machine: Machine, node: Node | None, at_ms: int, settling: bool) -> Verdict:
+    late = at_ms - (machine.joined_ms or machine.created_ms) > _JOIN_MS
+    if machine.active_ms is None and not settling and (late or at_ms > _last_chance_ms(machine)):
+        return _left("its NodeManager did not appear within ten minutes")  # it holds its host no longer
     if machine.state == JOINING:
-        if at_ms - (machine.joined_ms or machine.created_ms) > _JOIN_MS:
+        if late and not settling:
             return Verdict(LOST, "its NodeManager did not appear within ten minutes")
         return Verdict(JOINING, machine.reason)
     if machine.state == LOST:
@@ -197,20 +220,39 @@ def _running(machine: Machine, node: Node, at_ms: int) -> Verdict:
     return Verdict(ACTIVE, label=label, changes=columns)
 
 
-def _resize(cluster: Cluster, machine: Machine) -> None:
-    """Tell YARN a machine's size; what runs there beyond it may end first."""
+def _each_machine(work: str, machines: Iterable[Machine], do: Callable[[Machine], object]) -> None:
+    isolation.each(work, machines, do, lambda machine: machine.machine_id, ends=(ClusterUnavailable,))
+
+
+def _label(cluster: Cluster, wanted: Mapping[str, list[str]]) -> None:
+    """Set nodes' labels: all at once, one by one where the ResourceManager refuses that."""
+    if not wanted:
+        return
     try:
-        cluster.set_node_resource(machine.node_id, machine.memory_mib, machine.core_count)
-    except ClusterRefused as error:  # it has just gone: go on with the others
-        log.warning("%s was not resized: %s", machine.node_id, error.detail)
+        cluster.replace_labels(wanted)
+    except ClusterRefused:
+        isolation.each(
+            "labelling nodes",
+            wanted,
+            lambda node_id: cluster.replace_labels({node_id: wanted[node_id]}),
+            str,
+            ends=(ClusterUnavailable,),
+        )
 
 
 def _keep(verdicts: Iterable[tuple[Machine, Verdict]], at_ms: int) -> None:
     """Write down what has changed, except where somebody changed a machine's state since it was read."""
+    changed = [
+        (machine, verdict)
+        for machine, verdict in verdicts
+        if verdict.state != machine.state or verdict.reason != machine.reason
+    ]
+    if not changed:
+        return
     with database.transaction() as cursor:  # one for all: thousands of machines may change at once
-        for machine, verdict in verdicts:
-            if verdict.state == machine.state and verdict.reason == machine.reason:
-                continue
+
+        def write(one: tuple[Machine, Verdict]) -> None:
+            machine, verdict = one
             columns: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, **verdict.changes}
             if verdict.state in (LEFT, REJECTED):
                 columns["left_ms"] = at_ms
@@ -218,12 +260,21 @@ def _keep(verdicts: Iterable[tuple[Machine, Verdict]], at_ms: int) -> None:
                 subject = f"{machine.display_name} ({machine.node_id})"
                 alerts.raise_alert(cursor, alerts.WRONG_SIZE, subject, verdict.reason)
 
+        isolation.each_within(cursor, "writing machines", changed, write, lambda one: one[0].machine_id)
+
+
+def _note_admitted(machines: Iterable[Machine], include: Set[str]) -> None:
+    """Write down whose hosts YARN lets in now: their agents wait for it before they start a NodeManager."""
+    changed = [machine for machine in machines if machine.admitted != (machine.ip_address in include)]
+    if changed:
+        with database.transaction() as cursor:
+            changes.save_admitted(cursor, changed, include)
+
 
 def _empty(cluster: Cluster, strangers: Iterable[Node]) -> None:
     """Take all resources from nodes that nobody registered, also from further ones of a registered host."""
-    for node in strangers:
-        if node.state not in _TAKES_WORK or not (node.total_mib or node.total_vcores or node.labels):
-            continue
+
+    def empty(node: Node) -> None:
         cluster.set_node_resource(node.node_id, 0, 0, timeout_ms=0)
         if node.labels:
             cluster.replace_labels({node.node_id: []})
@@ -235,6 +286,13 @@ def _empty(cluster: Cluster, strangers: Iterable[Node]) -> None:
                 f"A NodeManager that nobody registered offered {node.total_vcores} cores and "
                 f"{node.total_mib} MiB; its resources were set to zero, and it gets no container.",
             )
+
+    full = [
+        node
+        for node in strangers
+        if node.state in _TAKES_WORK and (node.total_mib or node.total_vcores or node.labels)
+    ]
+    isolation.each("emptying nodes", full, empty, lambda node: node.node_id, ends=(ClusterUnavailable,))
 
 
 def _make_labels(cluster: Cluster, settings: Settings) -> None:

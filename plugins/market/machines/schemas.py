@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, post_load, validate, validates_
 
 from market.kit.settings import load
 from market.kit.wire import Input
-from market.machines import hours
+from market.machines import addresses, hours
 from market.machines.release import AgentRelease, Release
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -24,7 +24,7 @@ def _address(text: str) -> None:
         address = ipaddress.IPv4Address(text)
     except ValueError:
         raise ValidationError("must be an IPv4 address, like 10.8.0.7") from None
-    if address.is_unspecified or address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
+    if not addresses.is_host(address):
         raise ValidationError("must be the address of one host")
 
 
@@ -95,7 +95,7 @@ class AgentReleaseSchema(Input):
     """Body of `POST /handshake`: what an agent is, and what its machine runs jobs with."""
 
     agent_version = fields.String(required=True, validate=validate.Length(1, 40))
-    api = whole(required=True, metadata={"description": "version of this interface"})
+    api = whole(required=True, validate=_POSITIVE, metadata={"description": "version of this interface"})
     runtime = fields.String(
         required=True,
         validate=validate.Regexp(r"^[0-9a-f]{64}\Z", error="must be 64 hex digits"),

@@ -13,12 +13,13 @@ import statistics
 from typing import Any
 
 from market.cluster.clients import resource_manager
+from market.cluster.errors import ClusterUnavailable
 from market.cluster.resourcemanager import Node, ResourceManager
-from market.kit import clock, database
+from market.kit import alerts, audit, clock, database, isolation
 from market.kit.errors import MarketError
 from market.kit.settings import Settings, load
 from market.kit.vocabulary import ACTIVE, DRAINING, GOOD, NONE, POOR
-from market.machines import alerts, canary, changes, measurements, queries
+from market.machines import canary, changes, measurements, queries
 from market.machines.canary import Measured
 from market.machines.machine import Machine
 from market.machines.measurements import MOST_TRUST, Open, Speeds
@@ -42,7 +43,16 @@ def run_pass() -> None:
         measurements.count_losses(cursor, at_ms)
         running = measurements.open_one(cursor)
     if running is not None:
-        _follow(resource_manager(), loaded, running, at_ms)
+        yarn = resource_manager()
+        # While one is on its way no other machine is measured: so it comes to an end, whatever it says.
+        isolation.each(
+            "following canaries",
+            [running],
+            lambda canary: _follow(yarn, loaded, canary, at_ms),
+            lambda canary: canary.verification_id,
+            lambda canary, why: _end(loaded, canary, NONE, why[:300], None),
+            ends=(ClusterUnavailable,),
+        )
     else:
         _start(resource_manager(), loaded, at_ms)
 
@@ -135,8 +145,11 @@ def _conclude(loaded: Settings, running: Open, machine: Machine) -> None:
         return
     with database.transaction() as cursor:
         former = measurements.former_speed(cursor, machine.machine_id)
+        disturbed = audit.any_since(cursor, audit.UNKNOWN_APPLICATION, running.started_ms)
     percent = loaded.machines.verify_min_percent
     outcome, why = judge(machine, running.core_count, measured, former, percent)
+    if outcome == POOR and disturbed:  # which may have run there as well: no machine is blamed for that
+        outcome, why = NONE, f"an application that nobody knew ran meanwhile, and {why}"
     _end(loaded, running, outcome, why, measured.speeds)
 
 

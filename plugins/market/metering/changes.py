@@ -10,10 +10,10 @@ from typing import Any
 
 from psycopg2.extras import execute_batch, execute_values
 
-from market.cluster.resourcemanager import App, Node, Partition
+from market.cluster.resourcemanager import App, Partition
 from market.kit.database import Cursor
 from market.metering.queries import Mark
-from market.metering.usage import Ending, Machine
+from market.metering.usage import Ending
 
 _MAX_ATTEMPTS = 10  # more than YARN makes of one application
 
@@ -24,6 +24,16 @@ def save_mark(cursor: Cursor, mark: Mark) -> bool:
         "INSERT INTO meter_mark VALUES (1, %s, %s) ON CONFLICT (id) DO UPDATE"
         " SET at_ms = excluded.at_ms, epoch_ms = excluded.epoch_ms WHERE meter_mark.at_ms < excluded.at_ms",
         [mark.at_ms, mark.epoch_ms],
+    )
+    moved: bool = cursor.rowcount == 1
+    return moved
+
+
+def set_back(cursor: Cursor, last: Mark, mark: Mark) -> bool:
+    """Move the mark back, after the clock; tell whether it moved (False: another poll was written)."""
+    cursor.execute(
+        "UPDATE meter_mark SET at_ms = %s, epoch_ms = %s WHERE at_ms = %s",
+        [mark.at_ms, mark.epoch_ms, last.at_ms],
     )
     moved: bool = cursor.rowcount == 1
     return moved
@@ -138,24 +148,8 @@ def shorten_presence(cursor: Cursor, machine_ids: Sequence[str], silent_since_ms
     )
 
 
-def save_samples(
-    cursor: Cursor,
-    nodes: Iterable[Node],
-    partitions: Iterable[Partition],
-    known: Mapping[str, Machine],
-    at_ms: int,
-) -> None:
-    """Write what each node and each partition has and uses."""
-    machine_ids = {node_id: machine.machine_id for node_id, machine in known.items()}
-    node_rows: list[tuple[Any, ...]] = [
-        (
-            *(at_ms, node.node_id, machine_ids.get(node.node_id), node.state),
-            *(node.total_mib, node.total_vcores, node.used_mib, node.used_vcores),
-        )
-        for node in nodes
-    ]
-    if node_rows:
-        execute_values(cursor, "INSERT INTO node_sample VALUES %s ON CONFLICT DO NOTHING", node_rows)
+def save_samples(cursor: Cursor, partitions: Iterable[Partition], at_ms: int) -> None:
+    """Write what each partition has and uses."""
     demand_rows = [
         (
             *(at_ms, partition.label, partition.total_mib, partition.total_vcores),
@@ -169,7 +163,7 @@ def save_samples(
 
 def forget_samples(cursor: Cursor, before_ms: int) -> int:
     """Delete samples older than `before_ms`, but none that a settlement still needs; return how many."""
-    cursor.execute("DELETE FROM node_sample WHERE at_ms < %s", [before_ms])
+    cursor.execute("DELETE FROM node_sample WHERE at_ms < %s", [before_ms])  # of earlier releases
     deleted = int(cursor.rowcount)
     cursor.execute(
         "DELETE FROM demand_sample"
@@ -177,13 +171,3 @@ def forget_samples(cursor: Cursor, before_ms: int) -> int:
         [before_ms],
     )
     return deleted + int(cursor.rowcount)
-
-
-def warn(cursor: Cursor, kind: str, subject: str, detail: str, at_ms: int) -> None:
-    """Raise an alert, once for each subject."""
-    cursor.execute(
-        "INSERT INTO alert (at_ms, kind, subject, detail) SELECT %s, %s, %s, %s"
-        " WHERE NOT EXISTS (SELECT FROM alert WHERE kind = %s AND subject = %s)"
-        " ON CONFLICT DO NOTHING",
-        [at_ms, kind, subject, detail, kind, subject],
-    )

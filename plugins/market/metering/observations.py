@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 
 from market.cluster.event_log import ExecutorLife
 from market.cluster.resourcemanager import App, Attempt, Container, Node, Partition
+from market.kit import deadlines, settings
 from market.metering.queries import Mark, TaggedJob
 from market.metering.usage import KnownApplication, KnownContainer, Machine
 
-# After its start the ResourceManager hears of containers only as their nodes come back: they retry for this
-# long, and until then nothing counts as gone.
-RECOVERY_MS = 60_000
+
+def recovery_ms() -> int:
+    """Return how long nothing counts as gone after a start of the ResourceManager.
+
+    It hears of containers only as their nodes come back, which try again for this long.
+    """
+    return deadlines.RECOVERY.ms(settings.load())
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Observation:
     claims: list[ExecutorLife] = field(default_factory=list)  # what its own event log says of executors
     attempts: list[Attempt] = field(default_factory=list)
     place: int = 0  # among its job's applications
+    waits: bool = False  # for a later poll to read its event log: until then it is not final
 
     @property
     def drivers(self) -> set[str]:
@@ -63,9 +69,23 @@ class Poll:
     nodes: Mapping[str, Node]
     partitions: Mapping[str, Partition]
     observations: list[Observation]
-    unknown: list[App]
+    unknown: list[App]  # none of the market's: see strangers.py
 
     @property
     def recovering(self) -> bool:
-        """Tell whether the ResourceManager started so recently that it may not know all containers yet."""
-        return self.at_ms - self.epoch_ms < RECOVERY_MS
+        """Tell whether the ResourceManager started so recently that it may not know all containers yet.
+
+        A start that is long to come means that the clock has stepped back since.
+        """
+        return abs(self.at_ms - self.epoch_ms) < recovery_ms()
+
+    def gone(self, observation: Observation) -> list[KnownContainer]:
+        """Return the vanished containers that have ended for certain.
+
+        What the ResourceManager has itself started since it came up it cannot have still to hear of.
+        """
+        return [
+            container
+            for container in observation.vanished
+            if not self.recovering or container.start_ms >= self.epoch_ms
+        ]

@@ -5,18 +5,22 @@ Five requests (/info, /apps twice, /nodes, /scheduler), and two or three for eac
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
+from market.cluster.errors import ClusterUnavailable
 from market.cluster.event_log import ExecutorLife
 from market.cluster.resourcemanager import App, ResourceManager
-from market.kit import database
-from market.metering import queries, unobserved
+from market.kit import database, isolation
+from market.metering import queries, strangers, unobserved
 from market.metering.observations import Before, Observation, Poll
 from market.metering.queries import TaggedJob
 
-Claims = Callable[[str, int], list[ExecutorLife]]
+Claims = Callable[[TaggedJob, str, int], list[ExecutorLife]]
 OPEN_STATES = ("NEW", "NEW_SAVING", "SUBMITTED", "ACCEPTED", "RUNNING")
-_CANARY_MS = 600_000  # the market's own measurements are listed for a while after their end
+# Event logs are programs' own, and as large as they like, within a bound: those that a poll cannot read in
+# this time are left to the next one.
+LOGS_S = 3.0
 _OVERLAP_MS = 10_000  # applications that came and went around the last poll are read again
 
 
@@ -26,7 +30,7 @@ def poll(rm: ResourceManager, before: Before, at_ms: int, claims_of: Claims) -> 
     `claims_of` returns the executors of the event log of an application's attempt.
     """
     epoch_ms = int(rm.info()["startedOn"])
-    since_ms = max(0, before.mark.at_ms - _OVERLAP_MS)
+    since_ms = max(0, min(before.mark.at_ms, at_ms) - _OVERLAP_MS)
     apps = {app.application_id: app for app in rm.apps(started_after_ms=since_ms)}
     apps |= {app.application_id: app for app in rm.apps(states=OPEN_STATES)}
     with database.transaction() as cursor:
@@ -35,26 +39,40 @@ def poll(rm: ResourceManager, before: Before, at_ms: int, claims_of: Claims) -> 
         jobs = queries.tagged_jobs(cursor, {tag for app in apps.values() for tag in app.tags})
         jobs |= queries.tagged_jobs(cursor, {earlier.job_id for earlier in before.applications.values()})
         known = queries.containers(cursor, {*apps, *before.applications})
-        canaries = queries.canaries(cursor, since_ms - _CANARY_MS)
-    observations, unknown = [], []
+        unknown = strangers.among(apps.values(), strangers.known(cursor, apps.values(), at_ms))
+    observations = []
+    strange = {app.application_id for app in unknown}
     for application_id, app in apps.items():
         job = _job_of(app, jobs)
-        if job is not None:
+        # What was taken for a job's until now is charged to its end.
+        if job is not None and (application_id not in strange or application_id in before.applications):
             observations.append(Observation(job, application_id, app, known.get(application_id, [])))
-        elif not canaries.intersection(app.tags):
-            unknown.append(app)
     for application_id, earlier in before.applications.items():
         if application_id not in apps:
             job, app_now = jobs[earlier.job_id], rm.app(application_id)
             observations.append(Observation(job, application_id, app_now, known.get(application_id, [])))
-    for observation in observations:
+    read: list[Observation] = []
+    logs_until = time.monotonic() + LOGS_S
+
+    def look(observation: Observation) -> None:
         _read_containers(rm, observation, before)
         if unobserved.any_of(observation, before, epoch_ms, at_ms):
-            attempt = unobserved.last_attempt(observation)
-            observation.claims = claims_of(observation.application_id, attempt)
+            observation.waits = time.monotonic() > logs_until
+            if not observation.waits:
+                attempt = unobserved.last_attempt(observation)
+                observation.claims = claims_of(observation.job, observation.application_id, attempt)
+        read.append(observation)
+
+    isolation.each(
+        "reading applications",
+        observations,
+        look,
+        lambda seen: seen.application_id,
+        ends=(ClusterUnavailable,),
+    )
     # After the containers: a node that is lost in between would leave ones that seem to have ended well.
     nodes = {node.node_id: node for node in rm.nodes()}
-    return Poll(at_ms, epoch_ms, nodes, rm.partitions(), observations, unknown)
+    return Poll(at_ms, epoch_ms, nodes, rm.partitions(), read, unknown)
 
 
 def _job_of(app: App, jobs: Mapping[str, TaggedJob]) -> TaggedJob | None:

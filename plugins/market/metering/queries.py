@@ -6,8 +6,10 @@ See sql/schema/0005_metering.sql.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from market.hadoop import paths
+from market.hadoop.paths import JobFolder
 from market.kit.database import Cursor
 from market.metering.usage import KnownApplication, KnownContainer, Machine
 
@@ -18,6 +20,7 @@ _APPLICATION = (
 _CONTAINER = (
     "container_id, application_id, role, node_id, vcores, memory_mib, start_ms, last_seen_ms, end_ms, gone_ms"
 )
+_LEFT_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class TaggedJob:
     executor_memory_mib: int
     executor_cores: int
     machine_type: str
+    folder: JobFolder
 
 
 def mark(cursor: Cursor) -> Mark:
@@ -67,24 +71,12 @@ def tagged_jobs(cursor: Cursor, tags: Iterable[str]) -> dict[str, TaggedJob]:
     cursor.execute(
         "SELECT job_id, username, (spec->>'driver_memory')::integer AS driver_memory_mib,"
         " (spec->>'executor_memory')::integer AS executor_memory_mib,"
-        " (spec->>'executor_cores')::integer AS executor_cores, machine_type"
+        " (spec->>'executor_cores')::integer AS executor_cores, machine_type, folder"
         " FROM job JOIN member USING (user_id) WHERE job_id = ANY (%s)",
         [list(tags)],
     )
-    return {row.job_id: TaggedJob(*row) for row in cursor.fetchall()}
-
-
-def canaries(cursor: Cursor, since_ms: int) -> set[str]:
-    """Return the tags of the market's own measurements that had not ended by then.
-
-    They are nobody's job, and cost nothing.
-    """
-    cursor.execute(
-        "SELECT 'canary-' || verification_id AS tag FROM verification"
-        " WHERE ended_ms IS NULL OR ended_ms > %s",
-        [since_ms],
-    )
-    return {row.tag for row in cursor.fetchall()}
+    jobs = [TaggedJob(*row) for row in cursor.fetchall()]
+    return {job.job_id: replace(job, folder=paths.stored_folder(job.job_id, job.folder)) for job in jobs}
 
 
 def containers(cursor: Cursor, application_ids: Iterable[str]) -> dict[str, list[KnownContainer]]:
@@ -100,16 +92,20 @@ def containers(cursor: Cursor, application_ids: Iterable[str]) -> dict[str, list
     return by_application
 
 
-def machines(cursor: Cursor, verified_only: bool) -> dict[str, Machine]:
+def machines(cursor: Cursor, verified_only: bool, at_ms: int) -> dict[str, Machine]:
     """Return the machines by node (host:port): of several registrations the live one, else the newest.
 
+    Those that had left a day before `at_ms` are none: no container outlives its machine for so long.
     Online time earns the stipend; with `verified_only` that of machines which were measured and found good.
     """
     cursor.execute(
         "SELECT DISTINCT ON (node) ip_address || ':' || service_port AS node, machine_id, display_name,"
-        " state = 'active' AND (verified_ms IS NOT NULL OR NOT %s) AS earns FROM machine"
-        " WHERE state <> 'rejected' ORDER BY node, state = 'left', created_ms DESC",
-        [verified_only],
+        " state = 'active' AND (verified_ms IS NOT NULL OR NOT %s) AS earns"
+        " FROM (SELECT * FROM machine"
+        "       WHERE state IN ('offered', 'joining', 'active', 'draining', 'resting', 'lost')"
+        "       UNION ALL SELECT * FROM machine WHERE state = 'left' AND left_ms > %s) known"
+        " ORDER BY node, state = 'left', created_ms DESC",
+        [verified_only, at_ms - _LEFT_MS],
     )
     return {row.node: Machine(row.machine_id, row.display_name, row.earns) for row in cursor.fetchall()}
 

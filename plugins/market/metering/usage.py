@@ -43,12 +43,15 @@ class KnownApplication:
     last_seen_ms: int
 
     def is_final(self, now: App, at_ms: int) -> bool:
-        """Tell whether the totals will not change any more: two equal reads of an ended application."""
+        """Tell whether the totals will not change any more: two equal reads of an ended application.
+
+        Between them the clock may have stepped back.
+        """
         return (
             now.ended
             and now.running_containers == 0
             and self.state in TERMINAL
-            and at_ms - self.last_seen_ms >= _FINAL_AFTER_MS
+            and abs(at_ms - self.last_seen_ms) >= _FINAL_AFTER_MS
             and now.memory_seconds <= self.memory_mib_seconds
             and now.vcore_seconds <= self.vcore_seconds
         )

@@ -15,7 +15,7 @@ from market.cluster.errors import (
     HdfsNotFound,
     HdfsOverQuota,
 )
-from market.cluster.hdfs import FileStatus, Hdfs
+from market.cluster.hdfs import File, FileStatus, Hdfs
 from market.hadoop import paths
 from market.kit.clock import new_id, now_ms
 from market.kit.errors import BadInputError, ConflictError, NotFoundError, TooLargeError
@@ -25,14 +25,9 @@ from market.people.member import Member
 
 ORDERS = ("path", "size", "modified_time")
 
-# Folders of the home that are not the member's business: uploads on their way, and Spark's own.
-_UPLOADS = ".market-uploads"
-_HIDDEN = frozenset({_UPLOADS, ".sparkStaging"})
 # A file of an upload that is older than this was left by a server that died: no upload takes as long.
 _LEFT_BEHIND_MS = 48 * 3600 * 1000
 _LATE_S = 2.0
-# HDFS charges a whole block (dfs.blocksize) when it begins one.
-_BLOCK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -50,27 +45,29 @@ def list_folder(member: Member, path: str, page: Page | None = None) -> Listing[
 
     Raises BadInputError for a path that breaks a rule or names a file, NotFoundError.
     """
-    with _words(path):
-        statuses = _as(member).list(_absolute(member, path))
+    with in_words(path):
+        statuses = own(member).list(absolute_path(member, path))
     if len(statuses) == 1 and not statuses[0].name:
         raise BadInputError({"path": ["is a file; its bytes are at GET /files/PATH"]})
     base = "" if path == "." else f"{path}/"
     entries = [
-        _entry(base + status.name, status) for status in statuses if base or status.name not in _HIDDEN
+        entry_of(base + status.name, status)
+        for status in statuses
+        if (base or status.name not in paths.HIDDEN) and paths.can_be_asked_for(status.name)
     ]
     return _page(entries, page or Page())
 
 
-def get(member: Member, path: str) -> tuple[FileStatus, Iterator[bytes]]:
-    """Return a file's status and its bytes in chunks. Raises BadInputError, NotFoundError."""
-    files, absolute = _as(member), _absolute(member, path)
-    with _words(path):
-        status = files.status(absolute)
-        if status is None:
-            raise _missing(path)
-        if status.is_folder:
+def get(member: Member, path: str) -> File:
+    """Return a file, to be read. Raises BadInputError, NotFoundError."""
+    files, absolute = own(member), absolute_path(member, path)
+    with in_words(path):
+        found = files.file(absolute)
+        if found is None:
+            raise missing(path)
+        if found.status.is_folder:
             raise BadInputError({"path": ["is a folder; list it with GET /files?path=PATH"]})
-        return status, files.open(absolute, length=status.size) if status.size else iter(())
+        return found
 
 
 def put(member: Member, path: str, chunks: Iterable[bytes], length: int | None) -> Entry:
@@ -79,10 +76,10 @@ def put(member: Member, path: str, chunks: Iterable[bytes], length: int | None) 
     `length` is the announced number of bytes. Raises BadInputError; ConflictError if a folder has this name
     or a file the name of a parent; TooLargeError if it does not fit in the home's quota.
     """
-    files, absolute = _as(member), _absolute(member, path)
+    files, absolute = own(member), absolute_path(member, path)
     if path == ".":
         raise BadInputError({"path": ["must name a file"]})
-    with _words(path, writing=True):
+    with in_words(path, writing=True):
         _check_place(files, absolute, path)
         _check_quota(files, member, length)
         _sweep(files, member)
@@ -91,25 +88,28 @@ def put(member: Member, path: str, chunks: Iterable[bytes], length: int | None) 
 
 def delete(member: Member, path: str) -> None:
     """Delete a file, or a folder with all that is in it. Raises BadInputError, NotFoundError."""
-    absolute = _absolute(member, path)
+    absolute = absolute_path(member, path)
     if path == ".":
         raise BadInputError({"path": ["the home itself cannot be deleted"]})
-    with _words(path):
-        if not _as(member).delete(absolute, recursive=True):
-            raise _missing(path)
+    with in_words(path):
+        if not own(member).delete(absolute, recursive=True):
+            raise missing(path)
 
 
-def _as(member: Member) -> Hdfs:
+def own(member: Member) -> Hdfs:
+    """Return HDFS as the member sees it."""
     return hdfs().as_user(member.username)
 
 
-def _absolute(member: Member, path: str) -> str:
-    if paths.relative(path, "path").split("/", 1)[0] in _HIDDEN:
+def absolute_path(member: Member, path: str) -> str:
+    """Return where a path of the home lies. Raises BadInputError."""
+    if paths.relative(path, "path").split("/", 1)[0] in paths.HIDDEN:
         raise BadInputError({"path": ["is a folder that the market keeps for itself; take another name"]})
     return paths.below(homes.path(member.username), path)
 
 
-def _entry(path: str, status: FileStatus) -> Entry:
+def entry_of(path: str, status: FileStatus) -> Entry:
+    """Return what HDFS says of a file or folder, with its path in the home."""
     return Entry(path, status.size, status.is_folder, status.modified_ms)
 
 
@@ -131,27 +131,29 @@ def _check_place(files: Hdfs, absolute: str, path: str) -> None:
 
 
 def _check_quota(files: Hdfs, member: Member, length: int | None) -> None:
-    summary = files.content_summary(homes.path(member.username))
-    left = summary.space_quota_bytes - summary.space_bytes
+    usage = files.usage(homes.path(member.username))
+    left = usage.space_quota_bytes - usage.space_bytes
     # A new file and the folder that uploads lie in take a name each; HDFS counts the rest itself.
-    if 0 <= summary.names_quota < summary.files + summary.folders + 2:
+    if 0 <= usage.names_quota < usage.names + 2:
         raise TooLargeError(
-            f"Your home may hold {summary.names_quota} files and folders. Delete some, and send this again."
+            f"Your home may hold {usage.names_quota} files and folders, what jobs have left included."
+            f" {homes.MAKE_ROOM} Then send this again."
         )
-    if summary.space_quota_bytes >= 0 and (length or 0) > left:
-        raise _full(summary.space_quota_bytes, left)
+    if usage.space_quota_bytes >= 0 and (length or 0) > left:
+        raise _full(usage.space_quota_bytes, left)
 
 
 def _full(quota: int, left: int) -> TooLargeError:
     return TooLargeError(
-        f"Your home may hold {quota} bytes and has room for {max(0, left)}. The last {_BLOCK_BYTES >> 20} MiB"
-        " cannot be filled, and a file that is replaced counts until the new one is whole. Delete some files."
+        f"Your home may hold {quota} bytes, what jobs have left included, and has room for {max(0, left)}."
+        f" The last {homes.BLOCK_BYTES >> 20} MiB cannot be filled, and a file that is replaced counts until"
+        f" the new one is whole. {homes.MAKE_ROOM}"
     )
 
 
 def _store(files: Hdfs, member: Member, path: str, chunks: Iterable[bytes], length: int | None) -> Entry:
     home = homes.path(member.username)
-    absolute, partial = paths.below(home, path), f"{home}/{_UPLOADS}/{new_id()}"
+    absolute, partial = paths.below(home, path), f"{home}/{paths.UPLOADS}/{new_id()}"
     counter = _Counter(chunks)
     try:
         files.create(partial, counter)
@@ -171,7 +173,7 @@ def _store(files: Hdfs, member: Member, path: str, chunks: Iterable[bytes], leng
         raise
     if stored is None:
         raise ConflictError(f"{path} was deleted or moved while it was stored.")
-    return _entry(path, stored)
+    return entry_of(path, stored)
 
 
 def _remove(files: Hdfs, partial: str, began: bool) -> None:
@@ -197,15 +199,15 @@ class _Counter:
 
 def _explain(files: Hdfs, member: Member, sent_bytes: int, certain: bool) -> None:
     """Raise TooLargeError if the home's quota is why a file could not be written."""
-    summary = files.content_summary(homes.path(member.username))
-    left = summary.space_quota_bytes - summary.space_bytes
-    if summary.space_quota_bytes >= 0 and (certain or left < sent_bytes + _BLOCK_BYTES):
-        raise _full(summary.space_quota_bytes, left) from None
+    usage = files.usage(homes.path(member.username))
+    left = usage.space_quota_bytes - usage.space_bytes
+    if usage.space_quota_bytes >= 0 and (certain or left < sent_bytes + homes.BLOCK_BYTES):
+        raise _full(usage.space_quota_bytes, left) from None
 
 
 def _sweep(files: Hdfs, member: Member) -> None:
     """Remove the files of uploads whose server died."""
-    folder = f"{homes.path(member.username)}/{_UPLOADS}"
+    folder = f"{homes.path(member.username)}/{paths.UPLOADS}"
     with suppress(HdfsNotFound):
         for upload in files.list(folder):
             if upload.modified_ms < now_ms() - _LEFT_BEHIND_MS:
@@ -213,23 +215,25 @@ def _sweep(files: Hdfs, member: Member) -> None:
 
 
 @contextmanager
-def _words(path: str, writing: bool = False) -> Iterator[None]:
+def in_words(path: str, writing: bool = False) -> Iterator[None]:
     """Turn what HDFS refuses into errors with words for the owner of the home."""
     try:
         yield
     except HdfsOverQuota:
         raise TooLargeError(
             "Your home has no room for this: its quota of bytes, or of files and folders, is used up."
+            f" {homes.MAKE_ROOM}"
         ) from None
     except ClusterRefused as error:
         if writing and "is not a directory" in error.detail:
             raise ConflictError(f"A part of {path} is a file, so nothing can lie below it.") from None
         if isinstance(error, HdfsNotFound | HdfsDenied):
-            raise _missing(path) from None
+            raise missing(path) from None
         raise
 
 
-def _missing(path: str) -> NotFoundError:
+def missing(path: str) -> NotFoundError:
+    """Return the error of a path at which there is nothing."""
     return NotFoundError(
         "You have no home folder yet." if path == "." else f"There is no {path} in your home."
     )

@@ -1,4 +1,9 @@
-"""Limits on attempts: a bucket that refills evenly, in PostgreSQL, so that all api-servers count together."""
+"""Limits on attempts: a bucket that refills evenly, in PostgreSQL, so that all api-servers count together.
+
+Attempts to log in are counted where a password is checked, whatever way leads there. An account's bucket is
+that of strangers: who has logged in from an address before has one of his own there, so that nobody can lock
+him out by guessing.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +11,78 @@ import hashlib
 import ipaddress
 import math
 import random
+from contextvars import ContextVar
 
-from market.kit import database
+from market.kit import audit, database
 from market.kit.clock import now_ms
 from market.kit.errors import OverLimitError
 from market.kit.settings import load
 
 _WINDOW_MS = 60_000
+_WEBHOOK_TESTS_A_MINUTE = 6
+_TOKENS_A_MINUTE = 30
 _CLEANING = 0.01  # share of the attempts that also remove full buckets
+_KNOWN_FOR_MS = 90 * 24 * 3600 * 1000
+
+# The network address that this request came from; empty outside of one.
+caller: ContextVar[str] = ContextVar("caller", default="")
 
 
 def login_attempt(address: str, username: str) -> None:
-    """Count an attempt to log in, for the address and for the name. Raises OverLimitError."""
-    buckets = [_bucket("login from", _network(address)), _bucket("login as", username.strip().lower())]
-    _take(buckets, load().accounts.login_attempts_per_minute, "attempts to log in")
+    """Count an attempt to log in, for the address and for the account. Raises OverLimitError."""
+    network, account = _network(address), username.strip().lower()
+    whose = f"{account} from {network}" if _is_known(account, network) else account
+    buckets = [_bucket("login from", network), _bucket("login as", whose)]
+    try:
+        _take(buckets, load().accounts.login_attempts_per_minute, "attempts to log in")
+    except OverLimitError as error:
+        audit.refusal(network, "login", error.detail)
+        raise
+
+
+def logged_in(address: str, username: str) -> None:
+    """Remember that an account was logged in from an address."""
+    client = _client(username.strip().lower(), _network(address))
+    with database.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO known_client AS c (client, last_ms) VALUES (%s, %s)"
+            " ON CONFLICT (client) DO UPDATE SET last_ms = excluded.last_ms",
+            [client, now_ms()],
+        )
+        if random.random() < _CLEANING:  # noqa: S311
+            cursor.execute("DELETE FROM known_client WHERE last_ms < %s", [now_ms() - _KNOWN_FOR_MS])
 
 
 def registration(address: str) -> None:
     """Count a registration from an address. Raises OverLimitError."""
     buckets = [_bucket("registration from", _network(address))]
     _take(buckets, load().accounts.registrations_per_minute, "registrations")
+
+
+def machine(user_id: str) -> None:
+    """Count the registration of a machine by a member. Raises OverLimitError."""
+    per_minute = load().machines.registrations_per_minute
+    _take([_bucket("machine of", user_id)], per_minute, "registrations of machines")
+
+
+def webhook_test(user_id: str) -> None:
+    """Count a test of a member's webhook. Raises OverLimitError."""
+    _take([_bucket("webhook test of", user_id)], _WEBHOOK_TESTS_A_MINUTE, "tests of webhooks")
+
+
+def program_token(user_id: str) -> None:
+    """Count a token that a member makes for a program. Raises OverLimitError."""
+    _take([_bucket("token of", user_id)], _TOKENS_A_MINUTE, "new tokens")
+
+
+def _is_known(account: str, network: str) -> bool:
+    with database.transaction() as cursor:
+        cursor.execute("SELECT FROM known_client WHERE client = %s", [_client(account, network)])
+        return cursor.rowcount == 1
+
+
+def _client(account: str, network: str) -> str:
+    return hashlib.sha256(f"{account}\n{network}".encode(errors="replace")).hexdigest()
 
 
 def _bucket(what: str, whose: str) -> str:

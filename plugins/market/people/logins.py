@@ -39,7 +39,7 @@ class Logins(Protocol):
         """Return the login with this name."""
 
     def with_email(self, email: str) -> Login | None:
-        """Return the login with this e-mail address."""
+        """Return the login with this e-mail address, in capital or small letters."""
 
     def add(self, username: str, email: str, password: str) -> Login:
         """Make a login with the role of market users.
@@ -49,7 +49,16 @@ class Logins(Protocol):
         """
 
     def check(self, username: str, password: str) -> Login | None:
-        """Return the active login whose password this is."""
+        """Return the active login whose password this is; an attempt is counted. Raises OverLimitError."""
+
+    def change_password(self, login: Login, password: str) -> None:
+        """Give a login another password; its sessions and tokens end. Raises BadInputError."""
+
+    def password_key(self, login_id: int) -> str:
+        """Return what changes with a login's password, and with nothing else.
+
+        Raises NotLoggedInError if the login is gone meanwhile.
+        """
 
     def issue(self, login: Login) -> Token:
         """Return a new token for a login. Raises NotLoggedInError if it is gone meanwhile."""

@@ -29,6 +29,14 @@ def by_username(username: str) -> Member | None:
         return _member(cursor.fetchone())
 
 
+def login_id(username: str) -> int | None:
+    """Return the login of the member with this name."""
+    with database.transaction() as cursor:
+        cursor.execute("SELECT fab_user_id FROM member WHERE username = %s", [username])
+        row = cursor.fetchone()
+        return int(row.fab_user_id) if row else None
+
+
 def visible(viewer: Member, user_id: str) -> Member:
     """Return the member with this id, to himself and to admins.
 

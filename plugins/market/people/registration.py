@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
+from market.hadoop import kerberos
 from market.kit.errors import BadInputError, ConflictError, UnavailableError
 from market.kit.settings import load
 from market.kit.wire import loaded
-from market.people import homes, members, profile
+from market.people import homes, limits, members, passwords, profile
 from market.people.logins import ADMIN, ROLE, Login, Logins
 from market.people.member import Member
 from market.people.schemas import USERNAME, RegistrationSchema
 
 log = logging.getLogger(__name__)
 
-_SYSTEM = frozenset({"root", "hdfs", "yarn", "mapred", "spark", "hadoop"})
+# What operating systems, Hadoop, PostgreSQL and Airflow call somebody or everybody, and what pages and
+# addresses mean by themselves; one a line. Beside them what HDFS and YARN call every machine: what is that
+# member's would be all machines'.
+_RESERVED = frozenset(Path(__file__).with_name("reserved_names.txt").read_text().split())
 
 
-def register(logins: Logins, username: str, password: str, email: str) -> dict[str, Any]:
-    """Make a user; return him as `GET /users/me` shows him.
+def register(logins: Logins, username: str, password: str, email: str, address: str) -> dict[str, Any]:
+    """Make a user; return him as `GET /users/me` shows him. `address` is the caller's.
 
-    Raises BadInputError for a name, password or address that breaks a rule, or a reserved name;
-    ConflictError for one that is taken; UnavailableError if HDFS does not answer (nobody is made then).
+    E-mail addresses are kept in small letters: two that differ in nothing else are one person's.
+    Raises OverLimitError; BadInputError for a name, password or address that breaks a rule, or a reserved
+    name; ConflictError for one that is taken; UnavailableError if HDFS does not answer (nobody is made then).
     """
+    limits.registration(address)
     loaded(RegistrationSchema(), {"username": username, "password": password, "email": email})
+    email = email.lower()
+    passwords.check(password, username, email)
     _check_name(username, logins.named(username))
     if logins.with_email(email):
         raise ConflictError("This e-mail address has an account already. Log in with it.")
@@ -42,7 +51,7 @@ def complete(login: Login) -> Member | None:
     """
     if not login.roles & {ROLE, ADMIN}:
         return None
-    if not re.fullmatch(USERNAME, login.username):
+    if not re.fullmatch(USERNAME, login.username) or login.username == kerberos.MACHINES:
         log.warning("%r gets no market account: HDFS and YARN would not take the name", login.username)
         return None
     member = members.enrol(login)
@@ -55,7 +64,8 @@ def complete(login: Login) -> Member | None:
 
 def _check_name(username: str, login: Login | None) -> None:
     service = load().service
-    if username in _SYSTEM | {service.account, service.admin} or (login and login.is_admin):
+    reserved = _RESERVED | {kerberos.MACHINES, service.account, service.admin}
+    if username in reserved or (login and login.is_admin):
         raise BadInputError({"username": ["is reserved; choose another name"]})
     if login or members.by_username(username):
         raise ConflictError(f"The username {username} is taken. Choose another one.")

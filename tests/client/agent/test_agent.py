@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from distributedmarket.agent import agent as agents
+from distributedmarket.agent import keeping
 from distributedmarket.agent.agent import LEFT, REJECTED, Agent
 from distributedmarket.agent.api import MISFIT, Join, Pulse
 from distributedmarket.agent.folder import claim
 from distributedmarket.agent.host import Host
+from distributedmarket.agent.identity import Identity
 from distributedmarket.agent.node_config import Ports
 from distributedmarket.agent.offer import Offer
 from distributedmarket.agent.pulse import Heard, PulseListener
@@ -39,6 +41,7 @@ class Market:
         self.left: list[bool] = []
         self.joined: list[Join] = []
         self.refusal: MarketApiError | None = None
+        self.keys: list[bytes] = []
 
     def leave(self, machine_id: str, now: bool = False) -> None:
         self.left.append(now)
@@ -54,6 +57,12 @@ class Market:
             raise self.refusal
         self.joined.append(made)
 
+    def identity(self, machine_id: str, at_once: bool = False) -> Identity | None:
+        if at_once and not self.keys:
+            raise UnreachableError("away", sent=False)
+        assert at_once or self.joined, "a key is for who has joined"
+        return Identity("nm/127.0.0.9@MARKET", "", self.keys.pop() if at_once else b"", machine_id, b"")
+
     @property
     def heard(self) -> Heard:
         return Heard(replace(PULSE, availability="left") if self.left else PULSE)
@@ -62,15 +71,29 @@ class Market:
 class Node:
     """A NodeManager that only counts its starts."""
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         self.starts: list[Any] = []
+        self.identified: list[Identity | None] = []
         self.held: list[int] = []
         self.cores = SimpleNamespace(hold=self.held.append, description="")
         self.sandbox = SimpleNamespace(description="")
-        self.log = Path("node.log")
+        self.log, self.description = Path("node.log"), ""
 
     def start(self, files: Any, ports: Ports) -> None:
         self.starts.append(files)
+
+    def identify(self, who: Identity | None) -> None:
+        self.identified.append(who)
+
+    renew = identify
+
+    @property
+    def has_key(self) -> bool:
+        return bool(self.identified and self.identified[-1])
+
+    @property
+    def begun(self) -> bool:
+        return bool(self.starts)
 
     def running(self) -> bool:
         return False
@@ -115,7 +138,7 @@ def test_one_interrupt_drains_and_two_or_a_sigquit_end_at_once(
 
 def test_the_states_of_a_machine_are_the_market_s() -> None:
     assert set(agents.GONE) == set(vocabulary.MACHINE_GONE)
-    assert set(agents._STILL) <= set(vocabulary.MACHINE_STATES)
+    assert set(keeping.STILL) <= set(vocabulary.MACHINE_STATES)
 
 
 def test_a_resize_is_held_at_once_and_by_the_next_start(tmp_path: Path) -> None:
@@ -145,6 +168,118 @@ def test_a_release_that_does_not_fit_is_told_and_the_host_is_free_again(
     assert said == [words]
     assert market.left == [True]
     assert lending._folder.registration() is None
+
+
+def test_an_agent_starts_its_nodemanager_with_the_machine_s_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market, nodes = Market(), []
+    turns = [replace(PULSE, ticket="Market x"), replace(PULSE, availability="left")]
+
+    class Listener:
+        @property
+        def heard(self) -> Heard:
+            return Heard(turns.pop(0))
+
+        def __init__(self, *_: Any) -> None: ...
+        def start(self) -> None: ...
+        def stop(self) -> None: ...
+
+    def node(*_: Any, **__: Any) -> Node:
+        nodes.append(Node())
+        return nodes[0]
+
+    monkeypatch.setattr(agents, "NodeManager", node)
+    monkeypatch.setattr(agents, "PulseListener", Listener)
+    monkeypatch.setattr(agents.host, "is_free", lambda *_: True)
+    monkeypatch.setattr(agents.host, "choose_ports", lambda *_: Ports(1, 2, 3, 4))
+    monkeypatch.setattr(agents.signal, "signal", lambda *_: None)
+    assert agent(market, tmp_path).run(OFFER) == LEFT
+    assert [who and who.ticket_key for who in nodes[0].identified] == ["a machine"]
+    assert len(nodes[0].starts) == 1
+
+
+@pytest.mark.parametrize("with_keys", [True, False])
+def test_a_machine_joins_anew_when_the_market_begins_or_ends_to_ask_for_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_keys: bool
+) -> None:
+    market, node, said = Market(), Node(), []
+    changed = {"core-site.xml": {"changed": "yes"}, "yarn-site.xml": {}}
+    monkeypatch.setattr(agents, "_LOOK_S", 0.01)
+    monkeypatch.setattr(market, "resume", lambda machine_id: replace(join(), files=changed))
+    known = Identity("nm/127.0.0.9@MARKET", "", b"", "", b"")
+    monkeypatch.setattr(market, "identity", lambda machine_id: known if with_keys else None)
+    if not with_keys:
+        node.identify(known)
+    market.refusal = MarketApiError("POST", "/join", 503, {})
+    lending = agent(market, tmp_path, said)
+    pulse = replace(PULSE, ticket="Market x" if with_keys else "")
+
+    class Listener:
+        @property
+        def heard(self) -> Heard:
+            if said:  # it was refused once, and is tried again
+                market.refusal = None
+            return Heard(replace(pulse, availability="left") if market.joined else pulse)
+
+    assert lending._lend(node, join(), Ports(1, 2, 3, 4), Listener()) == LEFT  # type: ignore[arg-type]
+    assert node.identified[-1] is (known if with_keys else None)
+    assert node.starts[-1] == changed
+    assert "trying again" in said[0]
+    assert any("changed how it knows machines" in one for one in said)
+
+
+def test_a_machine_that_runs_is_given_another_key_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market, node, said = Market(), Node(), []
+    market.keys = [b"2", b"1"]
+    monkeypatch.setattr(agents, "RENEW_S", 0.0)
+    monkeypatch.setattr(agents, "_TICK_S", 0.01)
+    lending = agent(market, tmp_path, said)
+    node.identify(Identity("nm/127.0.0.9@MARKET", "", b"0", "", b""))
+
+    class Listener:
+        @property
+        def heard(self) -> Heard:
+            failed = any("not renewed" in one for one in said)
+            return Heard(replace(PULSE, ticket="Market x", availability="left" if failed else "active"))
+
+    assert lending._lend(node, join(), Ports(1, 2, 3, 4), Listener()) == LEFT  # type: ignore[arg-type]
+    assert [who and who.keytab for who in node.identified] == [b"0", b"1", b"2"]
+    assert "the machine's key was not renewed: away" in said, "it goes on with the one before"
+
+
+@pytest.mark.parametrize(
+    ("pulses", "patience_s", "starts"),
+    [
+        ([None, replace(PULSE, availability="joining", admitted=False)], 60.0, 0),
+        ([replace(PULSE, availability="joining", admitted=False), PULSE], 60.0, 1),
+        ([replace(PULSE, availability="resting", admitted=False)], 0.0, 0),
+        ([None], 0.0, 1),  # the market does not answer
+        ([replace(PULSE, availability="joining", admitted=False)], 0.0, 1),  # its list is not read
+    ],
+    ids=["not yet", "let in", "outside its hours", "silence", "patience ends"],
+)
+def test_a_nodemanager_is_started_when_yarn_lets_it_in(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pulses: list[Pulse | None],
+    patience_s: float,
+    starts: int,
+) -> None:
+    """One that is started before is refused, ends, and is started again: ten seconds of a processor."""
+    node, turns = Node(), [*pulses, replace(PULSE, availability="left")]
+    monkeypatch.setattr(keeping, "_ADMISSION_S", patience_s)
+    monkeypatch.setattr(agents, "_TICK_S", 0.01)
+
+    class Listener:
+        @property
+        def heard(self) -> Heard:
+            return Heard(turns.pop(0))
+
+    assert agent(Market(), tmp_path)._lend(node, join(), Ports(1, 2, 3, 4), Listener()) == LEFT  # type: ignore[arg-type]
+    assert len(node.starts) == starts
 
 
 def test_an_agent_hears_of_a_change_while_it_waits_and_tells_when_nobody_answers() -> None:

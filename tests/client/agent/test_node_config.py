@@ -22,13 +22,27 @@ def test_the_configuration_holds_no_secret_and_binds_to_the_machine(tmp_path: Pa
     files = node_config.local_files(shared, "127.0.0.9", PORTS, tmp_path, "/rt/bin", ["TZ"])
     yarn = files["yarn-site.xml"]
     assert yarn["yarn.nodemanager.address"] == "127.0.0.9:1"
+    assert yarn["yarn.nodemanager.container-executor.os.sched.priority.adjustment"] == "5"
     assert yarn["yarn.nodemanager.pmem-check-enabled"] == "true"
+    assert yarn["yarn.nodemanager.log-container-debug-info.enabled"] == "false", "it shows a job's variables"
     own = [value for name, value in yarn.items() if name.startswith("yarn.nodemanager") and "address" in name]
     assert all(value.startswith("127.0.0.9:") for value in own)
 
 
 def test_a_resize_says_the_size_with_the_market_s_properties() -> None:
     assert node_config.resized(shared_files(load(), 4, 8192), 2, 1024) == shared_files(load(), 2, 1024)
+
+
+def test_a_machine_s_disk_has_bounds_and_a_market_without_them_sets_none() -> None:
+    shared = shared_files(load(), 4, 8192)
+    yarn = shared["yarn-site.xml"]
+    assert yarn["yarn.nodemanager.container-log-monitor.enable"] == "true"
+    assert yarn["yarn.nodemanager.container-log-monitor.dir-size-limit-bytes"] == str(512 << 20)
+    assert yarn["yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage"] == "90"
+    assert yarn["yarn.nodemanager.disk-health-checker.min-free-space-per-disk-mb"] == "1024"
+    told = ["--disk-mib", "16384", "--full-percent", "90", "--full-mib", "1024"]
+    assert node_config.disk_options(shared) == told
+    assert node_config.disk_options({"yarn-site.xml": {}})[1] == "0"
 
 
 def test_containers_inherit_what_jobs_and_the_market_look_for(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slow_server
 from servers import Answer, Received, free_port, serving
+from slow_server import request as head
+from slow_server import whole
 
 from distributedmarket.client import (
     AGENTS,
@@ -204,6 +208,21 @@ def test_names_of_files_reach_the_market_as_they_are(market: Any) -> None:
     assert script.received[0].path.endswith("/files/in%20and%20out/%C3%BC%20100%25%3F.bin")
 
 
+def test_a_query_may_have_any_name(market: Any, tmp_path: Path) -> None:
+    script = Script(OK)
+    asked = market(script)
+    asked.get("/files", path="in and out")
+    asked.text("/files", path="a")
+    asked.download("/files", tmp_path / "file", path="b", file="c")
+    asked.delete("/files", path="d")
+    assert [request.path.rpartition("?")[2] for request in script.received] == [
+        "path=in+and+out",
+        "path=a",
+        "path=b&file=c",
+        "path=d",
+    ]
+
+
 class Market:
     """A market whose tokens are refused after their first use."""
 
@@ -297,6 +316,27 @@ def test_an_answer_that_breaks_off_is_asked_for_again(market: Any) -> None:
     assert market(script).get("/jobs") == {"fine": True}
 
 
+def test_an_answer_whose_head_was_cut_is_none(tmp_path: Path) -> None:
+    """Between two of its lines, or in one: to Python the head is whole then, and the body empty."""
+    heads = [
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length:",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun",
+        b"HTTP/1.1 200 OK\r\nETag: 1\r\nContent-",
+    ]
+    answers = [part for cut in heads for part in (cut, whole(b"{}"))]
+
+    def serve(connection: socket.socket) -> None:
+        head(connection)
+        connection.sendall(answers.pop(0))
+
+    with slow_server.serving(serve) as address:
+        client = MarketClient(f"http://{address}", retries=QUICK)
+        assert [client.get("/jobs") for _ in heads[1:]] == [{}] * 3
+        client.download("/files/a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"{}"
+
+
 def test_any_answer_can_be_had_as_it_is(market: Any) -> None:
     answer = market(Script(refusal(404)), token="sesame").exchange("POST", "/jobs", json={"a": 1})
     assert answer.status_code == 404
@@ -304,5 +344,5 @@ def test_any_answer_can_be_had_as_it_is(market: Any) -> None:
 
 @pytest.mark.parametrize("url", ["10.8.0.1:8080", "ftp://10.8.0.1", "http://", ""])
 def test_an_address_that_is_none_is_told_at_once(url: str) -> None:
-    with pytest.raises(MarketClientError, match="http://HOST:PORT"):
+    with pytest.raises(MarketClientError, match="https://HOST:PORT"):
         MarketClient(url)

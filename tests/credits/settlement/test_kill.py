@@ -29,7 +29,7 @@ _DEATHS = 8  # in the life of one market, where points are sampled
 _TEMPLATE = "killed_template"
 _TABLES = (
     *("settlement", "settlement_step", "usage_line", "final_job", "uptime_line", "demand_line", "rate_tick"),
-    *("charge", "payout", "refund", "seal_page", "seal", "system_balance", "account_balance"),
+    *("charge", "payout", "refund", "repayment", "seal_page", "seal", "system_balance", "account_balance"),
     *("account", "hold", "hold_entry", "journal", "transfer", "unsealed"),
 )
 
@@ -127,6 +127,7 @@ def _expected(world: World) -> str:
     assert len(settled) == 3
     assert world.violations() == []
     assert world.one("SELECT count(*) FROM refund") > 0
+    assert world.one("SELECT count(*) FROM repayment") > 0
     assert world.one("SELECT count(*) FROM usage_line WHERE not_charged_because IS NOT NULL") > 3
     return world.state_hash()
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from ledger_world import MINUTE, T0, World
 
+from market.credits import ledger
 from market.credits.settlement import steps
 from market.credits.settlement.steps import settle
-from market.kit import settings
+from market.kit import database, settings
 
 pytestmark = pytest.mark.database
 
@@ -121,38 +122,6 @@ def test_a_node_was_silent_before_it_was_found_lost(world: World) -> None:
     assert world.hold(job).captured_ucr == 0
 
 
-def test_a_lost_attempt_is_refunded_and_its_lenders_keep_what_they_earned(world: World) -> None:
-    buyer, lender = world.member(), world.member()
-    machine = world.machine(lender)
-    job = world.job(buyer)
-    driver = world.container(job, machine, T0, role="driver")
-    executor = world.container(job, machine, T0)
-    world.mark(T0 + HOUR)
-    settle(T0 + 5 * MINUTE)
-    paid = world.hold(job).captured_ucr
-
-    world.end_container(driver, T0 + 8 * MINUTE, "node_lost")
-    world.end_container(executor, T0 + 8 * MINUTE, "killed")
-    again = world.container(job, machine, T0 + 9 * MINUTE, role="driver", attempt=2)
-    settle(T0 + 10 * MINUTE)
-
-    hold = world.hold(job)
-    assert world.balances(buyer).using_ucr == hold.captured_ucr - world.one(
-        "SELECT sum(amount_ucr) FROM refund"
-    )
-    assert hold.amount_ucr - 5_000_000 == world.one("SELECT sum(amount_ucr) FROM refund") > paid
-    assert world.balances(lender).sharing_ucr == hold.captured_ucr
-    assert world.violations() == []
-
-    world.end_container(again, T0 + 12 * MINUTE)
-    world.end_job(job, T0 + 12 * MINUTE)
-    settle(T0 + 15 * MINUTE)
-
-    assert world.balances(buyer).using_ucr == CORE_HOUR * 3 // 60
-    assert world.balances(buyer).held_ucr == 0
-    assert world.violations() == []
-
-
 def test_a_job_that_ended_because_of_the_pool_costs_nothing(world: World) -> None:
     buyer, lender = world.member(), world.member()
     job = world.job(buyer)
@@ -234,6 +203,52 @@ def test_a_hold_whose_usage_stays_unknown_is_given_back(world: World, expires: i
     assert not world.hold(job).open
     assert world.balances(buyer).available_ucr == 15_000_000
     assert world.violations() == []
+
+
+def test_a_driver_that_is_observed_after_its_job_s_end_is_paid_for(world: World) -> None:
+    """The job was cancelled while YARN took it: no application was known, and a driver was on its way."""
+    buyer, lender = world.member(), world.member()
+    machine = world.machine(lender)
+    job = world.job(buyer)
+    world.sql("DELETE FROM application_usage")
+    world.sql("UPDATE job SET application_id = NULL")
+    world.hand_over(job)
+    world.end_job(job, T0 + 2 * MINUTE, final=False)
+    with database.transaction() as cursor:
+        assert not ledger.release_hold(cursor, job, f"release:{job}")
+    world.mark(T0 + 2 * MINUTE + 9_999)
+    with pytest.raises(steps.MeterBehindError):
+        settle(T0 + 5 * MINUTE, patience_s=0.1)
+    assert world.balances(buyer).held_ucr == 5_000_000
+
+    # The poll that closes the gap finds the application, and what its driver held.
+    world.sql(
+        "INSERT INTO application_usage (application_id, job_id, last_seen_ms, final, final_ms)"
+        " VALUES (%s, %s, %s, true, %s)",
+        *(f"application_{job}", job, T0 + 3 * MINUTE, T0 + 3 * MINUTE),
+    )
+    world.container(job, machine, T0 + MINUTE, T0 + 3 * MINUTE, kind="killed", role="driver")
+    world.mark(T0 + 3 * MINUTE)
+    settle(T0 + 5 * MINUTE, patience_s=0.1)
+
+    assert world.balances(buyer).using_ucr == world.balances(lender).sharing_ucr == CORE_HOUR * 2 // 60
+    assert world.balances(buyer).held_ucr == 0
+    assert world.violations() == []
+
+
+def test_a_job_of_which_yarn_got_nothing_gets_all_back_when_the_meter_has_looked(world: World) -> None:
+    buyer = world.member()
+    job = world.job(buyer)
+    world.sql("DELETE FROM application_usage")
+    world.sql("UPDATE job SET application_id = NULL")
+    world.hand_over(job)
+    world.end_job(job, T0 + 2 * MINUTE, final=False)
+    world.mark(T0 + 2 * MINUTE + 10_000)
+
+    settle(T0 + 5 * MINUTE, patience_s=0.1)
+
+    assert world.balances(buyer).available_ucr == 15_000_000
+    assert not world.hold(job).open
 
 
 def test_a_hold_of_an_open_job_stays_whatever_the_time(world: World) -> None:

@@ -12,12 +12,15 @@ from starlette.responses import JSONResponse
 
 from market.credits import ledger
 from market.jobs import store
-from market.jobs.intake import program
+from market.jobs.intake import request
 from market.jobs.intake.cancel import cancel, hide
 from market.jobs.intake.extend import extend
 from market.jobs.intake.quote import quote
+from market.jobs.intake.record import ANSWERED
+from market.jobs.intake.retry import retry
 from market.jobs.intake.submit import submit
 from market.jobs.life import budget
+from market.jobs.spec import wires
 from market.kit import database, settings
 from market.kit.errors import (
     BadInputError,
@@ -26,9 +29,11 @@ from market.kit.errors import (
     NotFoundError,
     OverLimitError,
 )
+from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Page
 from market.people.member import Member
 from market.web.api import idempotency
+from market.web.schemas.jobs import JobDetailSchema
 
 pytestmark = pytest.mark.database
 
@@ -37,9 +42,8 @@ SWEEP = {"grid": {"alpha": [1, 2, 3, 4]}, "app_params": ["{alpha}"]}
 
 
 @pytest.fixture
-def member(world: World, monkeypatch: pytest.MonkeyPatch) -> Member:
+def member(world: World, lone_program: None) -> Member:
     """Somebody whose program is there."""
-    monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
     user_id = world.member()
     return Member(user_id, world.one("SELECT username FROM member WHERE user_id = %s", user_id), "")
 
@@ -115,6 +119,39 @@ def test_what_alone_is_over_the_limit_is_not_told_to_wait(
     with pytest.raises(OverLimitError, match=f"6 cores at once and you may have 5. Lower {named}") as caught:
         submit(member, BODY | asked)
     assert caught.value.headers == {}
+
+
+def test_a_hold_cannot_grow_up_to_less_than_it_is(world: World, member: Member) -> None:
+    hold = quote(member, BODY)["quote"]["hold"]
+    below = format_credits(parse_credits(hold) - 1)
+    for ask in (submit, quote):
+        with pytest.raises(BadInputError, match=f"auto_extend_to: may not be less than the {hold}"):
+            ask(member, BODY | {"auto_extend_to": below})
+        ask(member, BODY | {"auto_extend_to": hold})
+
+
+def test_what_grew_by_itself_is_run_again_at_any_rate(world: World, member: Member) -> None:
+    most = quote(member, BODY)["quote"]["hold"]
+    job_id = submit(member, BODY | {"auto_extend_to": most})["job_id"]
+    cancel(member, job_id)
+    world.sql(
+        "UPDATE job SET spec = jsonb_set(spec::jsonb, '{auto_extend_to}', '\"0.000001\"')::text::json"
+        " WHERE job_id = %s",
+        job_id,
+    )  # as if the rate had risen since
+    assert retry(member, job_id, {})["quote"]["hold"] == most
+
+
+def test_memory_outside_the_heap_is_quoted(world: World, member: Member) -> None:
+    conf = {"spark.memory.offHeap.enabled": True, "spark.memory.offHeap.size": "2g"}
+    plain, more = (
+        float(quote(member, body)["quote"]["hold"]) for body in (BODY, BODY | {"spark_conf": conf})
+    )
+    assert more == pytest.approx(plain + 2 * 2 * 0.004 * 60 / 3600, abs=2e-6)  # 2 executors, 2 GiB, a minute
+    spec, _ = request.read(member, BODY | {"spark_conf": conf})
+    assert spec.containers == [(1, 1024), (1, 3072), (1, 3072)]
+    off = conf | {"spark.memory.offHeap.enabled": False}
+    assert float(quote(member, BODY | {"spark_conf": off})["quote"]["hold"]) == plain
 
 
 def test_the_answer_to_a_key_is_kept_with_the_job_or_not_at_all(world: World, member: Member) -> None:
@@ -201,3 +238,19 @@ def test_a_note_is_kept_with_its_job(member: Member) -> None:
     job_id = submit(member, BODY | {"job_note": note})["job_id"]
     assert store.to_wire(store.visible_job(member, job_id))["job_note"] == note
     assert store.to_wire(store.visible_job(member, submit(member, BODY)["job_id"]))["job_note"] is None
+
+
+def test_a_job_s_own_record_is_a_request_for_the_same_job(world: World, member: Member) -> None:
+    asked = BODY | {"job_note": "again", "app_params": ["two\nlines", ""], "max_credits": "1.5"}
+    job = store.visible_job(member, submit(member, asked)["job_id"])
+    answered = JobDetailSchema().dump({**store.to_wire(job), "waiting": None})
+    assert set(answered) - set(wires()) - {"job_name"} == ANSWERED
+    again = store.visible_job(member, submit(member, answered)["job_id"])
+    assert (again.spec, again.job_name) == (job.spec, job.job_name)
+    assert again.job_id != job.job_id
+
+
+def test_what_only_a_record_has_is_refused_without_its_id(member: Member) -> None:
+    with pytest.raises(BadInputError) as caught:
+        submit(member, BODY | {"hold": "0.000001"})
+    assert set(caught.value.errors) == {"hold"}

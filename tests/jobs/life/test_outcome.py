@@ -34,6 +34,22 @@ def test_success_needs_both_of_yarn_s_words() -> None:
         (f"{GIVEN_UP}ApplicationMaster for attempt appattempt_1 timed out", "user_error"),
         (f"{GIVEN_UP}AM Container for appattempt_1 exited with  exitCode: 13\n{CLAIMS}", "user_error"),
         (f"User class threw exception: java.lang.Exception: {CLAIMS}", "user_error"),
+        (
+            f"{GIVEN_UP}AM Container for appattempt_1 exited with  exitCode: -109\nFailing this attempt."
+            "Diagnostics: Container [pid=1,containerID=c] is logging beyond the container single log "
+            "directory limit.\nLimit: 50331648 Log Directory Size: 62914711 Log Directory: /l\nKilling",
+            "log_limit",
+        ),
+        (f"{GIVEN_UP}AM Container for appattempt_1 exited with  exitCode: 153\nFailing", "disk_limit"),
+        (f"{GIVEN_UP}AM Container for a exited with  exitCode: 153\nOutOfMemoryError", "disk_limit"),
+        (f"{GIVEN_UP}AM Container for a exited with  exitCode: -104\nExit status: 153", "out_of_memory"),
+        (f"{GIVEN_UP}AM Container for a exited with  exitCode: 152\nExit status: 153", "out_of_memory"),
+        (
+            f"{GIVEN_UP}AM Container for a exited with  exitCode: 13\nLast 4096 bytes of stderr:\n"
+            "{{JAVA_HOME}}/bin/java -server -Xmx512m -XX:OnOutOfMemoryError='kill %p'",
+            "user_error",
+        ),
+        (f"{GIVEN_UP}AM Container for appattempt_1 exited with  exitCode: 1530\nFailing", "user_error"),
     ],
 )
 def test_the_reason_is_read_from_the_diagnostics(said: str, code: str) -> None:
@@ -41,6 +57,33 @@ def test_the_reason_is_read_from_the_diagnostics(said: str, code: str) -> None:
     assert found.reason_code == code
     assert found.reason.endswith((".", "why."))
     assert (found.status == "lost") is (code == "pool_failure")
+
+
+def test_the_driver_s_own_word_is_believed_of_the_program_only() -> None:
+    said = 'MARKET-END {"code": 3, "kind": "exit", "words": "", "notes": ""}'
+    found = outcome.of(replace(APP, final_status="FAILED", diagnostics=said))
+    assert (found.status, found.reason) == ("failed", "The program ended with exit code 3. Its log says why.")
+    notes = 'MARKET-END {"code": 0, "kind": "well", "words": "", "notes": "Not saved: a"}'
+    found = outcome.of(replace(APP, diagnostics=notes))
+    assert (found.status, found.reason_code, found.reason) == ("succeeded", None, "Not saved: a")
+    killed = outcome.of(replace(APP, state="KILLED", final_status="KILLED", diagnostics=notes))
+    assert killed.status == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (13, "failed: its log"),
+        (137, "killed by signal 9: its log"),
+        (3, "failed with exit code 3: its log"),  # Runtime.halt(3)
+    ],
+)
+def test_spark_s_own_exit_codes_are_not_the_program_s(code: int, words: str) -> None:
+    said = f"{GIVEN_UP}AM Container for appattempt_1 exited with  exitCode: {code}\nFailing"
+    found = outcome.of(replace(APP, state="FAILED", final_status="FAILED", diagnostics=said))
+    assert found.reason_code == "user_error"
+    assert words in found.reason
+    assert "13" not in found.reason
 
 
 def test_what_an_application_says_of_itself_is_not_the_pool_s_failure() -> None:
@@ -66,6 +109,10 @@ exited caused by one of the running tasks) Reason: Container killed by YARN for 
 limits. 1.0 GB of 768 MB physical memory used.
 \tat java.base/java.lang.Thread.run(Thread.java:840)
 """
+KILLED = (
+    "Container killed by YARN for exceeding physical memory limits. 1.0 GB of 768 MB physical memory used."
+)
+assert KILLED in LOST
 IN_A_TASK = """Traceback (most recent call last):
   File "main.py", line 9, in main
 py4j.protocol.Py4JJavaError: An error occurred while calling z:PythonRDD.collectAndServe.
@@ -88,6 +135,14 @@ ValueError: no such \x1b[31m word
         (LOST, "out_of_memory", "ask for more executor_memory."),
         ("Traceback (most recent call last):\n  File\nMemoryError\n", "out_of_memory", "more driver_memory."),
         ("MemoryError was the title of the film\n" + MISTAKE, "user_error", "division by zero"),
+        (LOST.replace(KILLED, "Container from a bad node: c. Exit status: 153."), "disk_limit", "16384 MiB"),
+        (
+            LOST.replace(KILLED, "Container from a bad node: c. Exit status: 152."),
+            "out_of_memory",
+            "executor",
+        ),
+        (LOST.replace(KILLED, "Container from a bad node: c. Exit status: -109."), "log_limit", "512 MiB"),
+        ("Exit status: 153 is what I print\n" + MISTAKE, "user_error", "division by zero"),
     ],
 )
 def test_the_driver_s_log_says_what_yarn_does_not(log: str, code: str, words: str) -> None:
@@ -110,6 +165,8 @@ def test_the_driver_s_log_says_what_yarn_does_not(log: str, code: str, words: st
             "user_error",
             "executors ended too often",
         ),
+        ("ERROR Lost executor 1: Exit status: 153. Diagnostics", "disk_limit", "a machine's disk"),
+        ("ERROR Lost executor 1: Exit status: -109. Diagnostics", "log_limit", "print less"),
     ],
 )
 def test_executors_that_end_too_often(log: str, code: str, words: str) -> None:

@@ -60,9 +60,27 @@ def test_cancelled_before_it_was_submitted_it_costs_nothing(world: World, job: s
     assert not status.claim(job)
 
 
+def test_cancelled_before_yarn_was_told_it_costs_nothing(world: World, job: str) -> None:
+    """Its task has begun, and waits for a machine of its type."""
+    status.claim(job)
+    assert status.stop_job(job, "cancelled", "cancelled by user1", by="user1") == "cancelled"
+    assert held(world) == 0
+    assert not status.hand_over(job)
+
+
+def test_what_was_handed_to_yarn_keeps_its_hold_when_it_ends(world: World, job: str) -> None:
+    """A container may be observed after the end: the settlement gives the hold back when the meter looked."""
+    status.claim(job)
+    status.hand_over(job)
+    status.end(job, End("failed", "pool_failure", "The market could not submit this job."))
+    assert held(world) > 0
+
+
 def test_cancelled_on_its_way_it_waits_for_yarn_s_word(world: World, job: str) -> None:
     status.claim(job)
+    assert status.hand_over(job)
     assert status.stop_job(job, "cancelled", "cancelled by user1", by="user1") == "cancelling"
+    assert not status.hand_over(job)
     assert not status.submitted(job, "application_1_1"), "who submits must learn that it is to be stopped"
     assert not status.move(job, "running", "application_1_1")
     status.end(job, End("cancelled", "cancelled", "stopped at the ResourceManager"))
@@ -83,6 +101,7 @@ def test_what_the_market_stopped_has_failed_for_that_reason(job: str) -> None:
 
 def test_a_success_that_came_before_the_stop_stays_a_success(job: str) -> None:
     status.claim(job)
+    status.hand_over(job)
     status.stop_job(job, "cancelled", "cancelled by user1", by="user1")
     status.end(job, End("succeeded", None, ""))
     found = store.find(job)

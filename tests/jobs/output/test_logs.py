@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ledger_world import World
 from log_servers import NODE, Servers, serve
+from slow_server import drips, serving
 
+from market.cluster.container_logs import LogFile, log_files
 from market.cluster.hdfs import Hdfs
 from market.cluster.jobhistory import JobHistory
 from market.cluster.nodemanager import NodeManager
 from market.cluster.resourcemanager import ResourceManager
+from market.cluster.tickets import Named
 from market.jobs import store
 from market.jobs.output import log_places, log_reader, logs
+from market.jobs.output.log_places import Place
 from market.jobs.store import Job
 from market.kit.clock import now_ms
 from market.kit.database import transaction
@@ -34,10 +40,12 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
     with serve() as made:
         made.application = APPLICATION
         away = SimpleNamespace(status=lambda path: None)
-        monkeypatch.setattr(log_places, "resource_manager", lambda: ResourceManager(made.url, "market"))
+        monkeypatch.setattr(
+            log_places, "resource_manager", lambda: ResourceManager(made.url, Named("market"))
+        )
         for module in (log_places, log_reader):
-            monkeypatch.setattr(module, "job_history", lambda: JobHistory(made.url, "market"))
-            monkeypatch.setattr(module, "node_manager", lambda address: NodeManager(address, "market"))
+            monkeypatch.setattr(module, "job_history", lambda: JobHistory(made.url, Named("market")))
+            monkeypatch.setattr(module, "node_manager", lambda address: NodeManager(address, Named("market")))
         monkeypatch.setattr(log_reader, "hdfs", lambda: away)
         monkeypatch.setattr(log_places, "_PAUSE_S", 0.01)
         log_reader._notes.clear()
@@ -51,7 +59,7 @@ def job(world: World, servers: Servers) -> Job:
     job_id = world.job(owner)
     machine = world.machine(owner)
     world.sql(
-        "UPDATE machine SET ip_address = '10.0.0.7', service_port = 45454, display_name = 'brave-fox'"
+        "UPDATE machine SET ip_address = '127.0.0.1', service_port = 45454, display_name = 'brave-fox'"
         " WHERE machine_id = %s",
         machine,
     )
@@ -111,8 +119,95 @@ def test_the_list_of_a_running_job(job: Job, servers: Servers) -> None:
 def test_no_address_is_shown(job: Job, servers: Servers, world: World) -> None:
     world.sql("DELETE FROM machine_presence")
     world.sql("UPDATE machine SET service_port = 1")
-    servers.local = {DRIVER: files()}
-    assert {one.host for one in logs.list_files(job)} == {"a machine"}
+    servers.local, servers.collected = {DRIVER: files()}, {DRIVER: files()}
+    assert {one.host for one in logs.list_files(ended(job))} == {"a machine"}
+
+
+@pytest.mark.parametrize("changed", ["service_port = 1", "ip_address = '192.0.2.8'"])
+def test_a_node_that_nobody_registered_is_not_asked(
+    job: Job, servers: Servers, world: World, changed: str
+) -> None:
+    """It may say of itself that it is any server."""
+    world.sql(f"UPDATE machine SET {changed}")
+    servers.local, servers.says = {DRIVER: files()}, "127.0.0.1"
+    assert logs.list_files(job) == []
+    assert not [path for path in servers.asked if path.startswith("/ws/v1/node")]
+
+
+def test_a_slow_machine_s_files_are_left_out_and_the_others_listed(
+    job: Job, servers: Servers, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sends a byte now and then: each of its containers would hold the list while that goes on."""
+    servers.local = {EXECUTOR: files()}
+    monkeypatch.setattr(log_places, "_LIST_S", 1.0)
+    slow = [Place(f"container_e17_1_0001_01_0000{number}", "127.0.0.2:1") for number in range(10, 40)]
+    with serving(drips(b"x", 0.05), "127.0.0.2") as address:
+        world.machine(None)
+        world.sql("UPDATE machine SET ip_address = '127.0.0.2', service_port = 1 WHERE user_id IS NULL")
+        client = ResourceManager(servers.url, Named("market"))
+        node, one = client.node(NODE), client.node
+        assert node is not None
+        other = dataclasses.replace(node, http_address=address)
+        both = SimpleNamespace(node=lambda node_id: other if node_id == "127.0.0.2:1" else one(node_id))
+        monkeypatch.setattr(log_places, "resource_manager", lambda: both)
+        began = time.monotonic()
+        found = log_places.local([*slow, Place(EXECUTOR, NODE)])
+        assert time.monotonic() - began < 3
+    assert list(found) == [EXECUTOR]
+
+
+def test_a_machine_that_is_slow_to_send_its_files_hides_no_other_s(
+    job: Job, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lists its files quickly, and lets whoever reads the beginning of one wait."""
+    servers.local = {EXECUTOR: files(), DRIVER: files()}
+    at_s, asked = [0.0], []
+    monkeypatch.setattr(logs, "time", SimpleNamespace(monotonic=lambda: at_s[0]))
+    slow = [
+        Place(f"container_e17_1_0001_01_0000{number}", "10.0.0.9:1", "slow-ox") for number in range(10, 60)
+    ]
+    well, local = log_reader.shown_size, log_places.local
+    known = log_places.known
+    monkeypatch.setattr(
+        log_places, "known", lambda run: known(run) | {place.container_id: place for place in slow}
+    )
+    monkeypatch.setattr(
+        log_places,
+        "local",
+        lambda places: (
+            local([place for place in places if place not in slow])
+            | {place.container_id: [LogFile("stderr", 100)] for place in slow}
+        ),
+    )
+
+    def size(run: Any, place: Place, file: LogFile) -> int:
+        if place.node_id != "10.0.0.9:1":
+            return well(run, place, file)
+        asked.append(place)
+        at_s[0] += 6
+        if len(asked) == 2:
+            raise UnavailableError("too slow")
+        return file.size - 10
+
+    monkeypatch.setattr(log_reader, "shown_size", size)
+    found = logs.list_files(job)
+    assert len(asked) == 2, "not fifty times"
+    assert [one.size for one in found if one.host == "slow-ox"] == [90] + [100] * 49
+    assert {one.size for one in found if (one.host, one.file) == ("shy-owl", "stderr")} == {8}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"fileName": "a", "fileSize": "9" * 5000},
+        {"fileName": "a", "fileSize": "\u0665"},
+        {"fileName": ["a"] * 300, "fileSize": {}},
+        {"fileSize": 1},
+    ],
+)
+def test_a_listing_that_no_machine_can_mean_is_left_out(file: dict[str, Any]) -> None:
+    good = {"fileName": "stdout", "fileSize": "3"}
+    assert log_files({"containerLogInfo": [file, good]}) == [LogFile("stdout", 3)]
 
 
 @pytest.mark.parametrize("collected", [False, True])
@@ -224,14 +319,14 @@ def test_when_the_log_server_is_away_nothing_is_called_gone(
 ) -> None:
     nobody = "http://127.0.0.1:9"
     for module in (log_places, log_reader):
-        monkeypatch.setattr(module, "job_history", lambda: JobHistory(nobody, "market"))
+        monkeypatch.setattr(module, "job_history", lambda: JobHistory(nobody, Named("market")))
     for attempt in (lambda: logs.list_files(ended(job, DAY_MS)), lambda: read(ended(job), DRIVER, "stdout")):
         with pytest.raises(UnavailableError):
             attempt()
     # It answers, but HDFS, where it reads, does not.
     for module in (log_places, log_reader):
-        monkeypatch.setattr(module, "job_history", lambda: JobHistory(servers.url, "market"))
-    monkeypatch.setattr(log_reader, "hdfs", lambda: Hdfs(nobody, "market"))
+        monkeypatch.setattr(module, "job_history", lambda: JobHistory(servers.url, Named("market")))
+    monkeypatch.setattr(log_reader, "hdfs", lambda: Hdfs(nobody, Named("market")))
     with pytest.raises(UnavailableError):
         logs.list_files(ended(job, DAY_MS))
 

@@ -12,6 +12,8 @@ from ledger_world import MINUTE, RATE, T0, World
 from servers import answering
 
 from market.cluster.spark_ui import Progress, SparkUi
+from market.cluster.tickets import Named
+from market.credits.settlement import steps
 from market.jobs import store
 from market.jobs.output import progress
 
@@ -61,7 +63,7 @@ def test_tasks_stages_and_executors_of_a_driver(driver: Driver) -> None:
         f"{BASE}/executors",
         [{"id": "driver", "isActive": True}, {"id": "1", "isActive": True}, {"id": "2", "isActive": False}],
     )
-    found = SparkUi(driver.url, "market").progress(APPLICATION)
+    found = SparkUi(driver.url, Named("market")).progress(APPLICATION)
     assert found is not None
     assert (found.tasks_done, found.tasks_total, found.executors) == (22, 40, 1)
     (shown,) = found.stages
@@ -86,7 +88,7 @@ def test_a_driver_that_is_not_there_or_says_nonsense(
 ) -> None:
     driver.says("/elsewhere", [])
     answer(driver)
-    assert SparkUi(driver.url, "market").progress(APPLICATION) is None
+    assert SparkUi(driver.url, Named("market")).progress(APPLICATION) is None
     assert "/elsewhere" not in [path for path, _ in driver.asked]
 
 
@@ -96,7 +98,7 @@ def test_a_forged_answer_is_numbers_at_most_and_leaves_no_cookie(driver: Driver)
     driver.says(f"{BASE}/stages", [{"stageId": True, "name": ["x"] * 1000, "status": {"a": 1}}] * 500)
     driver.says(f"{BASE}/executors", [{"id": None, "isActive": "yes"}])
     for _ in range(2):
-        found = SparkUi(driver.url, "market").progress(APPLICATION)
+        found = SparkUi(driver.url, Named("market")).progress(APPLICATION)
         assert found is not None
         assert (found.tasks_done, found.tasks_total, found.executors) == (0, 0, 0)
         assert len(found.stages) <= 50
@@ -108,11 +110,12 @@ def test_a_forged_answer_is_numbers_at_most_and_leaves_no_cookie(driver: Driver)
 def test_the_cost_of_a_running_job_includes_what_is_not_captured(
     world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, "market"))
+    monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, Named("market")))
     job_id = world.job(world.member())
     world.container(job_id, world.machine(None), T0, T0 + 30 * MINUTE, memory_mib=1024)
     found = progress.progress(_job(job_id))
     assert found["cost"] == "0.502000"  # half an hour of one core and one GiB
+    assert found["cost_final"] is False
     assert (found["tasks_total"], found["stages"], found["updated_ms"]) == (0, [], None)
 
 
@@ -120,7 +123,7 @@ def test_the_cost_of_a_running_job_includes_what_is_not_captured(
 def test_when_the_driver_has_gone_what_it_said_last_stays(
     world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, "market"))
+    monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, Named("market")))
     job_id = world.job(world.member())
     world.stand(job_id, "running", application_id=APPLICATION)
     driver.says(f"{BASE}/jobs", [{"numTasks": 30, "numCompletedTasks": 30}])
@@ -135,10 +138,32 @@ def test_when_the_driver_has_gone_what_it_said_last_stays(
 
 
 @pytest.mark.database
+def test_the_measured_cost_stays_from_the_job_s_end_until_it_is_charged(
+    world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, Named("market")))
+    job_id = world.job(world.member())
+    world.container(job_id, world.machine(None), T0, T0 + 30 * MINUTE, memory_mib=1024)
+    world.end_job(job_id, T0 + 30 * MINUTE)
+    world.mark(T0 + 60 * MINUTE)
+    world.demand(T0, 4, 1)
+    shown = []
+    for _ in range(20):
+        found, wire = progress.progress(_job(job_id)), store.to_wire(_job(job_id))
+        shown.append((found["cost"], found["cost_final"]))
+        assert (wire["cost"], wire["cost_final"]) == shown[-1]
+        if found["cost_final"]:
+            break
+        steps.settle(T0 + 5 * MINUTE * len(shown))
+    assert set(shown) == {("0.502000", False), ("0.502000", True)}
+    assert wire["used_credit"] == "0.502000"
+
+
+@pytest.mark.database
 def test_the_cost_never_passes_the_hold(
     world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, "market"))
+    monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, Named("market")))
     job_id = world.job(world.member(), hold_ucr=RATE // 4)
     world.container(job_id, world.machine(None), T0, T0 + 30 * MINUTE)
     assert progress.progress(_job(job_id))["cost"] == "0.250000"
@@ -148,7 +173,7 @@ def test_the_cost_never_passes_the_hold(
 def test_of_an_ended_job_no_driver_is_asked(
     world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, "market"))
+    monkeypatch.setattr(progress, "spark_ui", lambda: SparkUi(driver.url, Named("market")))
     job_id = world.job(world.member())
     world.end_job(job_id, T0 + MINUTE)
     found = progress.progress(_job(job_id))
@@ -175,3 +200,75 @@ def test_the_end_is_estimated_from_the_tasks(
     assert job is not None
     found = progress._estimate(job, Progress(done, total, 1, ()), T0 + 100_000)
     assert found == (None if expected_s is None else T0 + expected_s * 1000)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.at_s
+
+
+class Drivers:
+    """Drivers that take their time."""
+
+    def __init__(self, clock: Clock, take_s: float, answers: Progress | None) -> None:
+        self.clock, self.take_s, self.answers = clock, take_s, answers
+        self.asked = 0
+
+    def progress(self, application_id: str) -> Progress | None:
+        self.asked += 1
+        self.clock.at_s += self.take_s
+        return self.answers
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    made = Clock()
+    monkeypatch.setattr(progress, "time", made)
+    progress._slow.clear()
+    yield made
+    progress._slow.clear()
+
+
+@pytest.mark.database
+@pytest.mark.parametrize("answers", [None, Progress(1, 2, 0, ())], ids=["nothing", "a part"])
+def test_a_driver_that_lets_a_question_wait_is_asked_later_and_later(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, answers: Progress | None
+) -> None:
+    """Each question holds a thread of the ResourceManager's proxy for as long as the program likes."""
+    job = store.find(world.job(world.member()))
+    assert job is not None
+    drivers = Drivers(clock, 4.0, answers)
+    monkeypatch.setattr(progress, "spark_ui", lambda: drivers)
+    for _ in range(720):
+        progress.progress(job)
+        clock.at_s += 5
+    assert drivers.asked <= 10
+    drivers.take_s = 0.1  # it is quick to say that there is nothing yet
+    clock.at_s += 3600
+    before = drivers.asked
+    for _ in range(5):
+        progress.progress(job)
+    assert drivers.asked == before + 5
+
+
+@pytest.mark.database
+def test_a_sweep_of_slow_points_is_not_waited_for_point_by_point(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = world.job(world.member())
+    for point in range(1, 40):
+        world.sql("INSERT INTO job_point (job_id, point, params) VALUES (%s, %s, '{}')", job_id, point)
+        world.sql(
+            "INSERT INTO run (job_id, point, attempt, tag, status, since_ms, application_id)"
+            " VALUES (%s, %s, 1, %s, 'running', 0, %s)",
+            *(job_id, point, f"{job_id}-{point}", f"application_1_{point}"),
+        )
+    drivers = Drivers(clock, 4.0, None)
+    monkeypatch.setattr(progress, "spark_ui", lambda: drivers)
+    job = store.find(job_id)
+    assert job is not None
+    progress.progress(job)
+    assert drivers.asked == 2, "eight seconds, not three minutes"

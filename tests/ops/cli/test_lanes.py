@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -128,6 +129,91 @@ def test_the_last_line_counts_all_lanes_and_each_group_has_its_budget(
     assert lines[-1] == last
     assert re.search(r"all .* s +\d+ s within", lines[-2])
     assert all(any(end in line for line in lines) for end in ends), "each lane's output is shown"
+
+
+@pytest.mark.parametrize(
+    ("fails", "last", "code", "named"),
+    [
+        (["once"], "1 passed, 1 failed", 1, 1),
+        (["always"], "1 passed, 1 failed", 1, 0),
+        (["once", "always"], "1 passed, 2 failed", 1, 0),
+        (["once", "once", "once"], "1 passed, 3 failed", 1, 0),  # too many for bad luck: not run again
+    ],
+)
+def test_what_fails_beside_others_is_run_once_more_and_named(
+    paths: settings.Paths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fails: list[str],
+    last: str,
+    code: int,
+    named: int,
+) -> None:
+    tests = ["import pathlib, pytest", "@pytest.mark.unit\ndef test_passes(): pass"]
+    for number, how in enumerate(fails):
+        there = tmp_path / f"failed{number}"
+        tests.append(
+            f"@pytest.mark.unit\ndef test_{how}_{number}():\n"
+            f"    file = pathlib.Path({str(there)!r})\n"
+            f"    there = file.exists()\n"
+            f"    file.touch()\n"
+            f"    assert there and {how == 'once'}"
+        )
+    (tmp_path / "test_luck.py").write_text("\n".join(tests))
+    lane = test._pytest(paths, "unit", "unit", "unit", [str(tmp_path / "test_luck.py")])
+
+    def part(lanes: Lanes) -> None:
+        lanes.run(lane)
+        test._run_again(paths, lanes, [lane])
+
+    monkeypatch.setattr(test, "_parts", lambda paths, lanes, chosen: [lambda: part(lanes)])
+    assert test.run_lanes(paths, ["unit"]) == code
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == last
+    unsteady = [line for line in lines if line.startswith("UNSTEADY")]
+    assert len(unsteady) == named
+    assert all("test_luck.py::test_once_0" in line for line in unsteady)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_on_few_cores_a_stack_is_started_when_nothing_else_runs(
+    paths: settings.Paths,
+    lanes: Lanes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    few: bool,
+) -> None:
+    """On more it is started beside a test without one, which waits here for that."""
+    stack = tmp_path / "stack"
+    wait = f"""
+        import pathlib, time
+        until = time.monotonic() + 30
+        while not {few} and not pathlib.Path({str(stack)!r}).exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        print("1 passed in 0.1s")
+    """
+    said = f"import pathlib; pathlib.Path({str(stack)!r}).touch(); print('1 passed in 0.1s')"
+    monkeypatch.delenv("MARKET_TEST_STACK", raising=False)  # of the run that this test is part of
+    monkeypatch.setattr(test, "_FEW_CORES", few)
+    monkeypatch.setattr(test, "_checkers", lambda paths: [])
+    monkeypatch.setattr(
+        test, "_stack", lambda paths, group, what: script(said, f"stack-{what}", group, False)
+    )
+    monkeypatch.setattr(
+        test,
+        "_pytest",
+        lambda paths, group, name, *_: script(wait if group == "unit" else said, name, group),
+    )
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(lambda part: part(), test._parts(paths, lanes, ["unit", "browser"])))
+    names = [lane.name for lane in lanes.started]
+    assert sorted(names) == ["browser", "stack-start", "stack-stop", "unit"]
+    assert {lane.code for lane in lanes.started} == {0}
+    if few:
+        assert names == ["unit", "stack-start", "browser", "stack-stop"]
+        assert lanes.started[1].began >= lanes.started[0].ended
 
 
 def test_every_test_of_a_running_stack_is_in_one_lane() -> None:

@@ -16,6 +16,7 @@ import servers
 from ledger_world import MINUTE, T0, World
 
 from market.credits.settlement import steps
+from market.jobs.life import change_of_mode
 from market.kit import settings
 from market.ops.database import migrate, postgres
 from market.ops.database.migrate import File
@@ -135,6 +136,17 @@ def test_the_points_and_their_runs_are_runs(old: World) -> None:
     assert old.one("SELECT count(*) FROM run") == len(plain) + old.one(
         "SELECT count(*) FROM run JOIN job_point p USING (job_id, point) WHERE p.params <> '{}'"
     )
+
+
+def test_what_yarn_has_was_given_to_it_by_a_name_and_ends_where_keys_are_asked_for(upgraded: World) -> None:
+    assert upgraded.sql("SELECT DISTINCT mode FROM submission") == [(settings.SIMPLE,)]
+    given = upgraded.one(
+        "SELECT count(*) FROM run JOIN submission USING (tag)"
+        " WHERE ended_ms IS NULL AND status <> 'cancelling'"
+    )
+    assert given > 0
+    assert change_of_mode.end_of_others(settings.SIMPLE) == 0
+    assert change_of_mode.end_of_others(settings.KERBEROS) == given
 
 
 def test_the_schema_is_that_of_a_new_market(upgraded: World, old_server: servers.Database) -> None:

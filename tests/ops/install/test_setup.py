@@ -61,10 +61,12 @@ def test_the_real_steps_have_names_of_their_own(paths: settings.Paths) -> None:
 
 
 def test_what_debian_is_to_provide_depends_on_who_sets_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    def names(uid: int, for_tests: bool) -> list[str]:
+    def names(uid: int, for_tests: bool, realm: bool = False) -> list[str]:
         monkeypatch.setattr(os, "geteuid", lambda: uid)
-        return [package.name for package in setup.packages(for_tests)]
+        return [package.name for package in setup.packages(for_tests, realm)]
 
     assert names(0, False) == ["openjdk-17-jdk-headless", "maven"]
     assert names(1000, False) == ["openjdk-17-jdk-headless", "maven", "bubblewrap"]
-    assert names(0, True)[2:] == ["bubblewrap", "chromium", "chromium-driver"]
+    served = ["krb5-kdc", "krb5-admin-server"]
+    assert names(0, False, realm=True)[2:] == served
+    assert names(0, True)[2:] == ["bubblewrap", *served, "krb5-user", "chromium", "chromium-driver"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from servers import answering
 
 from market.kit import settings
 from market.ops.run.lifecycle import problem
-from market.ops.run.services import all_services
+from market.ops.run.services import all_services, watchdog_beat
 
 
 @pytest.fixture
@@ -46,3 +47,21 @@ def test_the_heartbeat_of_a_killed_one_is_not_its_own(airflow, tmp_path, name):
     assert problem(loaded, service) == ""
     beats("unhealthy", ago_s=-1)
     assert problem(loaded, service) == "its heartbeat is unhealthy"
+
+
+def test_a_watchdog_that_does_not_look_is_not_well(tmp_path, monkeypatch):
+    monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    loaded = settings.load()
+    service = next(one for one in all_services(loaded) if one.name == "watchdog")
+    beat, note = watchdog_beat(loaded), tmp_path / "run" / "watchdog.group"
+    since = "it has not looked since its start"
+    beat.touch()
+    assert problem(loaded, service) == since, "an earlier one did"
+    note.write_text(str(os.getpid()))
+    os.utime(note, (time.time() + 1, time.time() + 1))
+    assert problem(loaded, service) == since
+    os.utime(note, (time.time() - 60, time.time() - 60))
+    assert problem(loaded, service) == ""
+    os.utime(beat, (time.time() - 30, time.time() - 30))
+    assert problem(loaded, service) == "it has not looked for a while"

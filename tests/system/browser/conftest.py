@@ -20,7 +20,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from market.kit import settings
 
 _WAIT_S = 60
-MENU = ("Market", "My jobs", "My machines", "My credits")
+MENU = ("Market", "My jobs", "My files", "My machines", "My credits")
 
 
 class Page:
@@ -38,7 +38,8 @@ class Page:
 
     def login(self, username: str, password: str) -> None:
         """Log in through Airflow's own page."""
-        self.driver.delete_all_cookies()
+        # Of every page, not only of the one that is open, which may be another's or none.
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
         self.driver.get(f"{self.url}/auth/login/")
         self.find("input[name=username]").send_keys(username)
         self.find("input[name=password]").send_keys(password)
@@ -48,8 +49,8 @@ class Page:
     def entry(self, name: str) -> None:
         """Open a menu entry of Airflow, and look into its frame."""
         self.driver.switch_to.default_content()
-        # From Airflow's first page: an entry that is open already would not load its page again.
-        self.driver.get(self.url)
+        # From a page of Airflow's: an entry that is open already would not load its page again.
+        self.driver.get(f"{self.url}/dags")
         link = self.until(lambda: self._menu(name), f"the menu entry {name}")
         link.click()
         self.frame(name)

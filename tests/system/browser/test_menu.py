@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.browser
 HEADINGS = {
     "Market": ["Capacity by machine type", "The rate", "What would a job cost?", "Machines in the pool"],
     "My jobs": ["Spark programs that you run on the pool."],
+    "My files": ["Your home", "Examples"],
     "My machines": ["You lend no machine yet", "Lend a machine"],
     "My credits": ["Balance", "Statement"],
 }
@@ -33,9 +36,56 @@ def test_an_entry_opens_its_page_in_the_frame(page: Page, name: str) -> None:
     page.shoot(name.lower().replace(" ", "-"))
 
 
+def test_a_newcomer_gets_from_the_base_address_to_the_market_and_out_again(
+    stack: settings.Settings, shots: Path
+) -> None:
+    driver = chromium()
+    try:
+        new = Page(driver, stack.url("api"), shots)
+        driver.get(new.url)
+        for words in ("Run Spark programs", "Price now", "Free now"):
+            new.shows(words)
+        new.shoot("welcome")
+        new.click("Register")
+        name = f"new-{secrets.token_hex(3)}"
+        given = {"username": name, "email": f"{name}@example.org", "password": secrets.token_hex(8)}
+        for field, value in given.items():
+            new.find(f"#{field}").send_keys(value)
+        new.click("Register")
+        new.frame("Market")
+        for words in (f"Welcome, {name}", "15.00 credits available", "Capacity by machine type"):
+            new.shows(words)
+        new.find(".account a[data-leave]").click()
+        driver.switch_to.default_content()
+        new.shows("Run Spark programs")
+        driver.get(f"{new.url}/pluginsv2/market/jobs/")
+        new.shows("You are not logged in")
+    finally:
+        driver.quit()
+
+
+def test_an_entry_leads_back_to_its_root_and_names_the_tab(page: Page) -> None:
+    page.entry("My jobs")
+    page.until(lambda: _title(page) == "My jobs · DistributedMarket", "the tab's name")
+    page.click("Submit a job")
+    page.until(lambda: _title(page) == "Submit a job · DistributedMarket", "the form's name")
+    page.driver.switch_to.default_content()
+    page._menu("My jobs").click()
+    page.frame("My jobs")
+    page.shows("Spark programs that you run on the pool.")
+    page.driver.switch_to.default_content()
+    page.until(lambda: page.driver.current_url.endswith("/market/jobs/"), "the address of the list")
+    page._menu("Dags").click()
+    page.until(lambda: "DistributedMarket" not in _title(page), "Airflow's own title")
+
+
+def _title(page: Page) -> str:
+    return str(page.driver.title)
+
+
 def test_there_is_no_entry_for_the_views_without_a_frame_of_their_own(page: Page) -> None:
     page.driver.switch_to.default_content()
-    page.driver.get(page.url)
+    page.driver.get(f"{page.url}/dags")
     page.until(lambda: page._menu("My jobs"), "the menu")
     assert "Legacy FAB" not in page.text()
 
@@ -80,7 +130,7 @@ def test_the_command_to_lend_is_exact(page: Page, person: Person) -> None:
 
 def test_the_statement_downloads(page: Page) -> None:
     page.entry("My credits")
-    link = page.driver.find_element(By.LINK_TEXT, "CSV").get_attribute("href")
+    link = page.driver.find_element(By.LINK_TEXT, "Download as CSV").get_attribute("href")
     lines = page.driver.execute_async_script(
         "const done = arguments[1]; fetch(arguments[0]).then(a => a.text()).then(done)", link
     )
@@ -109,6 +159,11 @@ def test_operations_are_for_administrators(page: Page, stack: settings.Settings,
         admin.click("Operations")
         admin.shows("The ledger adds up")
         admin.shows("Settlements")
+        admin.driver.switch_to.default_content()
+        admin.driver.get(f"{admin.url}/pluginsv2/market/operations/")
+        admin.until(
+            lambda: admin.find("nav.site a[aria-current]").text == "Operations", "its entry in the bar"
+        )
         admin.shoot("operations")
     finally:
         driver.quit()
@@ -125,6 +180,34 @@ def test_pages_follow_airflow_s_colour_scheme(page: Page, scheme: str) -> None:
     bright = sum(int(part) for part in ground.removeprefix("rgb(").rstrip(")").split(", ")) > 384
     assert bright is (scheme == "light")
     page.shoot(f"market-{scheme}")
+
+
+def test_a_phone_shows_every_page_and_its_tables_can_be_moved_by_the_keyboard(page: Page) -> None:
+    page.driver.switch_to.default_content()
+    phone = {"width": 360, "height": 760, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        for place in ("", "jobs/", "jobs/new", "files/", "machines/", "credits/", "welcome/"):
+            page.driver.get(f"{page.url}/pluginsv2/market/{place}")
+            page.find("main h1")
+            page.shoot(f"phone-{place.replace('/', '-')}")
+            page.until(
+                lambda: page.driver.execute_script(_STUCK) == [], f"{place}: what scrolls can be focused"
+            )
+            assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 360, place
+            levels = page.driver.execute_script(
+                "return [...document.querySelectorAll('h1, h2, h3')].map(one => Number(one.tagName[1]))"
+            )
+            assert levels[0] == 1, place
+            assert all(after - before <= 1 for before, after in pairwise(levels)), place
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+_STUCK = (
+    "return [...document.querySelectorAll('.scroll, .drawing')]"
+    ".filter(one => one.scrollWidth > one.clientWidth && one.tabIndex < 0).map(one => one.outerHTML)"
+)
 
 
 def test_every_field_has_a_label(page: Page) -> None:

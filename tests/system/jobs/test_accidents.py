@@ -139,6 +139,7 @@ def buyer(stack: settings.Settings) -> Person:
 @pytest.mark.parametrize(("gate", "victim", "moment"), CHOSEN, indirect=["gate"])
 def test_a_job_is_submitted_once_whatever_dies(
     stack: settings.Settings,
+    machines: list[dict[str, Any]],
     buyer: Person,
     admin: requests.Session,
     gate: OwnGate | WarmGate,
@@ -147,8 +148,8 @@ def test_a_job_is_submitted_once_whatever_dies(
 ) -> None:
     buyer.put("accident/main.py", PROGRAM)
     gate.shut()
-    # Nobody lends this type: the driver starts on the pool's machine, and waits there.
-    job_id = buyer.submit("accident", machine_type="gpu")
+    # No machine has room for the executor: the driver starts on the pool's machine, and waits there.
+    job_id = buyer.submit("accident", executor_memory=12288)
     submitting = gate.pid(job_id)
     task = _parent(submitting)
     if moment == "before":
@@ -159,7 +160,7 @@ def test_a_job_is_submitted_once_whatever_dies(
         if moment == "submitted":
             until(lambda: _apps(job_id), "the application", 180)
         else:
-            buyer.in_status(job_id, "accepted")
+            until(lambda: buyer.job(job_id)["status"] in ("accepted", "running"), "YARN has it", 120)
         _kill(stack, victim, task, submitting)
     until(lambda: _answers(buyer, job_id), f"the application of {job_id} is known", 200)
     assert len(_apps(job_id)) == 1

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 import requests
-from agents import of_application
+from agents import Agent, of_application
 from people import Person, until
 
 from market.cluster.clients import resource_manager
 from market.cluster.resourcemanager import App
 from market.credits.settlement.steps import settle
+from market.hadoop.allocation import container_mib
 from market.kit import clock, database, settings
 from market.kit.money import parse_credits
 
@@ -157,7 +158,7 @@ def archive(path: str, text: str) -> bytes:
 
 
 def test_what_users_write_reaches_the_program_byte_for_byte(
-    buyer: Person, machines: list[dict[str, Any]], program: Dedent
+    stack: settings.Settings, buyer: Person, machines: list[dict[str, Any]], program: Dedent
 ) -> None:
     root = 'Grüße $HOME `x` {{y}} [1] "q" %41 #, a\'s'
     params = [
@@ -174,18 +175,34 @@ def test_what_users_write_reaches_the_program_byte_for_byte(
         "",
         "*",
         "\\",
+        *(
+            "\t",
+            "a\r\nb",
+            " ",
+            "  x  ",
+            "--",
+            "--conf",
+            "spark.x=y",
+            "a;b|c&&d",
+            "<CPS>",
+            "{{PATH}}",
+            "$(id)",
+        ),
+        *("%(x)s", "\u202e", "Gru\u0308ße", "~/x", "!!"),
     ]
     buyer.put(requests.utils.quote(f"{root}/show.py"), program(SHOW))
     buyer.put(requests.utils.quote(f"{root}/util.py"), "word = 'from the library'\n")
     buyer.put(requests.utils.quote(f"{root}/data.txt"), "a line\n")
     buyer.put(requests.utils.quote(f"{root}/data.tar.gz"), archive("deep/inner.txt", "from the archive"))
     given = {"libs": ["util.py"], "archives": ["data.tar.gz"], "core_num": 2, "executor_cores": 2}
-    job_id = buyer.submit(root, app_params=[*params, "{input}", "{output}"], **given)
+    outside = {"spark.memory.offHeap.enabled": True, "spark.memory.offHeap.size": "64m"}
+    sent = [*params, 3, True, "{input}", "{output}"]
+    job_id = buyer.submit(root, app_params=sent, spark_conf=outside, **given)
     job = buyer.ended(job_id)
     text = buyer.log(job_id)
     assert job["status"] == "succeeded", (job["reason"], text, buyer.log(job_id, file="stderr"))
     shown = json.loads(next(line for line in text.splitlines() if line.startswith('{"argv"')))
-    assert shown["argv"][1:-2] == params
+    assert shown["argv"][1:-2] == [*params, "3", "true"]
     assert shown["argv"][0] == "show.py"
     assert shown["name"] == "__main__"
     assert shown["argv"][-2:] == [shown["driver"]["MARKET_INPUT"], shown["driver"]["MARKET_OUTPUT"]]
@@ -195,8 +212,14 @@ def test_what_users_write_reaches_the_program_byte_for_byte(
     assert (shown["util"], shown["read"]) == ("from the library", "a line")
     assert shown["executor"]["unpacked"] == "from the archive"
     assert shown["instances"] == "1"
-    sizes = {line["role"]: line["vcores"] for line in buyer.receipt(job_id)["containers"]}
-    assert sizes == {"driver": 1, "executor": 2}
+    held = {
+        line["role"]: (line["vcores"], line["memory_mib"]) for line in buyer.receipt(job_id)["containers"]
+    }
+    jobs = stack.jobs
+    assert held == {
+        "driver": (1, container_mib(jobs.driver_memory_mib)),
+        "executor": (2, container_mib(jobs.executor_memory_mib, off_heap_mib=64)),
+    }
     assert str(settings.ROOT / "plugins") not in shown["path"].split(":"), "a folder of the submitting host"
 
 
@@ -244,7 +267,7 @@ def test_a_program_that_fails_says_so_and_is_charged(
     job_id = buyer.submit("failing")
     job = buyer.ended(job_id)
     assert (job["status"], job["reason_code"]) == ("failed", "user_error")
-    assert "log" in job["reason"]
+    assert "exit code 1: no such luck" in job["reason"]
     until(lambda: "no such luck" in buyer.log(job_id), "the program's last words", 30)
     run = _run(stack, admin, job_id)
     assert (run["state"], run["note"]) == ("failed", job["reason"])
@@ -333,9 +356,29 @@ def test_a_job_whose_type_nobody_lends_ends_without_cost(
 ) -> None:
     buyer.put("waiting/main.py", program(FOREVER))
     job_id = buyer.submit("waiting", machine_type="gpu", max_wait=10)
+    until(lambda: buyer.job(job_id)["status"] == "queued", "the wait for a machine", 30)
     job = buyer.ended(job_id, 60)
+    assert _apps(job_id) == [], "no driver waits with it"
     assert (job["status"], job["reason_code"], job["start_time"]) == ("failed", "no_capacity", None)
     assert buyer.rest.get(f"/jobs/{job_id}/receipt")["charge"] == "0.000000"
+
+
+def test_a_job_whose_type_nobody_lends_begins_when_somebody_does(
+    buyer: Person, lenders: Callable[..., Agent]
+) -> None:
+    program = "from pyspark.sql import SparkSession as S\nprint(S.builder.getOrCreate())\n"
+    buyer.put("awaited/main.py", program)
+    job_id = buyer.submit("awaited", machine_type="awaited")
+    cancelled = buyer.submit("awaited", machine_type="awaited")
+    for waiting in (job_id, cancelled):
+        until(lambda waiting=waiting: buyer.job(waiting)["status"] == "queued", "the wait for a machine", 60)
+    stopped = buyer.send("POST", f"/jobs/{cancelled}/cancel")
+    assert stopped.json()["status"] == "cancelled", "at once: YARN was not given it"
+    lenders("awaited", kind="awaited", gib=2)
+    assert buyer.ended(job_id)["status"] == "succeeded"
+    drivers = [line for line in buyer.rest.get(f"/jobs/{job_id}/logs")["files"] if line["role"] == "driver"]
+    assert drivers
+    assert _apps(cancelled) == []
 
 
 @pytest.mark.parametrize("status", ["submitted", "queued", "accepted"])
@@ -343,8 +386,11 @@ def test_a_job_is_cancelled_before_it_runs(
     buyer: Person, admin: requests.Session, stack: settings.Settings, program: Dedent, status: str
 ) -> None:
     buyer.put("waiting/main.py", program(FOREVER))
-    job_id = buyer.submit("waiting", machine_type="gpu")
-    if status != "submitted":  # a driver may start at once, but no machine has room for its executor
+    body: dict[str, Any] = {"machine_type": "gpu"}  # which nobody lends: YARN is not given it
+    if status == "accepted":  # the driver may start at once, but no machine has room for its executor
+        body = {"executor_memory": 12288}
+    job_id = buyer.submit("waiting", **body)
+    if status != "submitted":
         until(lambda: buyer.job(job_id)["status"] in (status, "running"), status, 60)
     answer = buyer.send("POST", f"/jobs/{job_id}/cancel")
     answered = time.monotonic()

@@ -6,81 +6,50 @@ The applications here ask for a machine type that nobody lends: they wait, and a
 from __future__ import annotations
 
 import io
-import os
 import re
 import secrets
 import signal
 import subprocess
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from people import Person, until
-from warm_submitter import pid, said
+from people import Person
+from warm_submitter import TYPE, Submit, applications
 
 from distributedmarket.runtime import class_data
 from market.cluster.clients import hdfs, resource_manager
-from market.hadoop import spark
-from market.hadoop.paths import PYTHON_RUNNER, STAGING
+from market.hadoop.paths import SCRATCH
 from market.jobs.life import kill
 from market.jobs.submission import submission_lock
 from market.kit import settings
 from market.ops.run import submitter
-from market.ops.run.services import base_environment
 
-pytestmark = [pytest.mark.cluster, pytest.mark.alone]
-_TYPE = "gpu"
-Submit = Callable[..., "subprocess.Popen[str]"]
+pytestmark = pytest.mark.cluster
+# What it was started from and with; numpy comes last, since others may import more.
+PROGRAM = """
+    import os, sys
+    from pathlib import Path
+    from pyspark.sql import SparkSession
 
+    def java_maps_archive(_):
+        pid = os.getpid()
+        while Path(f"/proc/{pid}/comm").read_text().strip() != "java":
+            pid = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]
+        return "spark.jsa" in Path(f"/proc/{pid}/maps").read_text()
 
-@pytest.fixture
-def tag() -> Iterator[str]:
-    """Return a tag; kill what was submitted with it in the end."""
-    chosen = secrets.token_hex(16)
-    yield chosen
-    kill.applications(chosen)
-
-
-@pytest.fixture
-def submit(stack: settings.Settings) -> Submit:
-    """Return a function that starts `spark-submit` as a job's task does."""
-    environment = base_environment(stack) | spark.environment(stack)
-    environment["PATH"] = f"{submitter.PROGRAMS}:{environment['PATH']}"
-
-    def start(
-        tag: str,
-        user: str = "ann",
-        conf: dict[str, str] | None = None,
-        more: dict[str, str] | None = None,
-        **options: Any,
-    ) -> Any:
-        given = {
-            "spark.yarn.tags": tag,
-            "spark.yarn.am.nodeLabelExpression": _TYPE,
-            "spark.yarn.stagingDir": stack.hdfs_uri + STAGING,
-            "spark.yarn.submit.waitAppCompletion": "false",
-        } | (conf or {})
-        words = ["--master", "yarn", "--deploy-mode", "cluster", "--proxy-user", user, "--queue", _TYPE]
-        for name, value in given.items():
-            words += ["--conf", f"{name}={value}"]
-        return subprocess.Popen(
-            ["spark-submit", *words, stack.hdfs_uri + PYTHON_RUNNER, "words"],
-            env=environment | (more or {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            **options,
-        )
-
-    return start
-
-
-def applications(tag: str) -> list[str]:
-    return [app.application_id for app in resource_manager().apps(tags=[tag])]
+    spark = SparkSession.builder.getOrCreate()
+    print("sum", spark.sparkContext.parallelize(range(10), 2).sum(), "pandas" in sys.modules)
+    print("driver", java_maps_archive(0))
+    print("executor", spark.sparkContext.parallelize([0], 1).map(java_maps_archive).collect())
+    import numpy
+    held = spark.sparkContext._jvm.java.util.ArrayList()
+    held.add(numpy.int64(7))
+    print("held", held)
+"""
 
 
 def test_it_submits_for_the_user_and_prints_the_application(
@@ -88,7 +57,7 @@ def test_it_submits_for_the_user_and_prints_the_application(
 ) -> None:
     out, _ = submit(tag, user="ann").communicate(timeout=60)
     found = resource_manager().apps(tags=[tag])
-    assert [(app.user, app.queue.removeprefix("root.")) for app in found] == [("ann", _TYPE)]
+    assert [(app.user, app.queue.removeprefix("root.")) for app in found] == [("ann", TYPE)]
     assert found[0].application_id in re.findall(r"application_\d+_\d+", out)
     assert "Uploading resource" in out
 
@@ -119,7 +88,7 @@ def test_users_who_submit_at_once_get_nothing_of_each_other_s(
             list(threads.map(one, tags))
         for user, tag in tags.items():
             (app,) = resource_manager().apps(tags=[tag])
-            folder = f"{STAGING}/{user}/.sparkStaging/{app.application_id}"
+            folder = f"{SCRATCH}/{user}/.sparkStaging/{app.application_id}"
             status = hdfs().status(folder)
             assert status is not None
             assert (app.user, status.owner, status.permission) == (user, user, "700")
@@ -144,39 +113,6 @@ def test_a_task_killed_while_it_submits_leaves_one_application(submit: Submit, t
     assert len(applications(tag)) == 1
 
 
-def test_a_submitter_killed_while_it_submits_fails_the_try_and_the_next_finds_or_submits(
-    stack: settings.Settings, submit: Submit, tag: str
-) -> None:
-    first = submit(tag)
-    assert first.stdout is not None
-    assert first.stdout.readline()
-    killed = pid(stack)
-    os.kill(killed, signal.SIGKILL)
-    first.communicate(timeout=60)
-    until(lambda: pid(stack) not in (0, killed), "a new submitter", 60)
-    until(lambda: said(stack), "the new submitter's answer", 60)
-    if not applications(tag):
-        assert first.returncode == 1
-    assert submit(tag).wait(60) == 0
-    assert len(applications(tag)) == 1
-
-
-def test_while_it_is_down_or_frozen_spark_s_own_command_submits(
-    stack: settings.Settings, submit: Submit, tag: str
-) -> None:
-    frozen = pid(stack)
-    os.kill(frozen, signal.SIGSTOP)
-    try:
-        out, _ = submit(tag).communicate(timeout=120)
-        assert "the warm submitter is not used" in out
-        assert applications(tag)[0] in out
-    finally:
-        os.kill(frozen, signal.SIGCONT)
-    time_limit = time.monotonic() + 3  # what waited at the frozen one is not submitted after all
-    while time.monotonic() < time_limit:
-        assert len(applications(tag)) == 1
-
-
 def test_the_runs_of_a_point_are_submitted_by_it_one_after_the_other(submit: Submit, tag: str) -> None:
     first, second = f"{tag}-0", f"{tag}-0.2"
     for run in (first, second):
@@ -187,53 +123,31 @@ def test_the_runs_of_a_point_are_submitted_by_it_one_after_the_other(submit: Sub
     assert set(applications(tag)) == {*applications(first), *applications(second)}
 
 
-def test_it_keeps_no_file_of_what_it_submitted(stack: settings.Settings, submit: Submit, tag: str) -> None:
-    assert submit(tag).wait(60) == 0
-    scratch = stack.paths.run / "submitter"
-
-    def left() -> list[Path]:
-        folders = list((scratch / "tmp").glob("spark-*"))
-        return folders + [path for path in (scratch / "local").rglob("*") if path.is_file()]
-
-    until(lambda: not left(), "folders without a file", 10)  # they are cleared after the answer
+@pytest.fixture(scope="module")
+def job(buyer: Person, machines: list[Any], program: Callable[[str], str]) -> dict[str, Any]:
+    """A job that has looked at what it was started with."""
+    buyer.put("warm/main.py", program(PROGRAM))
+    ended = buyer.ended(buyer.submit("warm"))
+    assert ended["status"] == "succeeded", ended["reason"]
+    return ended
 
 
-def test_a_job_goes_through_it_and_starts_from_the_class_data_archive(
-    stack: settings.Settings, buyer: Person, machines: list[Any], program: Callable[[str], str]
-) -> None:
-    def submitted() -> int:
-        found = re.search(r"submitted (\d+)", said(stack))
-        assert found
-        return int(found[1])
+def test_a_job_goes_through_it(stack: settings.Settings, job: dict[str, Any]) -> None:
+    assert applications(job["job_id"]) == [job["application_id"]]
+    told = (stack.paths.logs / "submitter.log").read_text()
+    assert told.count(f" Submitted application {job['application_id']}\n") == 1
 
-    before = submitted()
-    buyer.put(
-        "warm/main.py",
-        program(
-            """
-            import os
-            from pathlib import Path
-            from pyspark.sql import SparkSession
 
-            def java_maps_archive(_):
-                pid = os.getpid()
-                while Path(f"/proc/{pid}/comm").read_text().strip() != "java":
-                    pid = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]
-                return "spark.jsa" in Path(f"/proc/{pid}/maps").read_text()
-
-            spark = SparkSession.builder.getOrCreate()
-            print("driver", java_maps_archive(0))
-            print("executor", spark.sparkContext.parallelize([0], 1).map(java_maps_archive).collect())
-            """
-        ),
-    )
-    job = buyer.ended(buyer.submit("warm"))
-    assert job["status"] == "succeeded", job["reason"]
-    assert submitted() == before + 1
-    assert len(applications(job["job_id"])) == 1
+def test_a_job_starts_from_the_class_data_archive(buyer: Person, job: dict[str, Any]) -> None:
     log = buyer.log(job["job_id"])
     assert "driver True" in log
     assert "executor [True]" in log
+
+
+def test_pyspark_does_not_import_pandas_for_a_program_without(buyer: Person, job: dict[str, Any]) -> None:
+    log = buyer.log(job["job_id"])
+    assert "sum 45 False" in log
+    assert "held [7]" in log
 
 
 def test_the_archive_has_what_speaks_to_hdfs_and_what_java_makes_of_lambdas(stack: settings.Settings) -> None:
@@ -248,32 +162,6 @@ def test_the_archive_has_what_speaks_to_hdfs_and_what_java_makes_of_lambdas(stac
     assert not set(messages) - set(archived)
     # Java archives some of its own lambdas unasked; these are in the class list.
     assert [line for line in archived if "$$Lambda$" in line and " org.apache." in line]
-
-
-def test_pyspark_does_not_import_pandas_for_a_program_without(
-    buyer: Person, machines: list[Any], program: Callable[[str], str]
-) -> None:
-    buyer.put(
-        "light/main.py",
-        program(
-            """
-            import sys
-            from pyspark.sql import SparkSession
-
-            spark = SparkSession.builder.getOrCreate()
-            print("sum", spark.sparkContext.parallelize(range(10), 2).sum(), "pandas" in sys.modules)
-            import numpy
-            held = spark.sparkContext._jvm.java.util.ArrayList()
-            held.add(numpy.int64(7))
-            print("held", held)
-            """
-        ),
-    )
-    job = buyer.ended(buyer.submit("light"))
-    assert job["status"] == "succeeded", job["reason"]
-    log = buyer.log(job["job_id"])
-    assert "sum 45 False" in log
-    assert "held [7]" in log
 
 
 def test_an_archive_that_java_does_not_take_is_told(stack: settings.Settings, tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ import pytest
 from fresh_host import FreshHost
 from people import Person, until
 
+from distributedmarket.runtime import class_data
+from market.kit import settings
+
 pytestmark = pytest.mark.cluster
 
 WHERE = """
@@ -27,7 +30,7 @@ STATE = {"machines", "password"}
 
 
 def test_a_host_with_python_and_java_alone_joins_and_runs_a_job(
-    fresh_host: FreshHost, buyer: Person, program: Callable[[str], str]
+    stack: settings.Settings, fresh_host: FreshHost, buyer: Person, program: Callable[[str], str]
 ) -> None:
     agent, made = fresh_host.agent, fresh_host.root / ".market"
     agent.wait("active", 400)
@@ -52,5 +55,16 @@ def test_a_host_with_python_and_java_alone_joins_and_runs_a_job(
     assert not {
         name for name in packages if name.startswith(("airflow", "apache_airflow", "psycopg", "flask"))
     }
-    for step in ("the agent's environment", "Hadoop's jars, from the market", "the jobs' runtime"):
+    steps = (
+        "the agent's environment",
+        "Hadoop's jars, from the market",
+        "the jobs' runtime",
+        "Spark's classes",
+    )
+    for step in steps:
         assert step in agent.said()
+    assert class_data.problem(made / "runtime") == ""
+    asked = [*class_data.class_list(made / "runtime").open()]
+    assert asked == [*stack.paths.class_list.open()][: 1 + stack.machines.archived_classes], (
+        "the market's own"
+    )

@@ -28,7 +28,9 @@ FOREVER = """
 GREEDY = """
     import time
     from pyspark.sql import SparkSession
+    # What it sets is put right before Spark reads it; asked for while it runs, YARN gives two in all.
     spark = SparkSession.builder.config("spark.executor.instances", "2").getOrCreate()
+    print("more:", spark.sparkContext._jsc.sc().requestExecutors(2))
     while True:
         time.sleep(1)
 """

@@ -10,13 +10,13 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import requests
+import whole_stack
 from commands import market
 from people import Person, until
 
@@ -42,8 +42,9 @@ FOREVER = """
 
 def test_status_tells_of_each_service(stack: settings.Settings) -> None:
     found = json.loads(market("status", "--json").stdout)
-    assert set(found) == {"state_dir", "url", "services", "admin"}
+    assert set(found) == {"state_dir", "url", "security", "services", "admin"}
     assert found["url"] == stack.url("api")
+    assert found["security"] == stack.security.mode
     assert all(set(one) == {"name", "address", "healthy", "detail"} for one in found["services"])
     assert {"postgres", "namenode", "resourcemanager", "scheduler", "triggerer"} <= {
         one["name"] for one in found["services"]
@@ -91,7 +92,7 @@ def test_the_pages_of_hdfs_and_yarn_work(stack: settings.Settings) -> None:
         ("jobhistory_http", "/jobhistory"),
         ("spark_history_http", "/"),
     ):
-        answer = requests.get(stack.url(port) + page, timeout=30)
+        answer = whole_stack.get(stack, stack.url(port) + page)
         assert answer.status_code == 200, (page, answer.status_code)
         assert "<html" in answer.text.lower()
 
@@ -170,3 +171,35 @@ def test_after_kill_9_of_everything_all_data_is_there(stack: settings.Settings, 
     assert after[1] == before[1]
     assert after[0]["balance"] == before[0]["balance"]
     assert json.loads(market("status", "--json").stdout)["services"]
+
+
+def test_a_restore_brings_back_what_was_open_then(
+    stack: settings.Settings, buyer: Person, tmp_path: Path
+) -> None:
+    person = again(stack, buyer)
+    credits_path = f"/users/{person.user_id}/credits"
+    person.put("open/main.py", "print()")
+    job_id = person.submit("open", machine_type="gpu")  # which nobody lends
+    settle(clock.now_ms())
+    before = person.rest.get(credits_path)
+    market("backup", "--to", str(tmp_path / "backups"))
+    at = datetime.now(UTC)
+    until(lambda: datetime.now(UTC) - at > timedelta(seconds=2), "a later second", 10)
+    person.rest.post(f"/jobs/{job_id}/cancel")
+    person.ended(job_id, 120)
+    settle(clock.now_ms())
+    market("down", "--force")
+    market("restore", "--from", str(tmp_path / "backups"), "--at", at.isoformat(), "--yes")
+    market("up")
+    person = again(stack, buyer)
+    job = person.rest.get(f"/jobs/{job_id}")
+    assert job["end_time"] is None, job["status"]
+    assert person.rest.get(credits_path)["balance"] == before["balance"]
+    # It comes to a true end once more, and nothing of it is charged that was not used.
+    person.rest.post(f"/jobs/{job_id}/cancel")
+    person.ended(job_id, 240)
+    settle(clock.now_ms())
+    after = person.rest.get(credits_path)
+    assert (after["balance"], after["held"]) == (before["balance"], "0.000000")
+    verified = market("ledger", "verify").stdout
+    assert "the database was restored to" in verified

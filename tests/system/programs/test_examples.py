@@ -117,7 +117,11 @@ def test_recommendations_are_near_the_hidden_tastes(examples: Examples) -> None:
 
 def test_a_grid_is_searched_on_all_machines(examples: Examples) -> None:
     assert float(re.findall(r"best accuracy ([\d.]+)", examples.succeeded("grid_search"))[0]) > 0.8
-    assert len(examples.result("grid_search", "scores").splitlines()) == 9
+    base = f"/jobs/{examples.jobs['grid_search']}/results"
+    files = {one["path"]: one["size"] for one in examples.buyer.rest.get(base)["files"]}
+    assert set(files) == {"model.joblib", "scores.csv", "scores.png"}
+    assert min(files.values()) > 100
+    assert len(examples.buyer.rest.text(f"{base}/scores.csv").splitlines()) == 1 + 9
 
 
 def test_a_program_runs_in_its_own_python(examples: Examples) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import textwrap
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from agents import nodemanager
 from commands import market
 from people import Person
 
@@ -62,6 +64,7 @@ SPY = """
             database = "closed"
         return {
             "uid": os.getuid(),
+            "nice": os.nice(0),
             "secrets": secrets,
             "databases": readable(STATE + "/data"),
             "machines": [one for one in readable(STATE + "/machines") if not one.startswith(own + "/")],
@@ -147,6 +150,15 @@ def test_a_job_finds_no_secret_in_its_environment(spied: dict[str, Any], role: s
     assert spied[role]["environment"] == []
 
 
+@pytest.mark.parametrize(("role", "machine"), [("driver", "pool"), ("executor", "")])
+def test_the_database_is_reached_only_where_status_says_so(
+    spied: dict[str, Any], details: dict[str, str], role: str, machine: str
+) -> None:
+    told = [detail for name, detail in details.items() if not machine or name == machine]
+    reached = any("which reaches this host's own services" in detail for detail in told)
+    assert spied[role]["database"] == ("reached" if reached else "closed")
+
+
 def test_status_says_of_each_machine_which_protection_this_host_lacks(details: dict[str, str]) -> None:
     weak = sandbox.weakness()
     assert len(details) >= 3
@@ -158,6 +170,11 @@ def test_a_job_is_not_the_market_s_account(stack: settings.Settings, spied: dict
     owner = Path(stack.paths.secrets).stat().st_uid
     if owner == 0:
         assert {spied["driver"]["uid"], spied["executor"]["uid"]} == {65534}
+
+
+def test_programs_give_way_to_what_keeps_the_machine(spied: dict[str, Any]) -> None:
+    keeper = os.getpriority(os.PRIO_PROCESS, nodemanager("pool"))
+    assert {spied[role]["nice"] for role in ("driver", "executor")} == {keeper + 5}
 
 
 def test_another_s_home_is_closed(spied: dict[str, Any]) -> None:
@@ -183,4 +200,4 @@ def test_a_machine_s_token_is_kept_nowhere(
     """The one-time token is used up before the first job runs, and the machine's files never hold it."""
     for folder in (stack.paths.state / "machines").iterdir():
         for file in (*(folder / "conf").glob("*"), folder / "machine.json"):
-            assert not file.exists() or "token" not in file.read_text(errors="replace")
+            assert not file.is_file() or "token" not in file.read_text(errors="replace")

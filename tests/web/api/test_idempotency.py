@@ -14,7 +14,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.testclient import TestClient
 from ledger_world import World
 
-from market.jobs.intake import program
 from market.kit.errors import ConflictError, OverLimitError
 from market.people.member import Member
 from market.web.api import caller, idempotency, problems, routing
@@ -154,9 +153,8 @@ def test_what_another_try_may_change_is_not_kept(
 
 
 def test_a_job_is_one_even_if_the_server_dies_before_it_answers(
-    post: Callable[..., Any], world: World, monkeypatch: pytest.MonkeyPatch
+    post: Callable[..., Any], world: World, lone_program: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(program, "entry_file", lambda *_: "main.py")
     body = {"root_path": "digits", "core_num": 1, "machine_type": "cpu", "max_duration": 60}
 
     def die(self: idempotency.Claim, response: Response) -> None:

@@ -9,23 +9,27 @@ from market.web.pages import text
         ("14.250000", "14.25"),
         ("0.000001", "0.000001"),
         ("15.000000", "15.00"),
-        ("-0.412004", "\u22120.412004"),
+        ("-0.412004", "\u22120.412"),
+        ("0.387906", "0.3879"),
+        ("0.00005", "0.0001"),
+        ("0.000049", "0.000049"),
+        ("-2.000049", "\u22122.00"),
         ("1000000.100000", "1000000.10"),
         (3, "3.00"),
         (None, "–"),  # noqa: RUF001
     ],
 )
-def test_credits_lose_only_zeros_that_say_nothing(value: object, shown: str) -> None:
+def test_credits_have_two_to_four_places_and_never_vanish(value: object, shown: str) -> None:
     assert text.credits_text(value) == shown
 
 
 def test_a_column_of_credits_keeps_its_points_in_line() -> None:
-    column = ["0.412004", "2.500000", "3.000000"]
+    column = ["0.412104", "2.500000", "3.000000"]
     shown = text.places(column)
-    assert shown == 6
+    assert shown == 4
     visible_and_padding = [str(text.money(value, shown)) for value in column]
     assert [cell.count("0</span>") for cell in visible_and_padding] == [0, 1, 1]
-    assert 'aria-hidden="true">0000<' in visible_and_padding[1]
+    assert 'aria-hidden="true">00<' in visible_and_padding[1]
     assert text.places([]) == text.places([None]) == 2
 
 

@@ -38,6 +38,8 @@ def test_days_left_at_the_last_week_s_spending() -> None:
     ]
     assert days_left(lines, NOW) == 8
     assert days_left(lines[:1], NOW) is None
+    first_day = [line | {"at": NOW - DAY // 2} for line in lines]
+    assert days_left(first_day, NOW) is None
     assert days_left([], NOW) is None
 
 
@@ -61,4 +63,4 @@ def test_menu_entries_lead_to_views_and_have_icons() -> None:
     for entry in views.EXTERNAL_VIEWS:
         assert str(entry["href"]).removeprefix("/pluginsv2").rstrip("/") in bases
         for icon in (entry["icon"], entry["icon_dark_mode"]):
-            assert (FOLDER / "static" / str(icon).rpartition("/static/")[2]).is_file()
+            assert (FOLDER / "static" / str(icon).rpartition("/static/")[2].partition("?")[0]).is_file()

@@ -62,12 +62,14 @@ def settlement(interval_id: int) -> dict[str, Any]:
 
 
 def trial_balance(cursor: Cursor) -> dict[str, Any]:
-    """Return the balance of every account, the market's own first, and their sum: zero."""
+    """Return the balance of every account, and their sum, zero: the market's own, members', projects'."""
     # One statement, so that no posting comes between two of its lines.
     cursor.execute(
-        "SELECT * FROM (SELECT account AS name, NULL AS user_id, balance_ucr FROM system_account UNION ALL"
-        " SELECT username, user_id::text, granted_ucr + shared_ucr - used_ucr"
-        " FROM account JOIN member USING (user_id)) line ORDER BY user_id IS NOT NULL, name"
+        "SELECT * FROM (SELECT account AS name, NULL AS user_id, balance_ucr, 1 AS place FROM system_account"
+        " UNION ALL SELECT coalesce(m.username, 'project:' || p.name), m.user_id::text,"
+        " granted_ucr + shared_ucr + transferred_ucr - used_ucr, CASE WHEN p.name IS NULL THEN 2 ELSE 3 END"
+        " FROM account a LEFT JOIN member m ON m.user_id = a.member_id"
+        " LEFT JOIN project p ON p.project_id = a.project_id) line ORDER BY place, name"
     )
     lines = [(row.name, row.user_id, int(row.balance_ucr)) for row in cursor.fetchall()]
     return {
@@ -91,6 +93,7 @@ def _settlement(row: Any) -> dict[str, Any]:
         "paid": format_credits(row.paid_ucr),
         "stipend": format_credits(row.stipend_ucr),
         "refunded": format_credits(row.refunded_ucr),
+        "returned": format_credits(row.returned_ucr),
         "rows": row.row_count,
         "seal": bytes(row.sha256).hex() if row.sha256 is not None else None,
     }

@@ -64,6 +64,7 @@ class SettledInterval:
     fee_ucr: int
     stipend_ucr: int
     refunded_ucr: int
+    returned_ucr: int
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ def freeze(until_ms: int, patience_s: float = _PATIENCE_S) -> int:
     lost_after_ms = machines.node_expiry_s * 1500
     _wait_for_meter(until_ms, lost_after_ms, patience_s)
     tariff = [credits.micro(name) for name in _TARIFF]
-    return _call("SELECT settle_freeze(%s" + ", %s" * 8 + ")", [until_ms, *tariff, lost_after_ms])
+    bound_ucr = credits.micro("refund_bound")
+    return _call("SELECT settle_freeze(%s" + ", %s" * 9 + ")", [until_ms, *tariff, lost_after_ms, bound_ucr])
 
 
 def price(interval_id: int) -> None:
@@ -170,7 +172,7 @@ def capture(interval_id: int) -> None:
 
 
 def pay(interval_id: int) -> None:
-    """Pay the owners of the machines, the stipend and the refunds."""
+    """Pay the owners of the machines and the stipend, and give back what lost attempts had paid."""
     _call("SELECT settle_pay(%s)", [interval_id])
 
 
@@ -180,7 +182,10 @@ def reconcile(interval_id: int) -> None:
 
 
 def seal(interval_id: int) -> None:
-    """Seal the interval's rows, so that a later change of them is noticed."""
+    """Seal the interval's rows, so that a later change of them is noticed. Raises InvariantError.
+
+    What was posted since `reconcile` is sealed as well, and checked before.
+    """
     _call("SELECT settle_seal(%s)", [interval_id])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from market.jobs import store
 from market.jobs.life import kill, status
-from market.kit import database
+from market.kit import audit, database
 from market.kit.errors import ConflictError, MarketError
 from market.kit.vocabulary import CANCELLING
 from market.people.member import Member
@@ -21,6 +21,9 @@ def cancel(member: Member, job_id: str) -> dict[str, Any]:
     Raises NotFoundError. YARN is told before this returns; if it does not answer, the watch tells it later.
     """
     job = store.visible_job(member, job_id)
+    if job.user_id != member.user_id and not job.ended:
+        with database.transaction() as cursor:
+            audit.write(cursor, audit.ADMINISTRATION, member.username, job_id, "cancelled another's job")
     status_after = status.stop_job(job_id, "cancelled", f"cancelled by {member.username}", by=member.username)
     if status_after == CANCELLING:
         try:

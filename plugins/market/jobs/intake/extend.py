@@ -23,7 +23,8 @@ from market.people.member import Member
 def extend(member: Member, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Let an open job cost more or run longer, at its locked rate; return it as JobSchema shows it.
 
-    Both figures are absolute. Raises BadInputError, ConflictError, NotEnoughCreditError, NotFoundError.
+    Both figures are absolute. Where a project pays, who extends must still be its member, and it must
+    go on. Raises BadInputError, ConflictError, NotEnoughCreditError, NotFoundError.
     """
     request = loaded(ExtensionSchema(), dict(body))
     store.own_job(member, job_id)

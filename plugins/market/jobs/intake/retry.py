@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from market.jobs import points, store
-from market.jobs.intake import program
+from market.jobs.intake import packages, program, request
 from market.jobs.intake.schemas import RetrySchema
 from market.jobs.intake.submit import submit_spec
+from market.jobs.spec import JobSpec
 from market.jobs.store import Job
 from market.kit.database import Answering
 from market.kit.errors import BadInputError, ConflictError
+from market.kit.money import parse_credits
 from market.kit.wire import loaded
 from market.people.member import Member
 
@@ -25,14 +27,28 @@ def retry(
     It is a new job, at the rate of now; a point keeps its number. Returns and raises as `submit`, and
     ConflictError while the job is open or where nothing of it is left to run, NotFoundError.
     """
-    request = loaded(RetrySchema(), dict(body))
+    asked = loaded(RetrySchema(), dict(body))
     job = store.own_job(member, job_id)
     if not job.ended:
         raise ConflictError("The job has not ended. A failed point can be run again when it has.")
-    spec = replace(job.spec, only=_points_to_retry(job, request.get("points")))
+    spec = replace(job.spec, only=_points_to_retry(job, asked.get("points")))
     spec = replace(spec, max_parallel=min(spec.max_parallel, len(spec.points)))
+    if not _may_grow(spec):
+        spec = replace(spec, auto_extend_to=None)
     program.entry_file(member.username, spec.to_json())
+    request.check_surroundings(member, spec)
+    spec = packages.looked_up(spec)
     return submit_spec(member, spec, job.job_name, answering)
+
+
+def _may_grow(spec: JobSpec) -> bool:
+    """Tell whether the hold can grow by itself: only if the job's own limit keeps it below its whole cost.
+
+    An extension may have raised that limit since, and the rate of now may be another one.
+    """
+    if spec.auto_extend_to is None or spec.max_credits is None:
+        return False
+    return parse_credits(spec.auto_extend_to) >= parse_credits(spec.max_credits)
 
 
 def _points_to_retry(job: Job, named: list[int] | None) -> tuple[int, ...] | None:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from market.hadoop import allocation
 from market.jobs import fields as kinds
 from market.jobs import grid, spec
+from market.jobs.intake import record
 from market.kit import settings
 from market.kit.wire import Input, positive_credits
 
-_OF_SWEEPS = ("max_parallel", "point_retries")
 _RequestedSpec: Any = Input.from_dict(kinds.of_request(spec.wires()))
 
 
 class JobRequestSchema(_RequestedSpec):
-    """Body of `POST /jobs`. Paths are relative: root_path to the home, the others to root_path."""
+    """Body of `POST /jobs`. Paths are relative: root_path to the home, the others to root_path.
+
+    It may be a job's own record, as `GET /jobs/{job_id}` answers it: the same job is submitted again then.
+    """
 
     job_name = kinds.text(100)
+
+    @pre_load
+    def _of_record(self, data: Any, **kwargs: Any) -> Any:
+        return record.as_request(data) if isinstance(data, Mapping) else data
 
     @validates_schema
     def _sweep(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["grid"] is None:
-            alone = {name: ["is for a sweep: give a grid, too"] for name in _OF_SWEEPS if name in data}
+            alone = {name: ["is for a sweep: give a grid, too"] for name in record.OF_SWEEPS if name in data}
             if alone:
                 raise ValidationError(alone)
             return
@@ -39,17 +47,18 @@ class JobRequestSchema(_RequestedSpec):
     @validates_schema
     def _size(self, data: dict[str, Any], **kwargs: Any) -> None:
         loaded = settings.load()
-        limits, errors = loaded.jobs, dict[str, list[str]]()
+        errors: dict[str, Any] = {}
         if data["machine_type"] not in loaded.types:
             errors["machine_type"] = [f"there is no such machine type; there are: {', '.join(loaded.types)}"]
-        if data["core_num"] > limits.max_cores:
-            errors["core_num"] = [f"must be at most {limits.max_cores}"]
-        elif data["core_num"] % data["executor_cores"]:
+        if data["core_num"] % data["executor_cores"]:
             errors["executor_cores"] = [f"must divide the {data['core_num']} cores evenly"]
-        most = allocation.most_heap_mib()
-        for name in ("driver_memory", "executor_memory"):
-            if data.get(name, 0) > most:
-                errors[name] = [f"must be at most {most} MiB"]
+        if (beside := allocation.off_heap_mib(data["spark_conf"])) > 0:
+            heap, most = data.get("executor_memory", loaded.jobs.executor_memory_mib), allocation.most_mib()
+            if allocation.container_mib(heap, beside) > most:
+                problem = (
+                    f"is too much beside executor_memory: all of it may have {most} MiB for each executor"
+                )
+                errors["spark_conf"] = {allocation.OFF_HEAP_SIZE: [problem]}
         if errors:
             raise ValidationError(errors)
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from market.credits import ledger, tariff
+from market.credits.project_errors import ProjectRefusesError
+from market.hadoop import paths
 from market.jobs import runs
 from market.jobs.intake import quota, request
 from market.jobs.intake.quote import at_current_rate
@@ -16,6 +18,8 @@ from market.jobs.spec import JobSpec
 from market.kit import database, notify
 from market.kit.clock import new_id, now_ms
 from market.kit.database import Answering, Cursor
+from market.kit.errors import BadInputError
+from market.people import paying
 from market.people.member import Member
 
 _SLACK_MS = 24 * 3600 * 1000  # a hold outlives the longest that its job may take by a day
@@ -23,6 +27,8 @@ _SLACK_MS = 24 * 3600 * 1000  # a hold outlives the longest that its job may tak
 
 def submit(member: Member, body: Mapping[str, Any], answering: Answering | None = None) -> dict[str, Any]:
     """Check a job, hold what it may cost, and store it; return `{status, job_id, quote}`.
+
+    The hold is taken from the project that it names, else from its owner.
 
     Raises BadInputError, NotEnoughCreditError, OverLimitError.
     """
@@ -52,17 +58,25 @@ def _store(
     cursor: Cursor, member: Member, job_id: str, name: str, spec: JobSpec, quote: tariff.Quote
 ) -> None:
     at_ms = now_ms()
+    project_id = paying.project(cursor, member, spec.project, at_ms)
     cursor.execute(
         "INSERT INTO job (job_id, user_id, job_name, spec, machine_type, core_num, rate_micro, weight_micro,"
-        " gib_weight_micro, status, added_ms) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'submitted', %s)",
+        " gib_weight_micro, status, added_ms, folder, project_id)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'submitted', %s, %s, %s)",
         [
             *(job_id, member.user_id, name, json.dumps(spec.to_json()), spec.machine_type, spec.core_num),
             *(quote.rate_micro, quote.weight_micro, quote.gib_weight_micro, at_ms),
+            paths.job_folder(member.username, job_id),
+            project_id,
         ],
     )
     status.record(cursor, job_id, "submitted", at_ms=at_ms)
     runs.add(cursor, job_id, spec, at_ms)
     longest_s = spec.max_wait + math.ceil(spec.whole_duration) * (1 + spec.point_retries)
     expires_ms = at_ms + longest_s * 1000 + _SLACK_MS
-    ledger.take_hold(cursor, job_id, member.user_id, quote.hold_ucr, quote.rate_micro, expires_ms, at_ms)
+    payer = project_id or member.user_id
+    try:
+        ledger.take_hold(cursor, job_id, payer, quote.hold_ucr, quote.rate_micro, expires_ms, at_ms)
+    except ProjectRefusesError as error:  # since it was looked at above
+        raise BadInputError({"project": [error.detail]}) from error
     notify.notify(cursor, notify.NEW_JOB)

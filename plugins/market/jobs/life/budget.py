@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from market.credits import ledger, tariff
+from market.credits import ledger, projects, tariff
 from market.credits.ledger import Hold
+from market.credits.project_errors import ProjectRefusesError
 from market.jobs.life import status
 from market.jobs.spec import JobSpec
 from market.jobs.store import Job
@@ -52,7 +53,9 @@ def _extend(job: Job, used_ucr: int) -> int:
     try:
         with database.transaction() as cursor:
             return _grown(cursor, job.job_id, used_ucr)
-    except NotEnoughCreditError:  # another of the owner's jobs took it meanwhile
+    except NotEnoughCreditError:  # another of the payer's jobs took it meanwhile
+        return job.hold_ucr
+    except ProjectRefusesError:  # it has ended, or the owner left it: the job ends with what it has
         return job.hold_ucr
 
 
@@ -64,6 +67,9 @@ def _grown(cursor: Cursor, job_id: str, used_ucr: int) -> int:
     if not hold.open or row.status in (*ENDED, "cancelling") or not _nearly(used_ucr, hold.amount_ucr):
         return hold.amount_ucr
     available = ledger.balances(cursor, hold.user_id).available_ucr
+    of_project = projects.left_ucr(cursor, job_id)
+    if of_project is not None:
+        available = min(available, of_project)
     amount_ucr = min(_next_amount(JobSpec.from_json(row.spec), hold), hold.amount_ucr + available)
     if amount_ucr <= hold.amount_ucr:
         return hold.amount_ucr

@@ -3,9 +3,9 @@
     waiting -> queued -> accepted -> running -> succeeded | failed | cancelled | lost
     queued, accepted or running -> cancelling -> succeeded | failed | cancelled | lost
 
-`waiting`: stored; `queued`: Airflow's task has begun; `accepted`: YARN has the application; `running`: its
-driver runs. A run never goes back, and an ended one never changes. One that failed or was lost is followed by
-another attempt, while its job has one left.
+`waiting`: stored; `queued`: Airflow's task has begun, and may wait for a machine of its type; `accepted`:
+YARN has the application; `running`: its driver's container has started. A run never goes back, and an ended
+one never changes. One that failed or was lost is followed by another attempt, while its job has one left.
 
 A job is as far as the first of its runs, and ends with the last. Nothing here knows a database.
 """
@@ -58,6 +58,7 @@ class RunState:
     reason: str = ""
     started_ms: int | None = None
     ended_ms: int | None = None
+    handed_over: bool = True  # to YARN, or it may have been
 
     @property
     def goes_on(self) -> bool:
@@ -81,7 +82,7 @@ class RunState:
         """Return it after a request to stop: at its end where YARN cannot know it yet."""
         if not self.goes_on:
             return self
-        if self.status == WAITING:
+        if self.status == WAITING or (self.status == "queued" and not self.handed_over):
             return self._closed(stop.end(), now_ms)
         return replace(
             self, status=CANCELLING, since_ms=now_ms, reason_code=stop.reason_code, reason=stop.reason

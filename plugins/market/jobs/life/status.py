@@ -12,7 +12,7 @@ from typing import Any
 from market.credits import ledger
 from market.jobs import runs
 from market.jobs.life.state import End, JobState, RunState, Stop, job_of, latest, may_run_again
-from market.kit import database
+from market.kit import database, settings
 from market.kit.clock import now_ms
 from market.kit.database import Cursor
 from market.kit.vocabulary import CANCELLING, ENDED, WAITING
@@ -37,6 +37,24 @@ def claim(tag: str) -> bool:
         if run.status == WAITING:
             life.change(replace(run, status="queued", since_ms=now_ms()))
         return run.goes_on
+
+
+@database.again
+def hand_over(tag: str) -> bool:
+    """Write down that a run is about to be given to YARN; False if it is to be stopped, or has ended.
+
+    From then on a container of it may turn up, so that it is stopped with YARN, and its hold is given back by
+    the settlement, when the meter has looked.
+    """
+    with database.transaction() as cursor:
+        life = _Life.of_run(cursor, tag)
+        if life.run(tag).goes_on:
+            cursor.execute(
+                "INSERT INTO submission (tag, job_id, begun_ms, mode) VALUES (%s, %s, %s, %s)"
+                " ON CONFLICT (tag) DO NOTHING",
+                [tag, life.job_id, now_ms(), settings.load().security.mode],
+            )
+        return life.run(tag).goes_on
 
 
 @database.again
@@ -95,7 +113,7 @@ def stop_job(job_id: str, reason_code: str, reason: str, by: str | None = None) 
 def end(tag: str, reported: End) -> bool:
     """Close a run. One that failed waits for another attempt while it has one left. Tell whether it was open.
 
-    Gives back the hold of a job that never had an application; of others the settlement does.
+    Gives back the hold of a job of which nothing was handed to YARN; of others the settlement does.
     """
     with database.transaction() as cursor:
         life = _Life.of_run(cursor, tag)
@@ -129,7 +147,11 @@ class _Life:
         self.status: str = job.status
         self.stop = Stop(job.stop_code, job.stop_reason) if job.stop_code else None
         self.most_attempts = 1 + int(job.retries or 0)
-        cursor.execute(f"SELECT {_RUN} FROM run WHERE job_id = %s", [job_id])  # noqa: S608
+        cursor.execute(
+            f"SELECT {_RUN}, EXISTS (SELECT FROM submission s WHERE s.tag = run.tag) AS handed_over"  # noqa: S608
+            " FROM run WHERE job_id = %s",
+            [job_id],
+        )
         self._runs = {row.tag: RunState(*row) for row in cursor.fetchall()}
 
     @classmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from market.cluster.clients import job_history, node_manager, resource_manager
@@ -29,7 +29,11 @@ _HANDOVER_MS = 10 * 60_000
 # A file may be with nobody for a moment: so long after an end it is waited for, if need be, for so long.
 _MOMENT_MS, _PATIENCE_S, _PAUSE_S = 30_000, 3.0, 0.2
 
-_asking = ThreadPoolExecutor(max_workers=8, thread_name_prefix="logs")
+# One machine is asked by one thread for each list that is made. A list waits no longer than this for all of
+# them together, and is then one of what the others have.
+_LIST_S = 10.0
+_asking = ThreadPoolExecutor(max_workers=32, thread_name_prefix="logs")
+_PORTS = range(1024, 1 << 16)  # that a machine's agent may choose
 
 
 @dataclass(frozen=True)
@@ -111,18 +115,32 @@ def collected(run: Run, places: dict[str, Place]) -> dict[str, list[LogFile]]:
 
 
 def local(places: list[Place]) -> dict[str, list[LogFile]]:
-    """Return the files that machines still have, by container; a machine that is away has none."""
+    """Return the files that machines still have, by container; a machine that is away, or slow, has none."""
     addresses = _addresses({place.node_id for place in places})
+    of_machine: dict[str, list[Place]] = {}
+    for place in places:
+        if place.node_id in addresses:
+            of_machine.setdefault(place.node_id, []).append(place)
+    found: dict[str, list[LogFile]] = {}
+    until = time.monotonic() + _LIST_S
 
-    def ask(place: Place) -> list[LogFile] | None:
-        address = addresses.get(place.node_id)
-        try:
-            return node_manager(address).log_files(place.container_id) if address else None
-        except ClusterUnavailable:
-            return None
+    def ask(node_id: str) -> None:
+        client = node_manager(addresses[node_id])
+        for place in of_machine[node_id]:
+            if time.monotonic() > until:
+                return
+            try:
+                files = client.log_files(place.container_id)
+            except ClusterUnavailable:
+                return
+            if files is not None:
+                found[place.container_id] = files
 
-    answers = zip(places, _asking.map(ask, places), strict=True)
-    return {place.container_id: files for place, files in answers if files is not None}
+    asked = [_asking.submit(ask, node_id) for node_id in of_machine]
+    wait(asked, timeout=_LIST_S)
+    for question in asked:
+        question.cancel()  # it has not begun
+    return dict(found)
 
 
 def address(run: Run, place: Place) -> str | None:
@@ -133,9 +151,27 @@ def address(run: Run, place: Place) -> str | None:
 
 
 def _addresses(node_ids: set[str]) -> dict[str, str]:
+    """Return where the NodeManagers of these nodes answer, by node.
+
+    The address is the registered machine's. A node says itself at which port of it, and nothing else of what
+    it says counts: it could name any server.
+    """
     client = resource_manager()
     nodes = {node_id: client.node(node_id) for node_id in node_ids if node_id}
-    return {node_id: node.http_address for node_id, node in nodes.items() if node and node.http_address}
+    said = {node_id: node.http_address for node_id, node in nodes.items() if node and node.http_address}
+    with database.transaction() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT ip_address || ':' || service_port AS node_id, ip_address FROM machine"
+            " WHERE ip_address || ':' || service_port = ANY (%s)",
+            [list(said)],
+        )
+        registered = {row.node_id: row.ip_address for row in cursor.fetchall()}
+    ports = {node_id: http_address.rpartition(":")[2] for node_id, http_address in said.items()}
+    return {
+        node_id: f"{registered[node_id]}:{port}"
+        for node_id, port in ports.items()
+        if node_id in registered and port.isdecimal() and int(port) in _PORTS
+    }
 
 
 def display_names(places: Iterable[Place]) -> dict[str, str]:

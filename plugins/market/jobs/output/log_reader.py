@@ -9,7 +9,7 @@ from market.cluster.clients import hdfs, job_history, node_manager
 from market.cluster.container_logs import LogFile, Part
 from market.cluster.errors import ClusterUnavailable
 from market.jobs import runs
-from market.jobs.output import log_places
+from market.jobs.output import build_log, log_places
 from market.jobs.output.log_places import Place
 from market.jobs.runs import Run
 from market.kit import database
@@ -36,7 +36,8 @@ def tail(job: Job, container_id: str, file: str, size: int) -> tuple[int, Iterat
 
     Raises NotFoundError, UnavailableError.
     """
-    whole = _listed_size(job, container_id, file)
+    of_packages = container_id == build_log.CONTAINER
+    whole = build_log.size(job) or 0 if of_packages else _listed_size(job, container_id, file)
     if whole is None:
         run, place = _run_and_place(job, container_id, file)
         skipped = _note(run, place) if file == _NOTED_FILE else 0
@@ -56,6 +57,8 @@ def read(
     Offsets are those of the file as it is shown, and stay the same while it grows and after the job's end.
     Raises NotFoundError for what is not this job's, or is gone; UnavailableError.
     """
+    if container_id == build_log.CONTAINER:
+        return build_log.read(job, file, offset, length)
     run, place = _run_and_place(job, container_id, file)
     skipped = _note(run, place) if file == _NOTED_FILE else 0
     part = _part(run, place, file, offset + skipped, length)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from market.cluster.container_logs import LogFile
 from market.jobs import runs
-from market.jobs.output import log_places, log_reader
+from market.jobs.output import build_log, log_places, log_reader
 from market.jobs.output.log_places import Place
 from market.jobs.runs import Run
 from market.kit import database
+from market.kit.errors import UnavailableError
 from market.kit.vocabulary import DRIVER
 
 if TYPE_CHECKING:
     from market.jobs.store import Job
+
+
+# How long one machine is asked, for one list, how much of its files is not shown.
+_MACHINE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,10 @@ def list_files(job: Job) -> list[JobLog]:
 
     Raises NotFoundError once they are deleted because of their age, and UnavailableError if nobody answers.
     """
-    return _listed(job) if job.logs_ms is not None else look(job)
+    built = build_log.size(job)
+    of_packages = [JobLog(build_log.CONTAINER, build_log.ROLE, build_log.HOST, build_log.FILE, built or 0)]
+    found = _listed(job) if job.logs_ms is not None else look(job)
+    return found if built is None else [*found, *of_packages]
 
 
 def look(job: Job) -> list[JobLog]:
@@ -48,19 +57,44 @@ def _look(run: Run) -> list[JobLog]:
     if not files and run.ended:
         log_reader.check_kept(run)
     hosts = log_places.display_names(places[container_id] for container_id in files)
+    sizes = _Sizes(run)
     return [
         JobLog(
             container_id,
             log_places.role(container_id),
             hosts[container_id],
             file.name,
-            log_reader.shown_size(run, places[container_id], file),
+            sizes.of(places[container_id], file),
             run.place,
         )
         for container_id in sorted(files, key=log_places.order)
         for file in sorted(files[container_id], key=lambda file: file.name)
         if file.name not in log_places.HIDDEN
     ]
+
+
+class _Sizes:
+    """The sizes that are shown. What a slow machine has of a running job is shown as large as it says."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._spent_s: dict[str, float] = {}  # by machine
+
+    def of(self, place: Place, file: LogFile) -> int:
+        """Return a file's size. Raises UnavailableError for an ended job."""
+        if not self._run.ended and self._spent_s.get(place.node_id, 0.0) > _MACHINE_S:
+            return file.size
+        began = time.monotonic()
+        try:
+            return log_reader.shown_size(self._run, place, file)
+        except UnavailableError:
+            if self._run.ended:
+                raise
+            self._spent_s[place.node_id] = _MACHINE_S
+            return file.size
+        finally:
+            took_s = time.monotonic() - began
+            self._spent_s[place.node_id] = self._spent_s.get(place.node_id, 0.0) + took_s
 
 
 def _meanwhile(run: Run, places: dict[str, Place]) -> dict[str, list[LogFile]]:

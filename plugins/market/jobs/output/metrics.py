@@ -7,19 +7,17 @@ It may be a file `metrics.json`, or what Spark writes for a table of one line: a
 from __future__ import annotations
 
 import json
-import logging
 from math import isfinite
+from typing import Any
 
 from market.cluster.clients import hdfs
 from market.cluster.errors import HdfsDenied, HdfsNotFound
 from market.cluster.hdfs import Hdfs
 from market.hadoop import paths
 from market.jobs import grid
-from market.kit import database
+from market.kit import database, isolation
 from market.kit.clock import now_ms
-from market.kit.errors import MarketError
-
-log = logging.getLogger(__name__)
+from market.kit.text import parsed_storable
 
 _NAMES = ("metrics.json", "metrics")
 _MAX_BYTES = 64 << 10
@@ -27,37 +25,47 @@ _MAX_VALUES = 50
 _MAX_TEXT = 200
 _BATCH = 50
 _SETTLE_MS = 1_000
+_MAX_BITS = 256  # of a whole number
+_WORK = "metrics"
+_DUE = isolation.due("p.job_id || '-' || p.point")
 
 
 def collect() -> None:
-    """Read what points that succeeded have reported, each once."""
+    """Read what points that succeeded have reported, each once. Raises ClusterUnavailable."""
+    at_ms = now_ms()
     with database.transaction() as cursor:
         cursor.execute(
-            "SELECT p.job_id, p.point, m.username FROM job_point p JOIN run r USING (job_id, point)"
+            "SELECT p.job_id, p.point, m.username, folder FROM job_point p JOIN run r USING (job_id, point)"  # noqa: S608 - own words
             " JOIN job USING (job_id) JOIN member m USING (user_id)"
             " WHERE p.metrics IS NULL AND p.params <> '{}' AND r.status = 'succeeded' AND r.ended_ms < %s"
+            f" AND {_DUE}"
             " ORDER BY r.ended_ms LIMIT %s",
-            [now_ms() - _SETTLE_MS, _BATCH],
+            [at_ms - _SETTLE_MS, _WORK, at_ms, _BATCH],
         )
         rows = cursor.fetchall()
-    for row in rows:
-        try:
-            metrics = read(hdfs().as_user(row.username), paths.output(row.job_id, row.point))
-        except MarketError as error:
-            log.warning("the metrics of point %s of job %s: %s", row.point, row.job_id, error.detail)
-            continue
-        with database.transaction() as cursor:
-            cursor.execute(
-                "UPDATE job_point SET metrics = %s WHERE job_id = %s AND point = %s",
-                [json.dumps(metrics), row.job_id, row.point],
-            )
+
+    def one(row: Any) -> None:
+        job = paths.stored_folder(row.job_id, row.folder)
+        folders = (paths.output(job, row.point), paths.results(job, row.point))
+        _store(row, read(hdfs().as_user(row.username), *folders))
+
+    isolation.each(_WORK, rows, one, lambda row: f"{row.job_id}-{row.point}", lambda row, _: _store(row, {}))
 
 
-def read(files: Hdfs, folder: str) -> dict[str, grid.Value]:
+def _store(row: Any, metrics: dict[str, grid.Value]) -> None:
+    with database.transaction() as cursor:
+        cursor.execute(
+            "UPDATE job_point SET metrics = %s WHERE job_id = %s AND point = %s",
+            [json.dumps(metrics), row.job_id, row.point],
+        )
+
+
+def read(files: Hdfs, *folders: str) -> dict[str, grid.Value]:
     """Return the numbers and short texts that a program reported; none where it reported nothing usable."""
-    for name in _NAMES:
-        if (text := _text(files, f"{folder}/{name}")) is not None:
-            return parsed(text)
+    for folder in folders:
+        for name in _NAMES:
+            if (text := _text(files, f"{folder}/{name}")) is not None:
+                return parsed(text)
     return {}
 
 
@@ -65,14 +73,14 @@ def parsed(text: bytes) -> dict[str, grid.Value]:
     """Return the plain values of a JSON object; of Spark's `write.text` and `write.json` the first line."""
     for candidate in (text, text.partition(b"\n")[0]):
         try:
-            value = json.loads(candidate)
+            value = parsed_storable(candidate)
         except ValueError:
             continue
         if isinstance(value, dict):
             return {
                 name[:_MAX_TEXT]: value[:_MAX_TEXT] if isinstance(value, str) else value
                 for name, value in list(value.items())[:_MAX_VALUES]
-                if _is_plain(value) and "\0" not in name
+                if _is_plain(value)
             }
     return {}
 
@@ -93,7 +101,8 @@ def _text(files: Hdfs, path: str) -> bytes | None:
 
 
 def _is_plain(value: object) -> bool:
-    # JSON knows no NaN, but Python writes it; PostgreSQL refuses it, and a NUL in a text.
-    if isinstance(value, float):
+    if isinstance(value, float):  # JSON knows no NaN, but Python writes it; PostgreSQL refuses it
         return isfinite(value)
-    return isinstance(value, bool | int) or (isinstance(value, str) and "\0" not in value)
+    if isinstance(value, int):
+        return value.bit_length() <= _MAX_BITS
+    return isinstance(value, str)

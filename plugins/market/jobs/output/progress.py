@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from market.cluster.clients import spark_ui
 from market.cluster.spark_ui import Progress
+from market.credits import cost as costs
 from market.jobs import runs
 from market.jobs.runs import Run
 from market.kit import database
@@ -18,19 +20,32 @@ if TYPE_CHECKING:
 
 _WITH_DRIVER = ("running", "cancelling")
 _MAX_SEEN = 1000
+# For the drivers of all points of a sweep together.
+_PATIENCE_S = 6.0
+# The ResourceManager's proxy goes on waiting for a driver when nobody waits for the proxy any more: each time
+# with a thread. So a driver that lets one wait for so long is asked again later and later.
+_SLOW_S = 3.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 10.0, 3600.0
+
+T = TypeVar("T")
 
 # Each driver's last answer, and when: a program's web server ends some seconds before its job does.
 _last_seen: dict[str, tuple[Progress, int]] = {}
+# Drivers that let a question wait: until when they are not asked again, and how long that is, in seconds.
+_slow: dict[str, tuple[float, float]] = {}
 
 
 def progress(job: Job) -> dict[str, Any]:
     """Return the fields of ProgressSchema: what the driver answers, else its last answer, else zeros.
 
     `updated_ms` is the time of that answer. `cost` is what the job has used of its hold, also what is not
-    captured yet. `estimated_end_ms` supposes that the tasks that are left take as long as those that are
-    done: None where none is left or none is done, and never later than the job may run.
+    captured yet; `cost_final` tells whether that stays. `estimated_end_ms` supposes that the tasks that are
+    left take as long as those that are done: None where none is left or none is done, and never later than
+    the job may run.
     """
     answer, at_ms = _look(job)
+    with database.transaction() as cursor:
+        cost = costs.of_jobs(cursor, [job.job_id]).get(job.job_id, costs.Cost())
     return {
         "status": job.status,
         "application_id": None if job.spec.grid else job.application_id,
@@ -38,7 +53,8 @@ def progress(job: Job) -> dict[str, Any]:
         "tasks_done": answer.tasks_done,
         "tasks_total": answer.tasks_total,
         "executors": 0 if job.ended else answer.executors,
-        "cost": _cost(job.job_id),
+        "cost": format_credits(cost.ucr),
+        "cost_final": cost.final,
         "updated_ms": at_ms,
         "estimated_end_ms": _estimate(job, answer, at_ms),
     }
@@ -65,9 +81,10 @@ def _look(job: Job) -> tuple[Progress, int | None]:
     When no driver runs any more, it is the last answer of the last application.
     """
     begun = runs.with_application(job)
-    answers = [_look_at(run) for run in begun if run.status in _WITH_DRIVER] or list(
-        map(_look_at, begun[-1:])
-    )
+    until = time.monotonic() + _PATIENCE_S
+    answers = [_look_at(run, until) for run in begun if run.status in _WITH_DRIVER] or [
+        _look_at(run, until) for run in begun[-1:]
+    ]
     parts = [part for part, _ in answers]
     return (
         Progress(
@@ -80,25 +97,29 @@ def _look(job: Job) -> tuple[Progress, int | None]:
     )
 
 
-def _look_at(run: Run) -> tuple[Progress, int | None]:
+def _look_at(run: Run, until: float) -> tuple[Progress, int | None]:
     application = run.application_id or ""
-    if application and run.status in _WITH_DRIVER:
+    if application and run.status in _WITH_DRIVER and time.monotonic() < until and not _is_slow(application):
+        began = time.monotonic()
         answer = spark_ui().progress(application)
         if answer is not None:
-            _last_seen.pop(application, None)
-            _last_seen[application] = answer, now_ms()
-            while len(_last_seen) > _MAX_SEEN:
-                _last_seen.pop(next(iter(_last_seen)), None)
+            _keep(_last_seen, application, (answer, now_ms()))
+        if time.monotonic() - began <= _SLOW_S:
+            _slow.pop(application, None)
+        else:
+            _, wait_s = _slow.get(application, (0.0, _FIRST_WAIT_S / 2))
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+            _keep(_slow, application, (time.monotonic() + wait_s, wait_s))
     return _last_seen.get(application, (Progress(0, 0, 0, ()), None))
 
 
-def _cost(job_id: str) -> str:
-    """Return what a job has used of an open hold, else what was captured of it."""
-    with database.transaction() as cursor:
-        cursor.execute(
-            "SELECT least(coalesce(u.used_ucr, h.captured_ucr), h.amount_ucr) AS cost_ucr"
-            " FROM hold h LEFT JOIN hold_usage u USING (job_id) WHERE h.job_id = %s",
-            [job_id],
-        )
-        row = cursor.fetchone()
-    return format_credits(row.cost_ucr if row else 0)
+def _is_slow(application: str) -> bool:
+    """Tell whether a driver let the last question wait, and is not asked again yet."""
+    return time.monotonic() < _slow.get(application, (0.0, 0.0))[0]
+
+
+def _keep(kept: dict[str, T], application: str, value: T) -> None:
+    kept.pop(application, None)
+    kept[application] = value
+    while len(kept) > _MAX_SEEN:
+        kept.pop(next(iter(kept)), None)

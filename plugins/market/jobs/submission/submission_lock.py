@@ -15,7 +15,7 @@ from pathlib import Path
 
 from market.kit import settings
 
-_PATIENCE_S = 180.0
+_PATIENCE_S = 200.0  # longer than the warm submitter takes at most: see kit/deadlines.py
 _POLL_S = 0.1
 
 

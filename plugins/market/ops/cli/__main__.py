@@ -9,7 +9,7 @@ import sys
 from distributedmarket.errors import DistributedMarketError
 from market.kit import settings
 from market.kit.errors import MarketError
-from market.ops.cli import lock, test
+from market.ops.cli import client, lock, test
 from market.ops.install import setup
 from market.ops.install.environment import enter
 
@@ -19,6 +19,13 @@ _MODULES = {
     "share": ("market.ops.cli.share", "lend this machine"),
     "settle": ("market.ops.cli.settle", "charge buyers and pay lenders up to a time"),
     "ledger": ("market.ops.cli.ledger", "verify the ledger"),
+    "alerts": ("market.ops.cli.alerts", "show what needs a look, and acknowledge it"),
+    "backup": ("market.ops.cli.backup", "copy the database, HDFS and the secrets, while the market runs"),
+    "restore": ("market.ops.cli.restore", "bring the market back to what it was at a time"),
+    "metrics": ("market.ops.cli.metrics", "print the figures that Prometheus gets"),
+    "rotate": ("market.ops.cli.rotate", "give secrets of the market new values, while it runs"),
+    "look": ("market.ops.cli.look", "show a page of Hadoop's or Spark's servers"),
+    "config": ("market.ops.cli.config", "show, check and compare the settings"),
 }
 _STACK = ("up", "down", "status", "restart", "logs", "reset")
 
@@ -26,8 +33,9 @@ _STACK = ("up", "down", "status", "restart", "logs", "reset")
 def main(arguments: list[str]) -> int:
     """Run one command; return its exit code."""
     try:
-        chosen = _parser(arguments).parse_args(arguments)
-        return _run(chosen)
+        if client.is_meant(arguments):
+            return _of_client(arguments)
+        return _run(_parser(arguments).parse_args(arguments))
     except (DistributedMarketError, settings.SettingsError, MarketError) as error:
         print(f"market: {error}", file=sys.stderr)
         return 1
@@ -37,7 +45,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./market", description="A market of machines and Spark jobs.")
+    parser = argparse.ArgumentParser(
+        prog="./market",
+        description="A market of machines and Spark jobs.",
+        epilog="for those who run jobs or lend (./market COMMAND --help): " + ", ".join(client.COMMANDS),
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("setup", help="install what is missing, into .market/")
     commands.add_parser("up", help="start the stack")
@@ -65,8 +77,17 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _of_client(arguments: list[str]) -> int:
+    loaded = settings.load()
+    setup.run_client(loaded.paths)
+    enter(loaded.paths.agent_env)
+    return client.run(loaded, arguments)
+
+
 def _enter(command: str) -> None:
     """Set up what is missing and go on in the command's environment (does not return the first time)."""
+    if command == "config":  # whose modules need nothing that is installed
+        return
     paths = settings.load().paths
     if command == "share":  # the machine may be nobody's stack: it gets no Airflow
         setup.run_agent(paths)

@@ -16,6 +16,7 @@ from market.credits.settlement.steps import settle
 from market.kit.clock import now_ms
 from market.kit.settings import Settings
 from market.kit.vocabulary import ACTIVE, ENDED
+from market.ops.cli import own_market
 from market.ops.cli.stack import console, progress, where
 from market.ops.run import lifecycle, secrets
 from market.ops.run.supervisor import Supervisor
@@ -33,7 +34,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     """Start what is missing, lend, train, settle, and print the receipt; return 0 if the job succeeded."""
     console.rule("The stack")
     lifecycle.up(settings, progress, console.print)
-    market = MarketClient(settings.url("api"))
+    market = own_market.client(settings)
 
     console.rule("Two people")
     lender = _person(settings, market, LENDER)

@@ -17,19 +17,25 @@ _PATIENCE_S = 120  # of whoever interrupts: a lane that has started a stack stop
 # pytest's closing line, and a line of its progress.
 _CLOSING = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s", re.MULTILINE)
 _PROGRESS = re.compile(r"^([.FEsxX]+)(?: +\[ *\d+%\])?$", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", re.MULTILINE)
 _KINDS = {"passed": "passed", "xfailed": "passed", "skipped": "skipped"}
 _KINDS |= dict.fromkeys(("failed", "error", "errors", "xpassed"), "failed")
 
 
 @dataclass
 class Lane:
-    """A process of a group; of one that is no pytest only a failure counts."""
+    """A process of a group; of one that is no pytest only a failure counts.
+
+    `marks` are those of the tests that pytest runs; `again_of` is the lane whose failed tests it runs again.
+    """
 
     group: str
     name: str
     command: list[str]
     nice: int = 0
     pytest: bool = True
+    marks: str = ""
+    again_of: Lane | None = None
     began: float = 0.0
     ended: float = 0.0
     code: int | None = None
@@ -90,6 +96,10 @@ class Lane:
         failed = marks["F"] + marks["E"]
         return Counter(passed=marks.total() - failed, failed=failed)
 
+    def failed_tests(self) -> list[str]:
+        """Return the names by which pytest takes the tests that failed."""
+        return list(dict.fromkeys(_FAILED.findall(self.said()))) if self.pytest else []
+
     def _with_last_line(self) -> str:
         text = self.said()
         return text if text.endswith("\n") else f"{text}\n"
@@ -129,6 +139,14 @@ class Lanes:
         for lane in lanes:
             lane.wait()
         return all(lane.code == 0 for lane in lanes)
+
+    def unsteady(self) -> dict[str, list[str]]:
+        """Return the tests, by group, that failed and passed when they were run again."""
+        found: dict[str, list[str]] = {}
+        for lane in self.started:
+            if lane.again_of is not None and lane.code == 0:
+                found.setdefault(lane.group, []).extend(lane.again_of.failed_tests())
+        return found
 
     def interrupt(self) -> None:
         """Ask all that runs to end, and see to it."""

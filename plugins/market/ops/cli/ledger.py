@@ -6,7 +6,9 @@ import argparse
 
 import psycopg2
 
-from market.credits import invariants
+from market.cluster.clients import hdfs
+from market.cluster.errors import ClusterUnavailable
+from market.credits import invariants, seal_log
 from market.kit import database
 from market.kit.clock import now_ms
 from market.kit.errors import UnavailableError
@@ -25,13 +27,17 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     The page Operations says when this was last done, and what came out.
     """
     began_ms = now_ms()
+    published = seal_log.read(settings.paths.seal_log)
     try:
         with database.transaction(WHOLE_LEDGER) as cursor:
             # One snapshot for both, whatever is settled meanwhile.
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             bad = invariants.check_seals(cursor) + invariants.check(cursor)
+            bad += seal_log.differences(cursor, published)
             cursor.execute("SELECT count(*) AS intervals, coalesce(sum(row_count), 0) AS n FROM seal")
             sealed = cursor.fetchone()
+        copied, note = _look_at_copy(settings)
+        bad += copied
         with database.transaction() as cursor:
             done = invariants.LedgerCheck(at_ms=began_ms, row_count=int(sealed.n), wrong=len(bad))
             invariants.record(cursor, done)
@@ -43,4 +49,17 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
         f"{sealed.intervals} intervals with {sealed.n} sealed rows: "
         + (f"{len(bad)} do not fit" if bad else "all as they were sealed, and the ledger adds up")
     )
+    print(
+        f"{len(published.seals)} seals compared with those that were published"
+        + "".join(f"; the database was restored {when}" for when in published.restores)
+        + note
+    )
     return 1 if bad else 0
+
+
+def _look_at_copy(settings: Settings) -> tuple[list[str], str]:
+    """Return what is wrong with the copy of the published seals in HDFS, and what to say of it."""
+    try:
+        return seal_log.copy_differs(settings.paths.seal_log, hdfs()), ""
+    except ClusterUnavailable:
+        return [], "; HDFS does not answer: the copy there was not compared"

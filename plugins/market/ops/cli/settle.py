@@ -54,11 +54,12 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
         console.print("everything until then is settled already")
         return 0
     table = Table(box=None, pad_edge=False)
-    for title in ("interval", "until", "rate", "captured", "fee", "stipends", "refunded"):
+    for title in ("interval", "until", "rate", "captured", "fee", "stipends", "refunded", "returned"):
         table.add_column(title, justify="left" if title == "until" else "right")
     quiet = 0
     for interval in settled:
-        moved = (interval.captured_ucr, interval.fee_ucr, interval.stipend_ucr, interval.refunded_ucr)
+        back = (interval.refunded_ucr, interval.returned_ucr)
+        moved = (interval.captured_ucr, interval.fee_ucr, interval.stipend_ucr, *back)
         if not any(moved) and interval is not settled[-1]:
             quiet += 1
             continue

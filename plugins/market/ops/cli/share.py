@@ -12,6 +12,7 @@ import sys
 from distributedmarket.agent.process_tags import STACK_VARIABLE
 from distributedmarket.cli import share
 from market.kit.settings import Settings
+from market.ops.cli import own_market
 from market.ops.install.install_steps import places_of
 
 
@@ -25,6 +26,8 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     server = chosen.server or settings.url("api")
     if server == settings.url("api"):
         _belong_to(settings)
+        chosen.plain_http = not settings.tls
+        chosen.pin = chosen.pin or ("" if chosen.ca else own_market.pin(settings))
     return share.run(places_of(settings.paths), server, chosen)
 
 

@@ -19,6 +19,7 @@ from distributedmarket.errors import SetupError
 from market.kit import database
 from market.kit.errors import UnavailableError
 from market.kit.settings import Settings
+from market.ops.cli import own_market
 from market.ops.run import lifecycle
 from market.ops.run.services import all_services
 from market.ops.run.supervisor import Supervisor
@@ -51,6 +52,8 @@ def where(settings: Settings) -> None:
     console.print(
         f"The market is at {settings.url('api')} (user {settings.service.admin}, password in {password})"
     )
+    if settings.tls:
+        console.print(f"Its key's fingerprint, for lenders and clients: --pin {own_market.pin(settings)}")
 
 
 def down(settings: Settings, chosen: argparse.Namespace) -> int:
@@ -59,7 +62,7 @@ def down(settings: Settings, chosen: argparse.Namespace) -> int:
     if running and not chosen.force:
         console.print(f"{len(running)} jobs have not ended: {', '.join(running[:10])}")
         console.print("They are stopped with the machines; after ./market up they come to a true end.")
-        if not _sure("Stop the stack all the same?"):
+        if not confirmed("Stop the stack all the same?"):
             return 1
     lifecycle.down(settings, progress)
     console.print("The stack is down; its data stays.")
@@ -132,16 +135,17 @@ def _service(settings: Settings, name: str) -> str:
 def reset(settings: Settings, chosen: argparse.Namespace) -> int:
     """Stop the stack and delete all its data: accounts, jobs, files, credits. Installs stay."""
     console.print(f"This deletes all accounts, jobs, files and credits in {settings.paths.state}.")
-    if not chosen.yes and not _sure("Delete them?"):
+    if not chosen.yes and not confirmed("Delete them?"):
         return 1
     lifecycle.down(settings, progress)
-    for name in ("airflow", "conf", "data", "logs", "machines", "run", "secrets"):
+    for name in ("airflow", "conf", "data", "kdc", "logs", "machines", "run", "seals", "secrets"):
         shutil.rmtree(settings.paths.state / name, ignore_errors=True)
     console.print("Deleted; ./market up starts anew.")
     return 0
 
 
-def _sure(question: str) -> bool:
+def confirmed(question: str) -> bool:
+    """Ask in the terminal; tell whether the answer is yes. Raises SetupError where there is no terminal."""
     if not sys.stdin.isatty():
         raise SetupError("this asks before it goes on, and there is no terminal to ask: see its --help")
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -17,6 +17,15 @@ from distributedmarket.runtime.shell import command
 
 SUPERUSER = "postgres"
 _UID = "1000"
+# Beside the server's data: a link to the folder that keeps its log of changes, from the first backup on.
+ARCHIVE_LINK = "wal-archive"
+_ARCHIVE_TIMEOUT_S = 60  # a change is in the archive after so long, however little is written
+# Run by the server in its data folder. Without the link there is no backup that the log would continue; where
+# the link leads nowhere this fails, and the server keeps its log until the folder is there again.
+_ARCHIVE = (
+    f"test ! -L ../{ARCHIVE_LINK} || {{ gzip -1 < %p > ../{ARCHIVE_LINK}/.%f.part"
+    f" && sync ../{ARCHIVE_LINK}/.%f.part && mv ../{ARCHIVE_LINK}/.%f.part ../{ARCHIVE_LINK}/%f.gz; }}"
+)
 
 
 def programs() -> Path:
@@ -65,6 +74,10 @@ def server_command(data: Path, host: str, port: int) -> list[str]:
         "shared_buffers": "512MB",  # the indexes of some million postings
         "max_wal_size": "4GB",  # each checkpoint makes the next change of every page log it as a whole
         "wal_compression": "on",
+        "archive_mode": "on",
+        "archive_command": _ARCHIVE,
+        "archive_timeout": str(_ARCHIVE_TIMEOUT_S),
+        "summarize_wal": "on",  # for backups of what has changed
         "random_page_cost": "1.1",  # disks without a moving head
         "timezone": "UTC",
         "log_timezone": "UTC",

@@ -16,12 +16,14 @@ from distributedmarket.runtime.release import LOCK, POM
 from distributedmarket.runtime.shell import command
 from distributedmarket.runtime.steps import Step
 from market.kit.settings import Paths
-from market.ops.install import submitter_jar
+from market.ops.install import hadoop_classes, history_jar, javac, submitter_jar
 
 # Supervisor's last release is 15 months old, but what else is on PyPI is older (circus 21 months; honcho 25,
 # and it restarts nothing), and Debian's runit and s6 do not tell why a service does not run.
 SUPERVISOR = "supervisor==4.3.0"
-_SITE = "sitecustomize.py"
+# What every Python process of a job finds beside PySpark: modules, and a package.
+_BESIDE_PYSPARK = ("sitecustomize.py", "market_folder.py", "market_secrets.py")
+_RUNNER = "market_runner"
 
 ENVIRONMENT, TEST_ENVIRONMENT = "airflow-env", "airflow-env-test"
 
@@ -53,7 +55,14 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             "Hadoop's servers (about 110 MB)",
             lambda: [POM.read_bytes()],
             lambda: _hadoop(paths),
-            undoes=("hadoop-archive",),
+            undoes=("hadoop-archive", "hadoop-classes"),
+        ),
+        Step(
+            "hadoop-classes",
+            "the market's own classes for Hadoop's servers",
+            lambda: [POM.read_bytes(), *(path.read_bytes() for path in hadoop_classes.sources())],
+            lambda: hadoop_classes.build(paths),
+            lambda: hadoop_classes.lacking(paths),
         ),
         Step(
             "hadoop-archive",
@@ -66,8 +75,8 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
         Step(
             "pyspark",
             "an archive of PySpark's compiled modules",
-            lambda: [LOCK.read_bytes(), (runner / _SITE).read_bytes()],
-            lambda: _pyspark(paths, runner / _SITE),
+            lambda: [LOCK.read_bytes(), *(path.read_bytes() for path in _beside_pyspark(runner))],
+            lambda: _pyspark(paths, runner),
         ),
         Step(
             "runner",
@@ -88,6 +97,16 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             ],
             lambda: submitter_jar.build(paths),
             lambda: not submitter_jar.jar(paths).exists(),
+        ),
+        Step(
+            "history",
+            "what guards Spark's History Server",
+            lambda: [
+                LOCK.read_bytes(),
+                *(path.read_bytes() for path in history_jar.sources()),
+            ],
+            lambda: history_jar.build(paths),
+            lambda: not history_jar.jar(paths).exists(),
         ),
     ]
 
@@ -132,8 +151,13 @@ def _hadoop_archive(paths: Paths) -> None:
     fresh.rename(paths.hadoop_archive)
 
 
-def _pyspark(paths: Paths, site: Path) -> None:
-    """Pack pyspark and py4j with their compiled modules, uncompressed.
+def _beside_pyspark(runner: Path) -> list[Path]:
+    """Return what a job's Python finds beside PySpark: the market's own modules."""
+    return [*(runner / name for name in _BESIDE_PYSPARK), *sorted((runner / _RUNNER).glob("*.py"))]
+
+
+def _pyspark(paths: Paths, runner: Path) -> None:
+    """Pack pyspark, py4j and the market's own modules with their compiled ones, uncompressed.
 
     The zip that comes with Spark holds sources only, and every Python process of a job compiles them again.
     """
@@ -147,7 +171,10 @@ def _pyspark(paths: Paths, site: Path) -> None:
     shutil.copytree(source, work / "pyspark", ignore=skipped)
     shutil.rmtree(work / "pyspark" / "python", ignore_errors=True)
     shutil.copytree(source.parent / "py4j", work / "py4j", ignore=skipped)
-    shutil.copy(site, work)
+    for path in _beside_pyspark(runner):
+        target = work / path.relative_to(runner)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(path, target)
     # In error messages the files stand with their place in the archive, not in this folder.
     names = ["-s", str(work), "-p", "pyspark.zip"]
     command([program, "-m", "compileall", "-q", "-b", *names, str(work)], "compileall")
@@ -161,22 +188,5 @@ def _pyspark(paths: Paths, site: Path) -> None:
 
 
 def _runner(paths: Paths, sources: Path) -> None:
-    classes = paths.runtime / "runner.new"
-    shutil.rmtree(classes, ignore_errors=True)
-    classes.mkdir()
-    programs = sorted(map(str, sources.glob("*.java")))
-    arguments = [
-        "javac",
-        "--release",
-        "17",
-        "-Xlint:all,-path",
-        "-cp",
-        f"{paths.runtime}/jars/*",
-        "-d",
-        str(classes),
-    ]
-    command([*arguments, *programs], "javac")
-    with zipfile.ZipFile(paths.runtime / "market_program.jar", "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(classes.rglob("*.class")):
-            archive.write(path, path.relative_to(classes))
-    shutil.rmtree(classes)
+    target = paths.runtime / "market_program.jar"
+    javac.jar(sorted(sources.glob("*.java")), f"{paths.runtime}/jars/*", target)

@@ -21,12 +21,19 @@ def run(paths: settings.Paths, for_tests: bool = False) -> bool:
 
     Raises SetupError when the system lacks what this user may not install, or a step fails.
     """
-    return carry_out(paths.installs, packages(for_tests), lambda: _wanted(paths, for_tests), _STACK_GIB)
+    loaded = settings.load(paths.state, paths.root)
+    needed = packages(for_tests, loaded.own_realm)
+    return carry_out(paths.installs, needed, lambda: _wanted(paths, for_tests), _STACK_GIB)
 
 
 def run_agent(paths: settings.Paths) -> bool:
     """Do the same for what `./market share` starts with: its own environment, and Java on the system."""
     return carry_out(paths.installs, [JRE], lambda: agent_steps(paths), _AGENT_GIB)
+
+
+def run_client(paths: settings.Paths) -> bool:
+    """Do the same for the commands of those who run jobs: they need no Java."""
+    return carry_out(paths.installs, [], lambda: agent_steps(paths), _AGENT_GIB)
 
 
 def _wanted(paths: settings.Paths, for_tests: bool) -> list[Step]:
@@ -39,12 +46,15 @@ def _wanted(paths: settings.Paths, for_tests: bool) -> list[Step]:
     return with_tools if for_tests or equipped else steps(paths)
 
 
-def packages(for_tests: bool) -> list[Package]:
-    """Return what Debian is to provide."""
+def packages(for_tests: bool, realm: bool = False) -> list[Package]:
+    """Return what Debian is to provide; with a `realm` of the market's own, what serves it."""
     needed = [_JDK, _program("maven", "Hadoop's servers come from Maven Central", "mvn")]
     if os.geteuid() != 0 or for_tests:  # root has a better way, and tests that lend as somebody else
         needed.append(_program("bubblewrap", "jobs run in a sandbox that hides the market's state", "bwrap"))
+    if realm or for_tests:
+        needed += _KDC
     if for_tests:
+        needed.append(_TICKETS)
         needed.append(_program("chromium", "the browser tests look at the pages", "chromium"))
         needed.append(_program("chromium-driver", "the browser tests drive the browser", "chromedriver"))
     return needed
@@ -56,4 +66,14 @@ _JDK = Package(
 
 
 def _program(package: str, why: str, program: str) -> Package:
-    return Package(package, why, lambda: shutil.which(program) is not None)
+    # Debian has programs of servers where the path of a user does not lead.
+    return Package(
+        package, why, lambda: any(shutil.which(program, path=path) for path in (None, "/usr/sbin:/sbin"))
+    )
+
+
+_KDC = [
+    _program("krb5-kdc", "servers, machines and jobs prove who they are to one another", "krb5kdc"),
+    _program("krb5-admin-server", "each machine gets a key of its own", "kadmin.local"),
+]
+_TICKETS = _program("krb5-user", "tests log in with keys", "kinit")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import zipfile
 from pathlib import Path
 
-from distributedmarket.runtime.shell import command
 from market.kit.settings import ROOT, Paths
+from market.ops.install import javac
 
 SOURCES = ROOT / "java" / "submitter"
 
@@ -24,14 +22,4 @@ def sources() -> list[Path]:
 
 def build(paths: Paths) -> None:
     """Compile it against the runtime's Spark. Raises SetupError."""
-    classes = paths.installs / "submitter.new"
-    shutil.rmtree(classes, ignore_errors=True)
-    classes.mkdir()
-    words = ["javac", "--release", "17", "-Xlint:all,-path", "-cp", f"{paths.runtime}/jars/*"]
-    command([*words, "-d", str(classes), *map(str, sources())], "javac")
-    fresh = jar(paths).with_suffix(".jar.new")
-    with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(classes.rglob("*.class")):
-            archive.write(path, path.relative_to(classes))
-    fresh.rename(jar(paths))
-    shutil.rmtree(classes)
+    javac.jar(sources(), f"{paths.runtime}/jars/*", jar(paths))

@@ -6,16 +6,23 @@ import json
 import os
 
 from market.hadoop import spark
+from market.kit import deadlines
+from market.kit.deadlines import Deadline
 from market.kit.settings import Settings
 from market.ops.run.submitter import PROGRAMS
 
 YARN_CONNECTION = "market_yarn"
+_LEAST_MS = 20  # without any rest the scheduler would take a whole core
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return the variables of every Airflow process; the values hold secrets: never log them."""
     paths = settings.paths
     url = settings.url("api")
+
+    def given(deadline: Deadline) -> str:
+        return str(deadline.whole_s(settings))
+
     bundles = [
         {
             "name": "dags-folder",
@@ -49,7 +56,7 @@ def environment(settings: Settings) -> dict[str, str]:
             "fernet_key": settings.secret("fernet_key"),
             "execution_api_server_url": f"{url}/execution/",
             "default_timezone": "utc",
-            "dagbag_import_timeout": "60",
+            "dagbag_import_timeout": given(deadlines.DAG_IMPORT),
             # Every file of a bundle is a DAG: none is read to find out.
             "dag_discovery_safe_mode": "False",
         },
@@ -63,13 +70,16 @@ def environment(settings: Settings) -> dict[str, str]:
             "host": settings.bind,
             "port": str(settings.port("api")),
             "workers": "1",
+            "worker_timeout": given(deadlines.KEEP_ALIVE),
             "secret_key": settings.secret("api_secret_key"),
             "expose_config": "False",
+            **_tls(settings),
         },
         "api_auth": {
             "jwt_secret": settings.secret("jwt_secret"),
             "jwt_expiration_time": str(settings.accounts.token_lifetime_s),
         },
+        "execution_api": {"jwt_expiration_time": given(deadlines.TASK_TOKEN)},
         "dag_processor": {
             "dag_bundle_config_list": json.dumps(bundles),
             # A job's file never changes, and the bundle itself says when there is a new one.
@@ -78,12 +88,14 @@ def environment(settings: Settings) -> dict[str, str]:
             "bundle_refresh_check_interval": "1",
             "min_file_process_interval": "3600",
             "parsing_processes": "2",
-            "stale_dag_threshold": "50",
+            "dag_file_processor_timeout": given(deadlines.DAG_PROCESS),
+            "stale_dag_threshold": given(deadlines.DAG_STALE),
         },
         "scheduler": {
-            # Found within 0.2 s instead of 1 s, at about a fifth of a core.
-            "scheduler_idle_sleep_time": "0.2",
+            # The shorter, the sooner a job is found, and the more an idle scheduler takes of a core.
+            "scheduler_idle_sleep_time": str(max(settings.jobs.find_every_ms, _LEAST_MS) / 1000),
             "catchup_by_default": "False",
+            "task_queued_timeout": given(deadlines.TASK_QUEUED),
             "task_instance_heartbeat_timeout": "60",
             "task_instance_heartbeat_timeout_detection_interval": "10",
             # A scheduler looks for silent tasks among its own only. Those of one that was killed are begun
@@ -95,10 +107,15 @@ def environment(settings: Settings) -> dict[str, str]:
             "default_capacity": "5000",
             "capacity": "5000",
             # What a killed triggerer had is taken up by the next one after this many seconds of silence.
-            "job_heartbeat_sec": "2",
-            "triggerer_health_check_threshold": "12",
+            "job_heartbeat_sec": given(deadlines.TRIGGERER_BEAT),
+            "triggerer_health_check_threshold": given(deadlines.TRIGGERER),
+            "runner_health_check_threshold": given(deadlines.TRIGGER_LOOP),
         },
-        "fab": {"config_file": str(paths.root / "config" / "webserver_config.py")},
+        "fab": {
+            "config_file": str(paths.root / "config" / "webserver_config.py"),
+            "cookie_secure": str(settings.tls),  # a session's; the token's follows from the certificate
+            "cache_ttl": "1",  # seconds for which somebody who was deactivated, or whose token ended, goes on
+        },
         "logging": {
             "base_log_folder": str(paths.logs / "airflow"),
         },
@@ -123,3 +140,13 @@ def environment(settings: Settings) -> dict[str, str]:
             f"-Djava.io.tmpdir={paths.run}",
         }
     )
+
+
+def _tls(settings: Settings) -> dict[str, str]:
+    """Return what the api-server shows, and what Airflow's own clients trust: our authority alone."""
+    if not settings.tls:
+        return {}
+    shown = {"ssl_cert": str(settings.tls_certificate), "ssl_key": str(settings.tls_key)}
+    if settings.own_certificate or settings.security.tls_ca:
+        return shown | {"ssl_ca_file": str(settings.tls_trust), "client_use_public_certs": "False"}
+    return shown

@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+
+import psycopg2
 
 from distributedmarket.errors import SetupError
 from market.cluster.clients import hdfs
-from market.hadoop.paths import JAVA_RUNNER, PYSPARK_ARCHIVE, PYTHON_RUNNER, STAGING
+from market.hadoop import site
+from market.hadoop.paths import (
+    CONTAINER_LOGS,
+    ENVIRONMENTS,
+    EVENT_LOGS,
+    JAVA_RUNNER,
+    PYSPARK_ARCHIVE,
+    PYTHON_RUNNER,
+    SCRATCH,
+    STAGING,
+    container_logs,
+)
+from market.jobs.life import change_of_mode
 from market.kit.patience import Patience
-from market.kit.settings import Settings
+from market.kit.settings import SIMPLE, Security, Settings
+from market.machines import canary
 from market.ops.database import migrate, postgres
-from market.ops.run import release, secrets
+from market.ops.run import certificate, kdc, release, secrets, submitter
 from market.ops.run.services import Service, base_environment, environment, hadoop_environment, java
+from market.people import homes
 
 _CHUNK = 1 << 20
+_ENVIRONMENT_NAMES = 20_000  # files of environments, two for each
 # Folder of HDFS -> mode. Parents come first: a folder made on the way would get the mode of its child.
 _FOLDERS = {
     "/user": "755",
     "/market": "755",
     "/market/lib": "755",
     "/market/jobs": "755",
-    STAGING: "1777",
-    # Spark makes this one for whoever comes first, and then nobody else could write into it.
-    f"{STAGING}/.sparkStaging": "1777",
-    "/yarn-logs": "1777",
-    "/spark-logs": "1777",
-    "/tmp": "1777",  # noqa: S108 - a folder of HDFS
+    ENVIRONMENTS: "755",
+    STAGING: "755",
+    # Each person has a folder there (people/homes.py): nobody writes where others' logs are to go.
+    CONTAINER_LOGS: "755",
+    EVENT_LOGS: "755",
+    SCRATCH: "1777",
 }
+# Who submits for the market itself -> his folder of staging.
+_OWN_USERS = (canary.ACCOUNT, submitter.REHEARSAL_USER)
+_MIB = 1 << 20
 
 
 def before_start(settings: Settings) -> None:
@@ -38,47 +60,94 @@ def before_start(settings: Settings) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     paths.state.chmod(0o711)  # machines run jobs as another user, who must pass through to his own folder
     secrets.generate(paths)
+    secrets.publish(paths)
+    certificate.prepare(settings)
     release.write(settings)
 
 
 def prepare_stores(settings: Settings) -> None:
-    """Initialise PostgreSQL's and the NameNode's folders where they are new."""
+    """Initialise the realm's database, PostgreSQL's and the NameNode's folders where they are new."""
+    if settings.kerberos:
+        kdc.prepare(settings)
     postgres.initialise(settings.paths.data / "postgres", settings.secret("db_postgres"))
     name_folder = settings.paths.data / "namenode"
     if (name_folder / "current" / "VERSION").exists():
         return
     main = "org.apache.hadoop.hdfs.server.namenode.NameNode"
-    command = [*java(128, main)(settings), "-format", "-nonInteractive", "-force"]
+    # Nobody can log in before the realm is served, nor need this step: it writes files of this host only.
+    simple = replace(settings, security=Security(mode=SIMPLE))
+    files = site.write_files(settings.paths.conf / "format", simple)
+    command = [*java(128, main, conf=files)(settings), "-format", "-nonInteractive", "-force"]
     _quietly(settings, command, "format-namenode", hadoop_environment(settings))
 
 
 def migrate_market(settings: Settings) -> list[str]:
-    """Make roles and database, and apply `sql/`; return the names of the files that were new or changed."""
+    """Make roles and database, and apply `sql/`; return the names of the files that were new or changed.
+
+    Raises SetupError when open jobs want a type of machines that the settings have no more.
+    """
     superuser = settings.database_url(postgres.SUPERUSER, "postgres")
     roles = (migrate.OWNER, migrate.APPLICATION, migrate.AIRFLOW)
     migrate.prepare(superuser, {role: settings.secret(f"db_{role}") for role in roles})
-    return migrate.apply(settings.database_url(migrate.OWNER), migrate.read(settings.paths.root / "sql"))
+    applied = migrate.apply(settings.database_url(migrate.OWNER), migrate.read(settings.paths.root / "sql"))
+    _keep_types(settings)
+    return applied
+
+
+def _keep_types(settings: Settings) -> None:
+    database = psycopg2.connect(settings.database_url(migrate.APPLICATION))
+    with closing(database), database.cursor() as cursor:
+        cursor.execute(
+            "SELECT machine_type, count(*) FROM market.job"
+            " WHERE ended_ms IS NULL AND machine_type <> ALL (%s) GROUP BY 1 ORDER BY 1",
+            [list(settings.types)],
+        )
+        wanted = cursor.fetchall()
+    if wanted:
+        told = ", ".join(f"{name} ({count})" for name, count in wanted)
+        raise SetupError(
+            f"open jobs want types of machines that the settings lack: {told}."
+            f" Put [types.{wanted[0][0]}] back, start, and cancel the jobs or let them end first"
+        )
+
+
+def end_what_cannot_go_on(settings: Settings, say: Callable[[str], None]) -> None:
+    """After a change of mode ask for the end of what YARN took in another one; before any machine works."""
+    if ended := change_of_mode.end_of_others(settings.security.mode):
+        say(f"taken by YARN before the mode of security changed, so ended and paid back: {ended} runs")
 
 
 def migrate_airflow(settings: Settings, service: Service) -> None:
-    """Bring Airflow's database to this version, and make the market's roles and its administrator."""
-    folder = settings.paths.airflow_env / "bin"
-    variables = environment(settings, service)
+    """Bring Airflow's database to this version."""
     # A change of the schema takes as long as it takes: without the limits of the role.
-    unlimited = variables | {"PGOPTIONS": Patience(0, 0, 0).options}
-    _quietly(settings, [str(folder / "airflow"), "db", "migrate"], "migrate-airflow", unlimited)
-    _quietly(
-        settings, [str(folder / "python"), "-m", "market.airflow.bootstrap"], "bootstrap-accounts", variables
-    )
+    unlimited = environment(settings, service) | {"PGOPTIONS": Patience(0, 0, 0).options}
+    airflow = settings.paths.airflow_env / "bin" / "airflow"
+    _quietly(settings, [str(airflow), "db", "migrate"], "migrate-airflow", unlimited)
+
+
+def make_accounts(settings: Settings, service: Service) -> None:
+    """Make the market's roles and its administrator, whose home is in HDFS."""
+    python = settings.paths.airflow_env / "bin" / "python"
+    command = [str(python), "-m", "market.airflow.bootstrap"]
+    _quietly(settings, command, "bootstrap-accounts", environment(settings, service))
 
 
 def fill_hdfs(settings: Settings) -> None:
-    """Make HDFS's folders and upload what jobs share, where it is missing or has changed."""
+    """Make HDFS's folders with their quotas; upload what jobs share, where it is missing or has changed."""
     files = hdfs()
     for folder, mode in _FOLDERS.items():
         if files.status(folder) is None:
             files.mkdirs(folder, permission=mode)
         files.set_permission(folder, mode)
+    for user in _OWN_USERS:
+        for folder in (f"{STAGING}/{user}", container_logs(user)):
+            files.mkdirs(folder, permission="770")
+            files.set_owner(folder, user, user)
+    limits = settings.files
+    for folder in (EVENT_LOGS, SCRATCH, STAGING):
+        files.set_quota(folder, limits.shared_quota_names, limits.shared_quota_mib * _MIB)
+    homes.renew()
+    files.set_quota(ENVIRONMENTS, _ENVIRONMENT_NAMES, settings.jobs.environments_mib * _MIB)
     runner = settings.paths.root / "java" / "runner"
     runtime = settings.paths.runtime
     uploads = {

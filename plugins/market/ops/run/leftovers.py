@@ -17,7 +17,7 @@ _PATIENCE_S = 10
 def find(state: Path) -> list[int]:
     """Return the ids of the processes of the stack in `state`, except this one and its parents."""
     tag, folder = f"MARKET_STACK={state}".encode(), str(state / "run")
-    own = _ancestors()
+    own = lineage(os.getpid())
     pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) in own:
@@ -62,6 +62,11 @@ def take_over(state: Path, service: str) -> None:
     note.write_text(str(os.getpgrp()))
 
 
+def leader(state: Path, service: str) -> int:
+    """Return the id of a service's process, as it was noted at its start; 0 when none was."""
+    return _noted(_note(state, service))
+
+
 def started(state: Path, service: str) -> float | None:
     """Return when a service's process started (Unix time, s); None when it has ended, or is not yet there."""
     note = _note(state, service)
@@ -100,9 +105,13 @@ def _send(pid: int, sent: signal.Signals) -> None:
         return
 
 
-def _ancestors() -> set[int]:
-    ancestors, pid = set(), os.getpid()
-    while pid > 1:
-        ancestors.add(pid)
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    return ancestors
+def lineage(pid: int) -> set[int]:
+    """Return a process and those that it comes from; none once it has ended."""
+    found: set[int] = set()
+    try:
+        while pid > 1:
+            found.add(pid)
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except FileNotFoundError:
+        return set()
+    return found

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from fcntl import LOCK_EX, flock
 from typing import Any
 
-from distributedmarket.agent import cores
+from distributedmarket.agent import cores, enclosure
 from distributedmarket.agent.sandbox import weakness
 from distributedmarket.errors import SetupError
 from market.hadoop import site, spark
 from market.kit.settings import Settings
-from market.ops.run import bootstrap, leftovers, ports
-from market.ops.run.services import Service, all_services
+from market.ops.run import bootstrap, leftovers, ports, started_with
+from market.ops.run.services import AIRFLOW, API, DATABASE, HADOOP, HISTORY, STAGES, Service, all_services
 from market.ops.run.supervisor import Supervisor
 
 _DEADLINE_S = 240
@@ -48,20 +48,32 @@ def up(settings: Settings, progress: Progress, say: Callable[[str], None]) -> bo
             _launch(settings, supervisor, services, say)
         elif all(health.healthy for health in status(settings)):
             return False
-        stages = {stage: [service for service in services if service.stage == stage] for stage in (1, 2, 3)}
+        stages = {stage: [service for service in services if service.stage == stage] for stage in STAGES}
+        airflow = stages[AIRFLOW][0]
         with progress("databases and name space"):
             bootstrap.prepare_stores(settings)
-        _start(settings, supervisor, stages[1], progress)
-        with progress("tables of the market"):
-            for name in bootstrap.migrate_market(settings):
-                say(f"applied sql/{name}")
-        with progress("folders of HDFS"):
-            bootstrap.fill_hdfs(settings)
-        with progress("tables of Airflow"):
-            bootstrap.migrate_airflow(settings, stages[3][0])
-        _start(settings, supervisor, stages[2], progress)
-        _start(settings, supervisor, stages[3], progress)
+        _start(settings, supervisor, stages[DATABASE], progress)
+        with ThreadPoolExecutor(1) as beside:  # Hadoop's servers wait for one another much of the time
+            tables = beside.submit(_migrate, settings, airflow)
+            _start(settings, supervisor, stages[HADOOP], progress)
+            with progress("folders of HDFS"):
+                bootstrap.fill_hdfs(settings)
+            _start(settings, supervisor, stages[HISTORY], progress)
+            with progress("tables of the market and of Airflow"):
+                for name in tables.result():
+                    say(f"applied sql/{name}")
+        bootstrap.end_what_cannot_go_on(settings, say)
+        with progress("accounts"):
+            bootstrap.make_accounts(settings, airflow)
+        _start(settings, supervisor, stages[API], progress)
+        _start(settings, supervisor, stages[AIRFLOW], progress)
         return True
+
+
+def _migrate(settings: Settings, airflow: Service) -> list[str]:
+    applied = bootstrap.migrate_market(settings)
+    bootstrap.migrate_airflow(settings, airflow)
+    return applied
 
 
 def _launch(
@@ -75,6 +87,7 @@ def _launch(
     site.write(settings)
     spark.write(settings)
     supervisor.forget_extras()
+    started_with.note(settings)
     supervisor.launch(services)
 
 
@@ -130,8 +143,8 @@ def status(settings: Settings) -> list[Health]:
         state = states.get(name, {}).get("statename", "not supervised")
         left = state == "EXITED" and states[name]["exitstatus"] == 0
         detail = "has left" if left else state.lower()
-        if state == "RUNNING" and (weak := weakness()):
-            detail = f"{detail}; {weak}"
+        if state == "RUNNING":
+            detail = "; ".join([detail, *_protection(settings, name)])
         healths.append(Health(name, "", left or state == "RUNNING", detail))
     return healths
 
@@ -142,8 +155,14 @@ def _detail(settings: Settings, service: Service, states: dict[str, dict[str, An
         note = service.note(settings)
     except OSError as error:  # it was well a moment ago
         note = str(error)
-    parts = (pid, note, weakness() if service.name == "pool" else "")
-    return "; ".join(part for part in parts if part)
+    parts = [pid, note] if note else [pid]
+    return "; ".join(parts + (_protection(settings, "pool") if service.name == "pool" else []))
+
+
+def _protection(settings: Settings, machine: str) -> list[str]:
+    """Return what keeps a machine's containers together, and what keeps nothing from them."""
+    kept = enclosure.told(settings.paths.state / "machines" / machine)
+    return [part for part in (kept, weakness()) if part]
 
 
 def as_json(settings: Settings) -> dict[str, object]:
@@ -151,6 +170,7 @@ def as_json(settings: Settings) -> dict[str, object]:
     return {
         "state_dir": str(settings.paths.state),
         "url": settings.url("api"),
+        "security": settings.security.mode,
         "services": [asdict(health) for health in status(settings)],
         "admin": {
             "username": settings.service.admin,
@@ -172,6 +192,7 @@ def down(settings: Settings, progress: Progress) -> None:
             with progress("services"):
                 supervisor.shutdown()
         supervisor.forget_extras()
+        started_with.forget(settings)
         leftovers.stop(settings.paths.state)
         for machine in (settings.paths.state / "machines").glob("*"):  # of agents that were killed
             cores.forget(machine)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 
-from distributedmarket.agent import host
+from distributedmarket.agent import host, identity
+from distributedmarket.agent.agent import RENEW_S
 from distributedmarket.agent.folder import claim
 from distributedmarket.agent.nodemanager import NodeManager
 from market.hadoop import node_config
 from market.kit import database, settings
-from market.machines import queries, registry
+from market.kit.errors import MarketError
+from market.kit.settings import Settings
+from market.machines import identities, queries, registry
 from market.ops.install.install_steps import places_of
 
 _TICK_S = 0.5
@@ -27,19 +31,25 @@ def main() -> int:
     places = places_of(loaded.paths)
     folder = claim(places, registry.POOL_TYPE, exactly=True)
     pool = loaded.pool
-    node = NodeManager(places, folder.path, pool.ip_address, host.look(folder.path).java_home)
+    java_home = host.look(folder.path).java_home
+    node = NodeManager(places, folder.path, pool.ip_address, java_home, pool.disk_mib)
     node.sweep()
     ports = host.choose_ports(pool.ip_address, registry.DEFAULT_PORT)
     machine = registry.register_pool(pool.ip_address, ports.service, pool.cores, pool.memory_mib)
+    who = identities.issue_pool(loaded, machine.machine_id)
+    node.identify(identity.parsed(who) if who else None)
     shared = node_config.shared_files(loaded, pool.cores, pool.memory_mib)
     print(
-        f"machine {machine.machine_id} at {machine.node_id}, NodeManager {node.sandbox.description}",
+        f"machine {machine.machine_id} at {machine.node_id}, NodeManager {node.description}",
         flush=True,
     )
     node.start(shared, ports)
-    ticks, live = 0, True
+    ticks, live, renew_at = 0, True, time.monotonic() + RENEW_S
     try:
         while live and not ended.wait(_TICK_S):
+            if time.monotonic() >= renew_at:
+                renew_at = time.monotonic() + RENEW_S
+                _renew(loaded, node, machine.machine_id)
             if node.keep(shared, ports):
                 print(f"the NodeManager had ended and was started again: see {node.log}", flush=True)
             ticks += 1
@@ -51,6 +61,14 @@ def main() -> int:
         node.stop()
         folder.release()
     return 0
+
+
+def _renew(loaded: Settings, node: NodeManager, machine_id: str) -> None:
+    try:
+        who = identities.issue_pool(loaded, machine_id)
+        node.renew(identity.parsed(who) if who else None)
+    except MarketError as error:  # what runs here goes on: the key before is good until another is made
+        print(f"the machine's key was not renewed: {error}", flush=True)
 
 
 if __name__ == "__main__":

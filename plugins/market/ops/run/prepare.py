@@ -26,9 +26,11 @@ def stores(loaded: Settings) -> None:
 def tables(loaded: Settings) -> None:
     """Make what needs PostgreSQL and HDFS: tables, folders, shared files, roles, the administrator."""
     bootstrap.migrate_market(loaded)
+    bootstrap.end_what_cannot_go_on(loaded, print)
     bootstrap.fill_hdfs(loaded)
     scheduler = next(service for service in all_services(loaded) if service.name == "scheduler")
     bootstrap.migrate_airflow(loaded, scheduler)
+    bootstrap.make_accounts(loaded, scheduler)
 
 
 STEPS: dict[str, Callable[[Settings], None]] = {"stores": stores, "tables": tables}

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from distributedmarket.runtime import class_data
+from market.hadoop import kerberos, spark
 from market.hadoop import paths as places
-from market.hadoop import spark
-from market.jobs.submission import warm_submitter
+from market.jobs.submission import environment_build, warm_submitter
 from market.kit.settings import Settings
 from market.ops.install import submitter_jar
 
@@ -24,12 +24,12 @@ _JVM = [
     "-XX:+ExitOnOutOfMemoryError",
 ]
 # Refused by the ResourceManager: nobody may submit to this queue (hadoop/site.py).
-_REHEARSAL_QUEUE = _REHEARSAL_USER = "nobody"
+_REHEARSAL_QUEUE = REHEARSAL_USER = "nobody"
 
 
 def socket(settings: Settings) -> Path:
     """Return its socket; the folder is closed to other accounts, and so is the file."""
-    return settings.paths.run / "submitter.sock"
+    return settings.paths.submitter_socket
 
 
 def command(settings: Settings) -> list[str]:
@@ -44,12 +44,22 @@ def command(settings: Settings) -> list[str]:
     words = ["java", *_JVM, *class_data.options(paths.runtime)]
     words += [f"-Djava.io.tmpdir={_folder(settings) / 'tmp'}"]
     words += [f"-Dlog4j2.configurationFile={paths.conf / 'spark' / 'log4j2.properties'}"]
+    words += _login(settings)
     words += ["-cp", ":".join(path), _MAIN, str(socket(settings))]
     rehearsal = ["--master", "yarn", "--deploy-mode", "cluster", "--name", "rehearsal"]
-    rehearsal += ["--proxy-user", _REHEARSAL_USER, "--queue", _REHEARSAL_QUEUE]
+    rehearsal += ["--proxy-user", REHEARSAL_USER, "--queue", _REHEARSAL_QUEUE]
     rehearsal += ["--conf", f"spark.yarn.stagingDir={settings.hdfs_uri}{places.STAGING}"]
     rehearsal += ["--conf", "spark.yarn.submit.waitAppCompletion=false"]
     return [*words, *rehearsal, settings.hdfs_uri + places.PYTHON_RUNNER]
+
+
+def _login(settings: Settings) -> list[str]:
+    """Return the options by which it has a key of its own (Login.java)."""
+    if not settings.kerberos:
+        return []
+    principal = kerberos.principal(settings, kerberos.SUBMITTER)
+    own = [f"-Dmarket.principal={principal}", f"-Dmarket.keytab={settings.keytab}"]
+    return [*kerberos.java_options(settings), *own]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -71,8 +81,11 @@ def check(settings: Settings) -> str:
 def note(settings: Settings) -> str:
     """Return what is worth knowing of it, and of how jobs start."""
     state = warm_submitter.status(str(socket(settings)))
-    slow = class_data.problem(settings.paths.runtime)
-    return f"{state}; jobs start slowly: {slow}" if slow else state
+    notes = {
+        "jobs start slowly": class_data.problem(settings.paths.runtime),
+        "no packages are fetched for jobs": environment_build.problem(),
+    }
+    return "; ".join([state, *(f"{what}: {why}" for what, why in notes.items() if why)])
 
 
 def _folder(settings: Settings) -> Path:

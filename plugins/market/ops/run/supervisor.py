@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import socket
 import subprocess
 import time
@@ -12,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from distributedmarket.errors import SetupError
+from market.kit import deadlines
 from market.kit.settings import Settings
 from market.ops.python_path import python_path
-from market.ops.run.services import Service
+from market.ops.run.services import Service, base_environment
 
 _START_DEADLINE_S = 20
 _RESTARTS = 10
@@ -30,6 +30,7 @@ class Supervisor:
         self._settings = settings
         self._socket = settings.paths.run / "supervisor.sock"
         self._extra = settings.paths.conf / "supervisor.d"
+        self._patience_s = deadlines.STOP_CALL.seconds(settings)
 
     def running(self) -> bool:
         """Tell whether it answers."""
@@ -44,10 +45,8 @@ class Supervisor:
         self._extra.mkdir(parents=True, exist_ok=True)
         config.write_text(self._config(services))
         program = self._settings.paths.tools / "bin" / "supervisord"
-        environment = os.environ | {
-            "MARKET_STATE_DIR": str(self._settings.paths.state),
-            "MARKET_STACK": str(self._settings.paths.state),
-            "PYTHONPATH": python_path(self._settings.paths.root),
+        environment = base_environment(self._settings) | {
+            "PYTHONPATH": python_path(self._settings.paths.root)
         }
         done = subprocess.run(
             [str(program), "-c", str(config)], env=environment, capture_output=True, text=True
@@ -89,8 +88,9 @@ class Supervisor:
     def add(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         """Supervise one more program, until `remove` or the end of the stack; start it."""
         path = self._extra / f"{name}.conf"
+        wait_s = deadlines.AGENT_STOP.whole_s(self._settings)
         program = self._program(
-            name, command, priority=900, wait_s=180, environment=environment, may_end=True
+            name, command, priority=900, wait_s=wait_s, environment=environment, may_end=True
         )
         path.write_text(program)
         self._rpc.reloadConfig()
@@ -115,7 +115,9 @@ class Supervisor:
 
     @property
     def _rpc(self) -> Any:
-        return xmlrpc.client.ServerProxy("http://market", transport=_Transport(self._socket)).supervisor
+        return xmlrpc.client.ServerProxy(
+            "http://market", transport=_Transport(self._socket, self._patience_s)
+        ).supervisor
 
     def _config(self, services: list[Service]) -> str:
         paths = self._settings.paths
@@ -194,17 +196,17 @@ def _zombie(pid: int) -> bool:
 class _Transport(xmlrpc.client.Transport):
     """XML-RPC over a Unix socket, which only the owner of the stack may open."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_s: float) -> None:
         super().__init__()
-        self._path = path
+        self._path, self._patience_s = path, patience_s
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path)
+        return _UnixConnection(self._path, self._patience_s)
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("market", timeout=300)
+    def __init__(self, path: Path, patience_s: float) -> None:
+        super().__init__("market", timeout=patience_s)
         self._path = path
 
     def connect(self) -> None:

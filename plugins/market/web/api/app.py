@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter, FastAPI
 
-from market.web.api import problems
+from market.web.api import problems, unrouted
+from market.web.api.metrics.door import MetricsDoor
 from market.web.api.routes import AGENT_ROUTERS, ROUTERS
 
 PREFIX = "/api/v1"
@@ -18,7 +19,7 @@ AGENT_PREFIX = "/v1"
 
 def create_app() -> FastAPI:
     """Return the application for people, to be mounted at /market."""
-    return _app("DistributedMarket", ROUTERS, PREFIX)
+    return _app("DistributedMarket", ROUTERS, PREFIX, MetricsDoor)
 
 
 def create_agent_app() -> FastAPI:
@@ -26,11 +27,18 @@ def create_agent_app() -> FastAPI:
     return _app("DistributedMarket's agents", AGENT_ROUTERS, AGENT_PREFIX)
 
 
-def _app(title: str, routers: Iterable[APIRouter], prefix: str) -> FastAPI:
-    """Return an application whose OpenAPI document is made from the marshmallow schemas, not by FastAPI."""
+def _app(title: str, routers: Iterable[APIRouter], prefix: str, *doors: type[MetricsDoor]) -> FastAPI:
+    """Return an application whose OpenAPI document is made from the marshmallow schemas, not by FastAPI.
+
+    `doors` are middlewares with addresses of their own.
+    """
     app = FastAPI(title=title, openapi_url=None, redirect_slashes=False)
     problems.register(app)
+    unrouted.register(app)
     for router in routers:
         app.include_router(router, prefix=prefix)
+    app.add_middleware(unrouted.PlainPaths)
+    for door in doors:
+        app.add_middleware(door)
     app.add_middleware(problems.Shield)
     return app

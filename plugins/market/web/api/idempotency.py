@@ -31,7 +31,7 @@ REPLAYED = "Idempotency-Replayed"
 
 _KEPT_MS = 24 * 3600 * 1000
 _NOT_KEPT = (401, 429)
-_MAX_KEY = 255
+MAX_KEY = 255
 _POLL_S = 0.05
 _PATIENCE_S = 120.0
 _CLEANING = 0.02  # share of the stored answers that also remove old ones
@@ -54,8 +54,8 @@ class RequestIdentity:
     @classmethod
     def of(cls, user_id: str, request: Request, key: str, body: bytes) -> RequestIdentity:
         """Return the identity of a request. Raises BadInputError for a key that is none."""
-        if not (0 < len(key) <= _MAX_KEY and key.isascii() and key.isprintable()):
-            raise BadInputError({HEADER: [f"must be 1 to {_MAX_KEY} printable ASCII characters"]})
+        if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
+            raise BadInputError({HEADER: [f"must be 1 to {MAX_KEY} printable ASCII characters"]})
         query = request.scope.get("query_string", b"").decode("latin-1")
         target = request.url.path + (f"?{query}" if query else "")
         return cls(user_id, request.method, target, key, hashlib.sha256(body).hexdigest())

@@ -14,17 +14,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from market.kit.errors import MarketError
+from market.kit import audit
+from market.kit.errors import MarketError, NotLoggedInError, RoleMissingError
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-
-# For requests that no route takes.
-_WORDS = {
-    404: "There is nothing at this address.",
-    405: "This address does not take this method; the header Allow names those that it takes.",
-}
 
 
 def problem(
@@ -44,7 +39,20 @@ def of_error(error: MarketError) -> Response:
     headers = dict(error.headers)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(error.status, error.title, error.detail, error.members, headers)
+    return Response(json.dumps(error.document), error.status, headers, MEDIA_TYPE)
+
+
+def noted(request: Request, error: MarketError) -> Response:
+    """Return the answer to an error; who tried a token, or lacks a role, gets a line in the audit.
+
+    Passwords are noted where they are checked.
+    """
+    tried = "Authorization" in request.headers
+    if isinstance(error, RoleMissingError) or (tried and isinstance(error, NotLoggedInError)):
+        member = getattr(request.state, "market_member", None)
+        who = member.username if member else request.client.host if request.client else "unknown"
+        audit.refusal(who, f"{request.method} {request.url.path}", f"{error.status}: {error.detail}")
+    return of_error(error)
 
 
 def register(app: FastAPI) -> None:
@@ -52,13 +60,12 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(MarketError)
     def market_error(request: Request, error: MarketError) -> Response:
-        return of_error(error)
+        return noted(request, error)
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
         title = HTTPStatus(error.status_code).phrase
-        detail = _WORDS.get(error.status_code, str(error.detail))
-        return problem(error.status_code, title, detail, headers=error.headers)
+        return problem(error.status_code, title, str(error.detail), headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.routing import APIRoute
 from marshmallow import Schema
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from market.kit import database
 from market.kit.errors import BadInputError, MarketError, NotFoundError, TooLargeError
-from market.kit.paging import Listing, Page
+from market.kit.paging import Listing
+from market.kit.text import is_storable, parsed
 from market.kit.wire import loaded
-from market.web.api import caller, idempotency, problems
+from market.web.api import caller, idempotency, problems, query, scopes
+from market.web.api.bodies import BrokenOffError
 
 _MAX_BODY = 1 << 20
 _HEX_ID = re.compile(r"[0-9a-f]{32}")
-_MAX_LIMIT = 200
-_MAX_OFFSET = 10**9
-_PART = {"limit": "1 to 200, by default all rows", "offset": "rows to skip"}
 
 SchemaType = type[Schema]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class MarketRoute(APIRoute):
-    """A route whose POSTs may carry an `Idempotency-Key`, if they are for logged-in people."""
+    """A route whose POSTs may carry an `Idempotency-Key`, if they are for logged-in people.
+
+    Whatever answers to GET answers to HEAD.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "GET" in self.methods:
+            self.methods.add("HEAD")
 
     def get_route_handler(self) -> Handler:
         """Return what serves a request."""
@@ -40,6 +47,8 @@ class MarketRoute(APIRoute):
 
         async def keyed(request: Request) -> Response:
             key = request.headers.get(idempotency.HEADER)
+            if request.method == "HEAD":
+                return _without_body(await serve(request))
             if not takes_key or key is None:
                 return await serve(request)
             member = await run_in_threadpool(caller.current, request)
@@ -52,12 +61,21 @@ class MarketRoute(APIRoute):
         return keyed
 
 
+def _without_body(response: Response) -> Response:
+    """Return an answer's status and headers; the bytes that it would stream are never asked for."""
+    if isinstance(response, FileResponse):  # knows HEAD itself
+        return response
+    bare = Response(status_code=response.status_code)
+    bare.raw_headers = response.raw_headers
+    return bare
+
+
 async def _turned(serve: Handler, request: Request) -> Response:
     """Serve with errors of the market as answers, so that they can be kept like any other."""
     try:
         return await serve(request)
     except MarketError as error:
-        return problems.of_error(error)
+        return await run_in_threadpool(problems.noted, request, error)
 
 
 def router() -> APIRouter:
@@ -71,16 +89,21 @@ def described(
     plural: str = "",
     refuses: Sequence[int] = (),
     public: bool = False,
-    query: Mapping[str, str] | None = None,
-    whole: bool = False,
+    parameters: Sequence[query.Parameter] = (),
     keyed: bool = True,
     deprecated: bool = False,
+    also: Mapping[int, SchemaType] | None = None,
+    media: Sequence[str] = (),
+    ranges: bool = False,
+    scope: str | None = None,
 ) -> dict[str, Any]:
     """Return what a route adds to the OpenAPI document, for its `openapi_extra`.
 
     `takes` and `gives` are schemas, or media types for bytes; with `plural` it gives a list under this name.
-    `whole`: its answer holds a list, of which `part` takes rows. A POST that is not `keyed` takes no
-    `Idempotency-Key`: it changes nothing that may not be changed twice.
+    `parameters` are those of the query, and `media` other types in which it gives the same; `also` are other
+    good answers by their status. With `ranges` it gives a part of the bytes to who asks for one. A POST that
+    is not `keyed` takes no `Idempotency-Key`: it changes nothing that may not be changed twice.
+    `scope` is what a token for a program needs here (scopes.py).
     """
     return {
         "takes": takes,
@@ -90,19 +113,28 @@ def described(
         "public": public,
         "keyed": keyed and not public,
         "deprecated": deprecated,
-        "query": dict(query or {}) | (_PART if whole else {}),
+        "parameters": tuple(parameters),
+        "also": dict(also or {}),
+        "media": tuple(media),
+        "ranges": ranges,
+        "scope": scopes.checked(scope),
     }
 
 
 async def read_body(request: Request) -> bytes:
-    """Return a request's body; again: the same bytes. Raises TooLargeError above 1 MiB."""
+    """Return a request's body; again: the same bytes. Raises TooLargeError above 1 MiB, BrokenOffError."""
     kept: bytes | None = getattr(request, "_body", None)
     if kept is None:
         kept = b""
-        async for chunk in request.stream():
-            kept += chunk
-            if len(kept) > _MAX_BODY:
-                raise TooLargeError(f"A body may have {_MAX_BODY} bytes; upload files with PUT /files/PATH.")
+        try:
+            async for chunk in request.stream():
+                kept += chunk
+                if len(kept) > _MAX_BODY:
+                    raise TooLargeError(
+                        f"A body may have {_MAX_BODY} bytes; upload files with PUT /files/PATH."
+                    )
+        except ClientDisconnect:
+            raise BrokenOffError("The body broke off. Send it again.") from None
         request._body = kept
     return kept
 
@@ -113,26 +145,17 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not raw.strip():
         return {}
     try:
-        body = json.loads(raw)
+        body = parsed(raw, exact=True)
         if not isinstance(body, dict):
             raise BadInputError({"body": ["must be a JSON object"]})
         errors = {
-            name: ["holds a character that cannot be stored"] for name in body if _unstorable(body[name])
+            name: ["holds a character that cannot be stored"] for name in body if not is_storable(body[name])
         }
     except (ValueError, RecursionError):
         raise BadInputError({"body": ["is not valid JSON, or nested too deeply"]}) from None
-    if errors or any(_unstorable(name) for name in body):
+    if errors or not all(map(is_storable, body)):
         raise BadInputError(errors or {"body": ["holds a name that cannot be stored"]})
     return body
-
-
-def _unstorable(value: object) -> bool:
-    """Tell whether it holds a NUL or half of a surrogate pair, which no column and no program takes."""
-    if isinstance(value, str):
-        return "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)
-    if isinstance(value, dict):
-        return any(_unstorable(part) for pair in value.items() for part in pair)
-    return isinstance(value, list) and any(map(_unstorable, value))
 
 
 def answering(request: Request, schema: SchemaType, status: int) -> database.Answering:
@@ -170,54 +193,11 @@ def _identity(what: str, name: str) -> Any:
 
 JobId = Annotated[str, _identity("job", "job_id")]
 MachineId = Annotated[str, _identity("machine", "machine_id")]
+WebhookId = Annotated[str, _identity("webhook", "webhook_id")]
+TokenId = Annotated[str, _identity("token", "token_id")]
 UserId = Annotated[str, _identity("user", "user_id")]
+ProjectId = Annotated[str, _identity("project", "project_id")]
 FilePath = Annotated[str, Path()]
-
-
-def number(request: Request, name: str, default: int | None, lowest: int, highest: int) -> int | None:
-    """Return a whole number of the query. Raises BadInputError."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and lowest <= int(text) <= highest):
-        raise BadInputError({name: [f"must be a whole number from {lowest} to {highest}"]})
-    return int(text)
-
-
-def flag(request: Request, name: str) -> bool:
-    """Return a yes or no of the query. Raises BadInputError."""
-    text = request.query_params.get(name, "false").lower()
-    if text not in ("true", "false"):
-        raise BadInputError({name: ["must be true or false"]})
-    return text == "true"
-
-
-def choice(request: Request, name: str, choices: Sequence[str]) -> str:
-    """Return one of the choices that the query names, by default the first. Raises BadInputError."""
-    text = request.query_params.get(name, choices[0])
-    if text not in choices:
-        raise BadInputError({name: [f"must be one of: {', '.join(choices)}"]})
-    return text
-
-
-def page(*order_by: str) -> Any:
-    """Return the dependency that reads `limit`, `offset`, and `order_by`: one of these, with - descending."""
-
-    def read(request: Request) -> Page:
-        order = request.query_params.get("order_by", "")
-        field = order.removeprefix("-")
-        if order and field not in order_by:
-            raise BadInputError(
-                {"order_by": [f"must be one of: {', '.join(order_by)}, or one of them after -"]}
-            )
-        return Page(
-            limit=number(request, "limit", Page.limit, 1, _MAX_LIMIT) or Page.limit,
-            offset=number(request, "offset", 0, 0, _MAX_OFFSET) or 0,
-            order_by=field,
-            descending=not order or order.startswith("-"),
-        )
-
-    return Depends(read)
 
 
 def part(request: Request, plural: str, rows: Sequence[object]) -> dict[str, Any]:
@@ -225,8 +205,8 @@ def part(request: Request, plural: str, rows: Sequence[object]) -> dict[str, Any
 
     Raises BadInputError.
     """
-    limit = number(request, "limit", None, 1, _MAX_LIMIT)
-    offset = number(request, "offset", 0, 0, _MAX_OFFSET) or 0
+    limit, offset = (parameter.read(request) for parameter in query.PART)
+    offset = offset or 0
     shown = rows[offset : None if limit is None else offset + limit]
     return {plural: shown, "total": len(rows)}
 

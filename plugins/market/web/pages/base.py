@@ -17,10 +17,14 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 
 from market.airflow import logins
+from market.credits import summary as summaries
+from market.kit import whole
 from market.kit.errors import MarketError, UnavailableError
 from market.people import members
 from market.people.member import Member
 from market.web.pages import text
+
+_LAST_PAGE = 100_000
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,7 +33,16 @@ Handler = Callable[..., Any]
 FOLDER = Path(__file__).parent
 _STATIC_AGE_S = 86400
 
-blueprint = Blueprint(
+
+class _Pages(Blueprint):
+    """Templates and static files; what is asked for with its version may be kept."""
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:
+        """Return how long a browser may keep a file without asking again, in seconds."""
+        return _STATIC_AGE_S if "v" in request.args else None
+
+
+blueprint = _Pages(
     "market_pages",
     __name__,
     template_folder="templates",
@@ -59,6 +72,11 @@ def api_root() -> str:
     return request.script_root.removesuffix("/pluginsv2") + "/market/api/v1"
 
 
+def front() -> str:
+    """Return the address that everybody may begin at: see home.py."""
+    return request.script_root.removesuffix("/pluginsv2") + "/"
+
+
 @dataclass(frozen=True)
 class Part(Generic[T]):
     """A part of a page: its value, or in `trouble` why it cannot be shown now."""
@@ -72,7 +90,33 @@ def part(read: Callable[..., T], *arguments: Any, **named: Any) -> Part[T]:
     try:
         return Part(read(*arguments, **named))
     except UnavailableError as error:
-        return Part(trouble=error.detail)
+        log.warning("a part of %s is away: %s", request.path, error.detail)
+        return Part(trouble="What knows this does not answer now. The rest of the page is as it should be.")
+
+
+def told(handler: Handler) -> Handler:
+    """Make what goes wrong in a handler a page in words."""
+
+    @functools.wraps(handler)
+    def guarded(self: MarketPage, *arguments: Any, **named: Any) -> Any:
+        try:
+            return handler(self, *arguments, **named)
+        except MarketError as error:
+            return self.message(error.status, error.title, error.detail)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            log.exception("the market's database does not answer")
+            return self.message(
+                503, "Unavailable", "The market's database does not answer. Try again in a minute."
+            )
+        except Exception:
+            log.exception("page %s failed", request.path)
+            return self.message(
+                500,
+                "This page could not be made",
+                "The fault is ours and has been logged. Try again; if it stays, tell an administrator.",
+            )
+
+    return guarded
 
 
 def page(action: str) -> Callable[[Handler], Handler]:
@@ -85,37 +129,26 @@ def page(action: str) -> Callable[[Handler], Handler]:
         @functools.wraps(handler)
         def guarded(self: MarketPage, *arguments: Any, **named: Any) -> Any:
             if not current_user.is_authenticated:
-                return self.message(401, "You are not logged in", "Your session has ended. Log in to go on.")
+                return self.message(401, "You are not logged in", "Log in to see this page.")
             if not self.appbuilder.sm.has_access(f"can_{action}", self.class_permission_name):
                 return self.message(
                     403,
                     "This page is not for your role",
                     "Your account lacks the right to see it. Ask an administrator of this market.",
                 )
-            try:
-                member = _member()
-                if member is None:
-                    return self.message(
-                        403,
-                        "No market account",
-                        "You are logged in to Airflow, but not with an account of the market. "
-                        "Log out, and register to lend machines and to run jobs.",
-                    )
-                return handler(self, member, *arguments, **named)
-            except MarketError as error:
-                return self.message(error.status, error.title, error.detail)
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                log.exception("the market's database does not answer")
+            return known(self, *arguments, **named)
+
+        @told
+        def known(self: MarketPage, *arguments: Any, **named: Any) -> Any:
+            member = _member()
+            if member is None:
                 return self.message(
-                    503, "Unavailable", "The market's database does not answer. Try again in a minute."
+                    403,
+                    "No market account",
+                    "You are logged in to Airflow, but not with an account of the market. "
+                    "Log out, and register to lend machines and to run jobs.",
                 )
-            except Exception:
-                log.exception("page %s failed", request.path)
-                return self.message(
-                    500,
-                    "This page could not be made",
-                    "The fault is ours and has been logged. Try again; if it stays, tell an administrator.",
-                )
+            return handler(self, member, *arguments, **named)
 
         guarded._permission_name = action  # type: ignore[attr-defined]
         return guarded
@@ -135,7 +168,14 @@ class MarketPage(BaseView):
 
     def show(self, template: str, member: Member, status: int = 200, **context: Any) -> Response:
         """Render a page of the market for a member."""
-        return answer(status, f"market/{template}", member=member, entry=self.entry, **context)
+        return answer(
+            status,
+            f"market/{template}",
+            member=member,
+            entry=self.entry,
+            spendable=summaries.summary(member.user_id)["available"],
+            **context,
+        )
 
     def message(self, status: int, title: str, detail: str) -> Response:
         """Render a page that is only a message."""
@@ -159,7 +199,8 @@ def message(status: int, title: str, detail: str, entry: str = "") -> Response:
 
 def answer(status: int, template: str, **context: Any) -> Response:
     """Render a template, with the headers that every page has."""
-    response = make_response(render_template(template, asset=asset, api_root=api_root(), **context), status)
+    text = render_template(template, asset=asset, api_root=api_root(), front=front(), **context)
+    response = make_response(text, status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
@@ -183,9 +224,5 @@ def form_too_old(error: CSRFError) -> Response:
 
 def offset(limit: int) -> int:
     """Return the offset that `?page=` (from 1) asks for."""
-    number = request.args.get("page", "1")
-    return (
-        (min(int(number), 100_000) - 1) * limit
-        if number.isascii() and number.isdigit() and int(number)
-        else 0
-    )
+    number = whole.parsed(request.args.get("page", "1"), _LAST_PAGE, lowest=1)
+    return ((number or 1) - 1) * limit

@@ -93,10 +93,7 @@ def steps(
 
 def _summary(samples: Sequence[tuple[int, float]], write: Callable[[float], str]) -> str:
     figures = [figure for _, figure in samples]
-    return (
-        f"From {_utc(samples[0][0]):%d %b %H:%M} UTC on: lowest {write(min(figures))}, "
-        f"highest {write(max(figures))}, now {write(figures[-1])}."
-    )
+    return f"lowest {write(min(figures))}, highest {write(max(figures))}, now {write(figures[-1])}"
 
 
 def _scale(low: float, high: float, wanted: int = 4) -> tuple[float, float, float]:

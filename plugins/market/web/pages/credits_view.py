@@ -50,9 +50,12 @@ class CreditsView(MarketPage):
 
 
 def days_left(lines: list[dict[str, Any]], now_ms: int) -> int | None:
-    """Return how long the balance lasts at the last week's net spending; None if it does not shrink."""
-    if not lines:
-        return None
+    """Return how long the balance lasts, in days, at the last week's net spending.
+
+    None if it does not shrink, and in an account's first day.
+    """
+    if not lines or now_ms - lines[0]["at"] < _DAY_MS:
+        return None  # of less than a day nothing follows
     week = [line for line in lines if line["at"] >= now_ms - _BURN_DAYS * _DAY_MS and line["kind"] != "grant"]
     spent = -sum(float(line["amount"]) for line in week)
     span_days = min(_BURN_DAYS, max(1.0, (now_ms - lines[0]["at"]) / _DAY_MS))

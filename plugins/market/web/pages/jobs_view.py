@@ -18,15 +18,18 @@ from market.jobs.intake.cancel import hide as hide_job
 from market.jobs.intake.extend import extend as extend_job
 from market.jobs.intake.retry import retry as retry_job
 from market.jobs.intake.submit import submit as submit_job
-from market.kit import database, settings
+from market.jobs.life import waiting
+from market.kit import database, settings, whole
 from market.kit.errors import BadInputError, MarketError, NotFoundError
 from market.kit.money import UCR_PER_CREDIT, format_credits, parse_credits
 from market.kit.paging import Page
 from market.kit.vocabulary import CANCELLING, ENDED, OPEN, REASONS, WAY
+from market.machines import supply
 from market.people.member import Member
 from market.web.pages import job_form
 from market.web.pages.base import MarketPage, offset, page
 from market.web.pages.text import statuses_of_jobs
+from market.web.schemas.jobs import JobSchema
 
 _ROWS = 25
 _FILTERS = {
@@ -36,6 +39,11 @@ _FILTERS = {
     "failed": ("Failed", ("failed", "lost")),
     "cancelled": ("Cancelled", ("cancelled",)),
 }
+
+_CUT = (
+    "This form cannot show all of: {}. A value there is empty or has several lines. "
+    "“Run again” on the job's page takes it as it was."
+)
 
 
 class JobsView(MarketPage):
@@ -74,7 +82,11 @@ class JobsView(MarketPage):
     @expose("/new")
     @page("create")
     def new(self, member: Member) -> Response:
-        """Show the form of a new job."""
+        """Show the form of a new job: empty, or with all that an earlier job had (`?like=JOB`)."""
+        if earlier := request.args.get("like", ""):
+            values, lost = job_form.like(store.to_wire(store.own_job(member, earlier)))
+            problem = _CUT.format(", ".join(name.replace("_", " ") for name in lost)) if lost else ""
+            return self._form(member, values, {}, problem)
         folder = request.args.get("folder", ".")
         return self._form(member, job_form.empty(settings.load(), folder), {})
 
@@ -119,13 +131,15 @@ class JobsView(MarketPage):
     @page("read")
     def job(self, member: Member, job_id: str) -> Response:
         """Show one job: where it stands, what it costs, its results and logs."""
-        job = store.to_wire(store.visible_job(member, job_id))
+        found = store.visible_job(member, job_id)
+        job = store.to_wire(found)
         with database.transaction() as cursor:
             receipt = receipts.receipt(cursor, job_id)
         return self.show(
             "job.html",
             member,
             job=job,
+            waiting=waiting.why(found, supply.of),
             receipt=receipt,
             steps=steps(job["status"], store.history(job_id)),
             open=job["status"] in OPEN,
@@ -147,6 +161,14 @@ class JobsView(MarketPage):
         answer = retry_job(member, job_id, {})
         return self.go("JobsView.job", "The points are submitted again.", job_id=answer["job_id"])
 
+    @expose("/<string:job_id>/again", methods=["POST"])
+    @page("create")
+    def again(self, member: Member, job_id: str) -> Response:
+        """Submit the same job once more, at the rate of now."""
+        record = JobSchema().dump(store.to_wire(store.own_job(member, job_id)))
+        answer = submit_job(member, record)
+        return self.go("JobsView.job", "The same job is submitted again.", job_id=answer["job_id"])
+
     @expose("/<string:job_id>/cancel", methods=["POST"])
     @page("edit")
     def cancel(self, member: Member, job_id: str) -> Response:
@@ -166,8 +188,9 @@ class JobsView(MarketPage):
         body: dict[str, object] = {}
         if text := request.form.get("max_credits", "").strip():
             body["max_credits"] = text
-        if (text := request.form.get("minutes", "").strip()).isdigit():
-            body["max_duration"] = int(text) * 60
+        if text := request.form.get("minutes", "").strip():
+            minutes = whole.parsed(text, 10**9)
+            body["max_duration"] = text if minutes is None else minutes * 60
         extend_job(member, job_id, body)
         return self.go("JobsView.job", "The job may now use more.", job_id=job_id)
 

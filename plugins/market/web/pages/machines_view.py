@@ -10,7 +10,7 @@ from flask_appbuilder import expose
 
 from market.airflow import menu
 from market.credits import price
-from market.kit import clock, settings
+from market.kit import clock, settings, tls, whole
 from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Page
 from market.kit.vocabulary import MACHINE_LIVE, MACHINE_STAYING
@@ -107,8 +107,7 @@ def offer(member: Member, rate: float) -> dict[str, Any]:
     query = request.args
 
     def number(field: str, default: int) -> int:
-        text = query.get(field, "")
-        return int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 1_000_000 else default
+        return whole.parsed(query.get(field, ""), 999_999, lowest=1) or default
 
     chosen = query.get("type", "")
     form: dict[str, Any] = {
@@ -119,7 +118,7 @@ def offer(member: Member, rate: float) -> dict[str, Any]:
     }
     template = (
         "./market share --cores {cores} --memory {memory}g --type {type} --hours {hours} "
-        f"--username {member.username} --server {request.host_url.rstrip('/')}"
+        f"--username {member.username} --server {request.host_url.rstrip('/')}{_proof(loaded)}"
     )
     kept = 1 - float(loaded.credits.fee)
     paid = types[form["type"]].weight_micro / 1e6 * form["cores"]
@@ -133,9 +132,20 @@ def offer(member: Member, rate: float) -> dict[str, Any]:
     }
 
 
+def _proof(loaded: settings.Settings) -> str:
+    """Return the option by which a lender's agent knows the market that it was meant for.
+
+    Without TLS there is none to know it by; on this host none is needed.
+    """
+    if loaded.tls:
+        return f" --pin {tls.pin(loaded)}"
+    return "" if loaded.loopback else " --plain-http"
+
+
 def _number(text: str) -> object:
     """Return what a field of a form holds as a number, or as it is, for the schema to refuse."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+    number = whole.parsed(text, 10**9)
+    return text if number is None else number
 
 
 def sum_of(earned: list[dict[str, Any]]) -> str:

@@ -13,7 +13,7 @@ from market.airflow import menu
 from market.credits import price, tariff
 from market.hadoop import allocation
 from market.jobs import grid
-from market.kit import clock, database, settings
+from market.kit import clock, database, settings, whole
 from market.kit.errors import BadInputError
 from market.kit.money import format_credits
 from market.kit.paging import Page
@@ -92,8 +92,8 @@ def job_quote(form: Mapping[str, str]) -> dict[str, str]:
 
     def number(field: str, default: int, highest: int) -> int:
         text = (form.get(field) or str(default)).strip()
-        if text.isascii() and text.isdigit() and 1 <= int(text) <= highest:
-            return int(text)
+        if (given := whole.parsed(text, highest, lowest=1)) is not None:
+            return given
         errors[field] = f"must be a whole number from 1 to {highest}"
         return default
 

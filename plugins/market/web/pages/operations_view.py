@@ -10,9 +10,8 @@ from flask_appbuilder import expose
 from market.airflow import menu
 from market.credits import invariants
 from market.credits.settlement import intervals
-from market.kit import database
+from market.kit import alerts, database
 from market.kit.paging import Page
-from market.machines import alerts
 from market.people.member import Member
 from market.web.pages.base import MarketPage, offset, page
 
@@ -25,7 +24,7 @@ class OperationsView(MarketPage):
     route_base = "/market/operations"
     class_permission_name = menu.OPERATIONS
     default_view = "operations"
-    entry = "Market"
+    entry = "Operations"
 
     @expose("/")
     @page("read")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Iterable
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from markupsafe import Markup, escape
 
 from market.kit.vocabulary import ENDED, JOB_STATUSES
 
 MIN_PLACES = 2
+SHOWN_PLACES = 4
 PLACES = 6
 
 # The colour family of each status of a job, a point or a machine; what is not here has none.
@@ -53,8 +54,8 @@ def statuses_of_jobs() -> dict[str, dict[str, object]]:
 
 
 def decimals(value: object) -> int:
-    """Return how many places a figure needs, from 2 to 6."""
-    return min(PLACES, max(MIN_PLACES, len(_fixed(value).rpartition(".")[2].rstrip("0"))))
+    """Return how many places a figure is shown with, from 2 to 4; to 6 if nothing were left of it."""
+    return max(MIN_PLACES, len(_rounded(value).rpartition(".")[2].rstrip("0")))
 
 
 def places(values: Iterable[object]) -> int:
@@ -63,11 +64,10 @@ def places(values: Iterable[object]) -> int:
 
 
 def credits_text(value: object, shown: int = 0) -> str:
-    """Return credits without the zeros that say nothing: `14.250000` -> `14.25`; a true minus sign."""
+    """Return credits with two to four places and a true minus sign: `14.250000` -> `14.25`."""
     if value in (None, ""):
         return "–"  # noqa: RUF001 - an en dash: no figure
-    fixed = _fixed(value)
-    whole, _, part = fixed.partition(".")
+    whole, _, part = _rounded(value).partition(".")
     kept = part[: max(shown, decimals(value))]
     return f"{whole}.{kept}".replace("-", "\u2212")
 
@@ -87,6 +87,13 @@ def money(value: object, shown: int = 0, signed: bool = False) -> Markup:
     pad = Markup('<span class="pad" aria-hidden="true">{}</span>').format(padding) if padding else ""
     sign = " negative" if text.startswith("\u2212") else ""
     return Markup('<span class="money{}" title="{}">{}{}</span>').format(sign, _fixed(value), text, pad)
+
+
+def _rounded(value: object) -> str:
+    """Return a figure to four places; one that would be nothing then, to six."""
+    amount = Decimal(str(value))
+    rounded = amount.quantize(Decimal(1).scaleb(-SHOWN_PLACES), ROUND_HALF_UP)
+    return f"{rounded:f}" if rounded else _fixed(amount)
 
 
 def _fixed(value: object) -> str:

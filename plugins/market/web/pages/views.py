@@ -5,16 +5,27 @@ from __future__ import annotations
 from market.airflow.menu import EXTERNAL_VIEWS, PERMISSIONS
 from market.web.pages.base import blueprint
 from market.web.pages.credits_view import CreditsView
+from market.web.pages.files_view import FilesView
 from market.web.pages.jobs_view import JobsView
 from market.web.pages.machines_view import MachinesView
 from market.web.pages.market_view import MarketView
 from market.web.pages.operations_view import OperationsView
 from market.web.pages.register_view import RegisterView
+from market.web.pages.welcome_view import WelcomeView
 
 # Without names: a name would add "Legacy FAB views" to Airflow's menu, beside the entries of EXTERNAL_VIEWS.
 APPBUILDER_VIEWS: list[dict[str, object]] = [
     {"view": view()}
-    for view in (MarketView, JobsView, MachinesView, CreditsView, OperationsView, RegisterView)
+    for view in (
+        MarketView,
+        JobsView,
+        FilesView,
+        MachinesView,
+        CreditsView,
+        OperationsView,
+        RegisterView,
+        WelcomeView,
+    )
 ]
 FLASK_BLUEPRINTS = [blueprint]
 

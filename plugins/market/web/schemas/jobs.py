@@ -8,8 +8,9 @@ from marshmallow import Schema, fields, post_dump
 
 from market.jobs import fields as kinds
 from market.jobs import spec
-from market.kit.vocabulary import CONTAINER_ROLES, JOB_STATUSES
-from market.web.schemas.common import FileSchema, credit, identity, text, time_ms
+from market.jobs.output import build_log
+from market.kit.vocabulary import CONTAINER_ROLES, JOB_STATUSES, WAITS
+from market.web.schemas.common import FileEntrySchema, Rows, credit, identity, text, time_ms
 
 _ShownSpec: Any = Schema.from_dict(kinds.of_answer(spec.wires()))
 
@@ -17,10 +18,10 @@ _ShownSpec: Any = Schema.from_dict(kinds.of_answer(spec.wires()))
 class JobSchema(_ShownSpec):
     """A job: what was submitted, where it stands, and what it costs."""
 
-    job_id = text(allow_none=True)
-    user_id = text(allow_none=True)
-    job_name = text(allow_none=True)
-    status = fields.String(metadata={"enum": list(JOB_STATUSES)})
+    job_id = identity(required=True)
+    user_id = identity(required=True)
+    job_name = text(required=True)
+    status = fields.String(required=True, metadata={"enum": list(JOB_STATUSES)})
     reason_code = text("why it ended or is being stopped", allow_none=True)
     reason = text("the same in words", allow_none=True)
     added_time = time_ms()
@@ -30,6 +31,10 @@ class JobSchema(_ShownSpec):
     rate = text("locked when it was submitted", allow_none=True)
     hold = text("the most that it may cost, in credits", allow_none=True)
     used_credit = text("captured so far", allow_none=True)
+    cost = credit("used of the hold by now, also what is not captured yet")
+    cost_final = fields.Boolean(
+        metadata={"description": "the receipt is final; until then the cost is measured, not charged"}
+    )
     warning = text(
         "what its owner should do about it, while it is open: its hold is nearly used up", allow_none=True
     )
@@ -43,36 +48,63 @@ class JobSchema(_ShownSpec):
     )
 
 
+class WaitingSchema(Schema):
+    """Why a job waits."""
+
+    code = fields.String(metadata={"enum": list(WAITS)})
+    sentence = text("the same for people, with its evidence")
+    since = time_ms()
+    figures = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(allow_none=True),
+        metadata={
+            "description": "place in the queue of its type (from 1), jobs_before and cores_before it; the"
+            " type's machines, cores, free_cores; executor_cores and executor_mib of one executor;"
+            " usual_wait, seconds: the median of like jobs in the last 24 hours, null for too few"
+        },
+    )
+
+
+class JobDetailSchema(JobSchema):
+    """A job, and why it does not run yet."""
+
+    waiting = fields.Nested(
+        WaitingSchema,
+        allow_none=True,
+        metadata={"description": "null once an executor has run, and at its end"},
+    )
+
+
 class QuoteSchema(Schema):
     """What a job would cost."""
 
-    rate = credit()
-    credits_per_hour = credit("all containers together, at this rate")
-    hold = credit("the most that it may cost")
+    rate = credit(required=True)
+    credits_per_hour = credit("all containers together, at this rate", required=True)
+    hold = credit("the most that it may cost", required=True)
 
 
 class QuotedSchema(Schema):
     """The answer to a dry run."""
 
-    quote = fields.Nested(QuoteSchema)
+    quote = fields.Nested(QuoteSchema, required=True)
 
 
 class SubmittedSchema(Schema):
     """The answer to a submission."""
 
-    status = text()
-    job_id = identity()
-    quote = fields.Nested(QuoteSchema)
+    status = text(required=True)
+    job_id = identity(required=True)
+    quote = fields.Nested(QuoteSchema, required=True)
 
 
-class JobStatusSchema(Schema):
+class JobStateSchema(Schema):
     """A job's status after a command."""
 
-    status = text()
-    job_id = identity()
+    status = text(required=True)
+    job_id = identity(required=True)
 
 
-class ResultSchema(FileSchema):
+class ResultSchema(FileEntrySchema):
     """A file in a job's output folder."""
 
     sha256 = text("in hex; null until it is computed, some seconds after the job's end", allow_none=True)
@@ -81,7 +113,7 @@ class ResultSchema(FileSchema):
 class ResultsSchema(Schema):
     """A job's result files."""
 
-    files = fields.List(fields.Nested(ResultSchema))
+    files = Rows(ResultSchema)
     total = fields.Integer()
 
 
@@ -89,7 +121,7 @@ class LogFileSchema(Schema):
     """A log file of a container."""
 
     container_id = text()
-    role = fields.String(metadata={"enum": list(CONTAINER_ROLES)})
+    role = fields.String(metadata={"enum": [*CONTAINER_ROLES, build_log.ROLE]})
     host = text("the machine's display name")
     file = text()
     size = fields.Integer(metadata={"description": "bytes"})
@@ -136,11 +168,16 @@ class ReceiptSchema(Schema):
     """What a job cost; the amounts add up to the charge. `final` is false until the last capture."""
 
     job_id = identity()
+    payer = text("the project that pays, or who submitted it")
+    submitter = text("who submitted it")
     rate = credit()
     gib_weight = credit("credits an hour for a GiB at rate 1, as locked at submission")
     charge = credit()
     final = fields.Boolean()
     containers = fields.List(fields.Nested(ReceiptLineSchema))
+    refunded = credit("what the treasury gave back of lost attempts: off the charge already")
+    returned = credit("what lenders gave back of attempts that their machines lost: off the charge already")
+    owed = credit("what a lender still has to give back: it is taken from his next earnings")
     refunds = fields.List(
         fields.Nested(GivenBackSchema), metadata={"description": "by administrators, beside the charge"}
     )
@@ -166,6 +203,9 @@ class ProgressSchema(Schema):
     tasks_total = fields.Integer(metadata={"description": "of all Spark jobs that the program began"})
     executors = fields.Integer(metadata={"description": "that are alive"})
     cost = credit("used of the hold by now, also what is not captured yet")
+    cost_final = fields.Boolean(
+        metadata={"description": "the receipt is final; until then the cost is measured, not charged"}
+    )
     updated_time = time_ms(attribute="updated_ms")
     estimated_end_time = time_ms(attribute="estimated_end_ms")
 
@@ -189,7 +229,7 @@ class PointSchema(Schema):
     )
 
 
-class PointsSchema(Schema):
+class PointListSchema(Schema):
     """The points of a sweep."""
 
     points = fields.List(fields.Nested(PointSchema))

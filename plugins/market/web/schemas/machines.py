@@ -62,9 +62,9 @@ class JoinSchema(Schema):
 class RegisteredSchema(Schema):
     """The answer to a registration."""
 
-    status = text()
-    machine_id = identity()
-    join = fields.Nested(JoinSchema)
+    status = text(required=True)
+    machine_id = identity(required=True)
+    join = fields.Nested(JoinSchema, required=True)
 
 
 class HandshakeSchema(Schema):
@@ -85,13 +85,25 @@ class PulseSchema(Schema):
     memory_size = mib()
     remaining_s = fields.Integer(metadata={"description": "seconds until the lease ends"})
     earned = credit("over all settled intervals")
+    ticket = text("opens the pages of its own NodeManager for a minute; empty where they are open")
+    admitted = fields.Boolean(metadata={"description": "its NodeManager may register: start it now"})
 
 
-class MachineStatusSchema(Schema):
+class IdentitySchema(Schema):
+    """Who a machine is to Hadoop's servers, and what its NodeManager needs beside that."""
+
+    principal = text()
+    krb5_conf = text("where the realm is")
+    keytab = text("the machine's key, in base 64")
+    ticket_key = text("a public key: what the market's tickets are checked by")
+    classes = text("the market's own classes for Hadoop's servers: a zip, in base 64")
+
+
+class MachineStateSchema(Schema):
     """A machine's state after a command."""
 
-    status = text()
-    machine_id = identity()
+    status = text(required=True)
+    machine_id = identity(required=True)
 
 
 class ContributionSchema(Schema):
@@ -102,7 +114,7 @@ class ContributionSchema(Schema):
     online_s = fields.Integer(metadata={"description": "seconds for which the stipend counts"})
     vcore_seconds = fields.Integer()
     memory_mib_seconds = fields.Integer()
-    jobs_earned = credit("from jobs, less the fee")
+    jobs_earned = credit("from jobs, less the fee and what was given back of attempts that it lost")
     stipend = credit()
     earned = credit()
 
@@ -113,12 +125,12 @@ class TotalsSchema(Schema):
     online_s = fields.Integer()
     vcore_seconds = fields.Integer()
     memory_mib_seconds = fields.Integer()
-    jobs_earned = credit("from jobs, less the fee")
+    jobs_earned = credit("from jobs, less the fee and what was given back of attempts that it lost")
     stipend = credit()
     earned = credit()
 
 
-class ContributionsSchema(Schema):
+class ContributionListSchema(Schema):
     """All settled intervals of a machine, oldest first."""
 
     contributions = fields.List(fields.Nested(ContributionSchema))
@@ -140,7 +152,7 @@ class VerificationSchema(Schema):
     memory_speed = fields.Integer(allow_none=True, metadata={"description": "MiB a second"})
 
 
-class VerificationsSchema(Schema):
+class VerificationListSchema(Schema):
     """A machine's measurements, newest first."""
 
     verifications = fields.List(fields.Nested(VerificationSchema))

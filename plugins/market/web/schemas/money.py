@@ -8,15 +8,17 @@ from market.web.schemas.common import credit, identity, text, time_ms
 
 
 class CreditsSchema(Schema):
-    """A user's account: balance = grants + sharing - using, available = balance - held."""
+    """A user's account: balance = grants + sharing - using + transferred, available = balance - held."""
 
     user_id = identity()
     sharing_credit = credit("all earned by lending")
     using_credit = credit("all spent on jobs")
     granted = credit()
+    transferred = credit("from other accounts, less what went to them")
     balance = credit()
     held = credit()
     available = credit()
+    owed = credit("to be given back of attempts that one's machine lost: taken from the next earnings")
     rate = credit("the current rate")
 
 
@@ -49,6 +51,8 @@ class StatementLineSchema(Schema):
     job_id = identity(allow_none=True)
     machine_id = identity(allow_none=True)
     note = text()
+    payer = text("of a job: the project that pays, or who submitted it", allow_none=True)
+    submitter = text("of a job: who submitted it", allow_none=True)
 
 
 class StatementSchema(Schema):
@@ -87,7 +91,8 @@ class SettlementSchema(Schema):
     fee = credit("of it, what the market kept")
     paid = credit("of it, what machines brought in")
     stipend = credit("paid for idle machines")
-    refunded = credit()
+    refunded = credit("given back by the treasury, of attempts that the pool lost")
+    returned = credit("given back by lenders, of attempts that their machines lost")
     rows = fields.Integer(allow_none=True, metadata={"description": "rows under the seal"})
     seal = text("SHA-256 over these rows and the seal before", allow_none=True)
 
@@ -103,7 +108,7 @@ class SettlementDetailSchema(SettlementSchema):
 
 
 class AccountBalanceSchema(Schema):
-    """The balance of one account; the market's own have no user."""
+    """The balance of one account; the market's own and projects' have no user."""
 
     account = text()
     user_id = identity(allow_none=True)

@@ -1,15 +1,37 @@
 """The routes, grouped by noun. A route is three steps: load, call one function of the market, dump."""
 
-from market.web.api.routes import agents, credits, files, health, jobs, machines, price, settlements, users
+from market.web.api.routes import (
+    agents,
+    alerts,
+    audit,
+    credits,
+    files,
+    health,
+    jobs,
+    machines,
+    notifications,
+    price,
+    projects,
+    secrets,
+    settlements,
+    tokens,
+    users,
+)
 
 AGENT_ROUTERS = (agents.router,)
 ROUTERS = (
     users.router,
+    tokens.router,
     credits.router,
+    projects.router,
     files.router,
+    secrets.router,
     jobs.router,
     machines.router,
     price.router,
     settlements.router,
+    alerts.router,
+    audit.router,
+    notifications.router,
     health.router,
 )

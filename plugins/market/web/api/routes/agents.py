@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Request, Response
+from fastapi.responses import PlainTextResponse
 
 from market.kit.settings import load
-from market.machines import agents, registry
+from market.machines import agents, identities, registry
 from market.machines.schemas import AgentJoinSchema, AgentReleaseSchema, HeartbeatSchema, MachineRequestSchema
-from market.web.api import openapi, routing, streams
+from market.web.api import openapi, routing, scopes, streams
 from market.web.api.caller import Caller
+from market.web.api.routes.machines import NOW
 from market.web.api.routing import MachineId
 from market.web.schemas import machines as schemas
 
@@ -21,7 +23,7 @@ router = routing.router()
     "/handshake",
     tags=["agents"],
     openapi_extra=routing.described(
-        AgentReleaseSchema, schemas.HandshakeSchema, refuses=(409, 413, 422), keyed=False
+        AgentReleaseSchema, schemas.HandshakeSchema, refuses=(409, 413, 422), keyed=False, scope=scopes.LEND
     ),
 )
 def handshake(
@@ -31,10 +33,22 @@ def handshake(
     return routing.dumped(schemas.HandshakeSchema, agents.handshake(**body))
 
 
-@router.get("/hadoop", tags=["agents"], openapi_extra=routing.described(gives="application/zip"))
+@router.get(
+    "/hadoop", tags=["agents"], openapi_extra=routing.described(gives="application/zip", scope=scopes.LEND)
+)
 def hadoop(member: Caller) -> Response:
     """Return Hadoop's jars, from which an agent starts its machine's NodeManager."""
     return streams.own_file(load().paths.hadoop_archive, "application/zip")
+
+
+@router.get(
+    "/classes",
+    tags=["agents"],
+    openapi_extra=routing.described(gives="text/plain", refuses=(404,), scope=scopes.LEND),
+)
+def classes(member: Caller) -> Response:
+    """Return the classes that jobs load, which an agent archives so that they start sooner."""
+    return PlainTextResponse(agents.classes())
 
 
 @router.post(
@@ -42,7 +56,7 @@ def hadoop(member: Caller) -> Response:
     status_code=201,
     tags=["agents"],
     openapi_extra=routing.described(
-        MachineRequestSchema, schemas.RegisteredSchema, refuses=(409, 413, 422, 429)
+        MachineRequestSchema, schemas.RegisteredSchema, refuses=(409, 413, 422, 429), scope=scopes.LEND
     ),
 )
 def register(
@@ -56,7 +70,7 @@ def register(
 @router.post(
     "/machines/{machine_id}/resume",
     tags=["agents"],
-    openapi_extra=routing.described(gives=schemas.RegisteredSchema, refuses=(404, 409)),
+    openapi_extra=routing.described(gives=schemas.RegisteredSchema, refuses=(404, 409), scope=scopes.LEND),
 )
 def resume(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Give the agent of a lent machine a new token, after it had to start again."""
@@ -66,7 +80,9 @@ def resume(member: Caller, machine_id: MachineId) -> dict[str, Any]:
 @router.post(
     "/machines/{machine_id}/join",
     tags=["agents"],
-    openapi_extra=routing.described(AgentJoinSchema, schemas.PulseSchema, refuses=(404, 409, 413, 422)),
+    openapi_extra=routing.described(
+        AgentJoinSchema, schemas.PulseSchema, refuses=(404, 409, 413, 422), scope=scopes.LEND
+    ),
 )
 def join(
     member: Caller, machine_id: MachineId, body: Annotated[dict[str, Any], routing.body(AgentJoinSchema)]
@@ -76,10 +92,23 @@ def join(
 
 
 @router.post(
+    "/machines/{machine_id}/identity",
+    tags=["agents"],
+    # No answer is kept for a repetition: there would be a key in it. Each call gives another one.
+    openapi_extra=routing.described(
+        gives=schemas.IdentitySchema, refuses=(404, 409, 429), keyed=False, scope=scopes.LEND
+    ),
+)
+def identity(member: Caller, machine_id: MachineId) -> dict[str, Any]:
+    """Give a machine that has joined a key of its own; 404 where Hadoop's servers believe names."""
+    return routing.dumped(schemas.IdentitySchema, identities.issue(member, machine_id))
+
+
+@router.post(
     "/machines/{machine_id}/heartbeat",
     tags=["agents"],
     openapi_extra=routing.described(
-        HeartbeatSchema, schemas.PulseSchema, refuses=(404, 413, 422), keyed=False
+        HeartbeatSchema, schemas.PulseSchema, refuses=(404, 413, 422), keyed=False, scope=scopes.LEND
     ),
 )
 async def heartbeat(
@@ -98,15 +127,16 @@ async def heartbeat(
     status_code=202,
     tags=["agents"],
     openapi_extra=routing.described(
-        gives=schemas.MachineStatusSchema,
+        gives=schemas.MachineStateSchema,
         refuses=(404, 422),
-        query={"now": "true: at once, without waiting for what runs there"},
+        parameters=(NOW,),
+        scope=scopes.LEND,
     ),
 )
 def leave(request: Request, member: Caller, machine_id: MachineId) -> dict[str, Any]:
-    """Drain a machine and take it out of the pool; again it changes nothing."""
-    now = routing.flag(request, "now")
-    return routing.dumped(schemas.MachineStatusSchema, registry.leave(member, machine_id, now=now))
+    """Drain a machine and take it out of the pool; for its owner and administrators."""
+    now = NOW.read(request)
+    return routing.dumped(schemas.MachineStateSchema, registry.leave(member, machine_id, now=now))
 
 
 @router.get(

@@ -10,12 +10,14 @@ from market.credits import grants, refunds, summary
 from market.credits import statement as statements
 from market.credits.schemas import GrantSchema, RefundSchema
 from market.people import members
-from market.web.api import routing
+from market.web.api import query, routing
 from market.web.api.caller import AdminCaller, Caller
 from market.web.api.routing import JobId, UserId
 from market.web.schemas.money import CreditsSchema, GrantedSchema, RefundedSchema, StatementSchema
 
 router = routing.router()
+
+_FORMAT = query.Choice("format", "how the postings are written", ("json", "csv", "beancount"))
 
 
 @router.get(
@@ -34,13 +36,13 @@ def credits(member: Caller, user_id: UserId) -> dict[str, Any]:
     openapi_extra=routing.described(
         gives=StatementSchema,
         refuses=(404, 422),
-        query={"format": "json (default), csv or beancount"},
-        whole=True,
+        parameters=(_FORMAT, *query.PART),
+        media=("text/csv", "text/plain"),
     ),
 )
 def statement(request: Request, member: Caller, user_id: UserId) -> Any:
     """Return every posting of a user's account, oldest first, with the balance after it."""
-    form = routing.choice(request, "format", ("json", "csv", "beancount"))
+    form = _FORMAT.read(request)
     lines = statements.statement(members.visible(member, user_id).user_id)
     if form == "csv":
         return _text(statements.as_csv(lines), "text/csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from typing import Annotated, Any
 
@@ -18,13 +19,15 @@ from market.jobs.intake.quote import quote
 from market.jobs.intake.retry import retry
 from market.jobs.intake.schemas import ExtensionSchema, JobRequestSchema, RetrySchema
 from market.jobs.intake.submit import submit
+from market.jobs.life import waiting
 from market.jobs.output import log_reader, logs, results
 from market.jobs.output import progress as progresses
 from market.kit import database
 from market.kit.errors import BadInputError
 from market.kit.paging import Page
+from market.machines import supply
 from market.people.member import Member
-from market.web.api import routing, streams
+from market.web.api import query, routing, scopes, streams
 from market.web.api.caller import Caller
 from market.web.api.routing import FilePath, JobId, Json
 from market.web.schemas import jobs as schemas
@@ -32,9 +35,21 @@ from market.web.schemas import jobs as schemas
 router = routing.router()
 
 _BYTES = "application/octet-stream"
-_MAX_OFFSET = 1 << 62
-_MAX_WAIT_S = 30
 _LOOK_AGAIN_S = 0.5
+_MOST_BYTES = 1 << 62
+
+_DRY_RUN = query.Flag("dry_run", "answer 200 with the quote only, and write nothing")
+_PAGING = query.Paging(*store.ORDER_BY)
+_POINTS_FORMAT = query.Choice("format", "how the points are written", ("json", "csv"))
+_RESULTS_FORMAT = query.Choice("format", "the list, or all files in one", ("json", "zip"))
+_LOG_OFFSET = query.Whole("offset", "bytes to skip", 0, _MOST_BYTES, default=0)
+_LOG_LENGTH = query.Whole("length", "bytes to return; by default all", 0, _MOST_BYTES)
+_LOG_TAIL = query.Whole(
+    "tail", "instead of both: the last bytes, this many; Market-Offset says from where", 0, _MOST_BYTES
+)
+_LOG_WAIT = query.Whole(
+    "wait", "seconds to wait for something behind the offset while the job runs", 0, 30, default=0
+)
 
 
 @router.post(
@@ -45,23 +60,28 @@ _LOOK_AGAIN_S = 0.5
         takes=JobRequestSchema,
         gives=schemas.SubmittedSchema,
         refuses=(402, 413, 422, 429),
-        query={"dry_run": "true: answers 200 with the quote only, and nothing is written"},
+        parameters=(_DRY_RUN,),
+        also={200: schemas.QuotedSchema},
+        scope=scopes.SUBMIT,
     ),
 )
 def submit_job(request: Request, member: Caller, body: Json) -> Any:
     """Submit a job: hold what it may cost, and run it as soon as there is room."""
-    dry = routing.flag(request, "dry_run")
-    if dry:
+    if _DRY_RUN.read(request):
         answer = routing.dumped(schemas.QuotedSchema, quote(member, body))
         return JSONResponse(answer, status_code=200)
     answer = submit(member, body, routing.answering(request, schemas.SubmittedSchema, 201))
     return routing.dumped(schemas.SubmittedSchema, answer)
 
 
-@router.get("/jobs", tags=["jobs"], openapi_extra=routing.described(gives=schemas.JobSchema, plural="jobs"))
+@router.get(
+    "/jobs",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.JobSchema, plural="jobs", parameters=_PAGING.parameters),
+)
 def list_jobs(
     member: Caller,
-    page: Annotated[Page, routing.page(*store.ORDER_BY)],
+    page: Annotated[Page, _PAGING.page],
 ) -> dict[str, Any]:
     """List one's own jobs."""
     listing = store.list_jobs(member, page)
@@ -70,29 +90,33 @@ def list_jobs(
 
 
 @router.get(
-    "/jobs/{job_id}", tags=["jobs"], openapi_extra=routing.described(gives=schemas.JobSchema, refuses=(404,))
+    "/jobs/{job_id}",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.JobDetailSchema, refuses=(404,)),
 )
 def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
-    """Return a job."""
-    return _shown(_visible(member, job_id))
+    """Return a job, and why it waits if it does."""
+    job = _visible(member, job_id)
+    told = {**store.to_wire(job), "waiting": waiting.why(job, supply.of)}
+    return routing.dumped(schemas.JobDetailSchema, told)
 
 
 @router.post(
     "/jobs/{job_id}/cancel",
     status_code=202,
     tags=["jobs"],
-    openapi_extra=routing.described(gives=schemas.JobStatusSchema, refuses=(404,)),
+    openapi_extra=routing.described(gives=schemas.JobStateSchema, refuses=(404,), scope=scopes.SUBMIT),
 )
 def cancel_job(member: Caller, job_id: JobId) -> dict[str, Any]:
     """Stop a job in any status; of an ended one nothing changes."""
-    return routing.dumped(schemas.JobStatusSchema, cancel(member, job_id))
+    return routing.dumped(schemas.JobStateSchema, cancel(member, job_id))
 
 
 @router.post(
     "/jobs/{job_id}/extend",
     tags=["jobs"],
     openapi_extra=routing.described(
-        takes=ExtensionSchema, gives=schemas.JobSchema, refuses=(402, 404, 409, 413, 422)
+        takes=ExtensionSchema, gives=schemas.JobSchema, refuses=(402, 404, 409, 413, 422), scope=scopes.SUBMIT
     ),
 )
 def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
@@ -105,7 +129,10 @@ def extend_job(member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
     status_code=201,
     tags=["jobs"],
     openapi_extra=routing.described(
-        takes=RetrySchema, gives=schemas.SubmittedSchema, refuses=(402, 404, 409, 413, 422, 429)
+        takes=RetrySchema,
+        gives=schemas.SubmittedSchema,
+        refuses=(402, 404, 409, 413, 422, 429),
+        scope=scopes.SUBMIT,
     ),
 )
 def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> dict[str, Any]:
@@ -118,26 +145,26 @@ def retry_job(request: Request, member: Caller, job_id: JobId, body: Json) -> di
     "/jobs/{job_id}/points",
     tags=["jobs"],
     openapi_extra=routing.described(
-        gives=schemas.PointsSchema,
+        gives=schemas.PointListSchema,
         refuses=(404, 422),
-        query={"format": "json (default) or csv"},
-        whole=True,
+        parameters=(_POINTS_FORMAT, *query.PART),
+        media=("text/csv",),
     ),
 )
 def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
     """Return the points of a sweep with their parameters and what they reported; of other jobs none."""
     rows = points.of_sweep(_visible(member, job_id).job_id)
-    if routing.choice(request, "format", ("json", "csv")) == "csv":
+    if _POINTS_FORMAT.read(request) == "csv":
         return Response(points.as_csv(rows), media_type="text/csv; charset=utf-8")
     shown = routing.part(request, "points", [points.to_wire(point) for point in rows])
-    return routing.dumped(schemas.PointsSchema, shown)
+    return routing.dumped(schemas.PointListSchema, shown)
 
 
 @router.delete(
     "/jobs/{job_id}",
     status_code=204,
     tags=["jobs"],
-    openapi_extra=routing.described(refuses=(404, 409)),
+    openapi_extra=routing.described(refuses=(404, 409), scope=scopes.SUBMIT),
 )
 def hide_job(member: Caller, job_id: JobId) -> Response:
     """Take an ended job off one's list; its receipt stays."""
@@ -173,33 +200,50 @@ def get_progress(member: Caller, job_id: JobId) -> dict[str, Any]:
     openapi_extra=routing.described(
         gives=schemas.ResultsSchema,
         refuses=(404, 422),
-        query={"format": "json, or zip for all files in one"},
-        whole=True,
+        parameters=(_RESULTS_FORMAT, *query.PART),
+        media=(_BYTES,),
     ),
 )
-def list_results(request: Request, member: Caller, job_id: JobId) -> Any:
+async def list_results(request: Request, member: Caller, job_id: JobId) -> Response:
     """List a job's result files; before its end, what is there by now."""
-    job = _visible(member, job_id)
-    if routing.choice(request, "format", ("json", "zip")) == "zip":
-        return streams.download(results.zip(job), f"{job.job_name}.zip")
-    return routing.dumped(schemas.ResultsSchema, routing.part(request, "files", results.list_files(job)))
+    packed = _RESULTS_FORMAT.read(request) == "zip"
+
+    def answer(wanted: Callable[[], bool]) -> Response:
+        job = _visible(member, job_id)
+        if packed:
+            return streams.download(results.zip(job, wanted), f"{job.job_name}.zip")
+        shown = routing.part(request, "files", results.list_files(job, wanted))
+        return JSONResponse(routing.dumped(schemas.ResultsSchema, shown))
+
+    return await streams.while_wanted(request, answer)
+
+
+@router.delete(
+    "/jobs/{job_id}/results",
+    status_code=204,
+    tags=["jobs"],
+    openapi_extra=routing.described(refuses=(404, 409), scope=scopes.SUBMIT),
+)
+def delete_results(member: Caller, job_id: JobId) -> Response:
+    """Delete what an ended job has left in its owner's home; the list of the files stays, and its logs do."""
+    results.delete(store.own_job(member, job_id))
+    return Response(status_code=204)
 
 
 @router.get(
     "/jobs/{job_id}/results/{path:path}",
     tags=["jobs"],
-    openapi_extra=routing.described(gives=_BYTES, refuses=(404, 422)),
+    openapi_extra=routing.described(gives=_BYTES, refuses=(404, 422), ranges=True),
 )
-def get_result(member: Caller, job_id: JobId, path: FilePath) -> Response:
-    """Return a result file's bytes."""
-    status, chunks = results.open_file(_visible(member, job_id), path)
-    return streams.download(chunks, path, status.size)
+def get_result(request: Request, member: Caller, job_id: JobId, path: FilePath) -> Response:
+    """Return a result file's bytes, or the range of them that is asked for."""
+    return streams.file(request, results.open_file(_visible(member, job_id), path), path)
 
 
 @router.get(
     "/jobs/{job_id}/logs",
     tags=["jobs"],
-    openapi_extra=routing.described(gives=schemas.LogFilesSchema, refuses=(404, 422), whole=True),
+    openapi_extra=routing.described(gives=schemas.LogFilesSchema, refuses=(404,), parameters=query.PART),
 )
 def list_logs(request: Request, member: Caller, job_id: JobId) -> dict[str, Any]:
     """List a job's log files."""
@@ -213,21 +257,14 @@ def list_logs(request: Request, member: Caller, job_id: JobId) -> dict[str, Any]
     openapi_extra=routing.described(
         gives="text/plain",
         refuses=(404, 422),
-        query={
-            "offset": "bytes to skip",
-            "length": "bytes to return",
-            "tail": "instead of both: the last bytes, this many; the header Market-Offset says from where",
-            "wait": "seconds, at most 30, to wait for something behind the offset while the job runs",
-        },
+        parameters=(_LOG_OFFSET, _LOG_LENGTH, _LOG_TAIL, _LOG_WAIT),
     ),
 )
 async def get_log(request: Request, member: Caller, job_id: JobId, container_id: str, file: str) -> Response:
     """Return a log file's bytes from an offset, or its last ones; past its end, nothing."""
-    offset = routing.number(request, "offset", 0, 0, _MAX_OFFSET) or 0
-    length = routing.number(request, "length", None, 0, _MAX_OFFSET)
-    tail = routing.number(request, "tail", None, 0, _MAX_OFFSET)
-    until = anyio.current_time() + (routing.number(request, "wait", 0, 0, _MAX_WAIT_S) or 0)
-    if tail is not None and {"offset", "length"} & set(request.query_params):
+    offset, length, tail = _LOG_OFFSET.read(request) or 0, _LOG_LENGTH.read(request), _LOG_TAIL.read(request)
+    until = anyio.current_time() + (_LOG_WAIT.read(request) or 0)
+    if tail is not None and {_LOG_OFFSET.name, _LOG_LENGTH.name} & set(request.query_params):
         raise BadInputError({"tail": ["stands alone: without offset and length"]})
     while True:
         job = await run_in_threadpool(_visible, member, job_id)

@@ -15,7 +15,7 @@ from market.kit.settings import load
 from market.machines import contributions as lines
 from market.machines import registry
 from market.machines.schemas import JoinRequestSchema, MachineRequestSchema, ResizeRequestSchema
-from market.web.api import routing, streams
+from market.web.api import query, routing, scopes, streams
 from market.web.api.caller import Caller
 from market.web.api.routing import MachineId
 from market.web.schemas import machines as schemas
@@ -23,7 +23,12 @@ from market.web.schemas.money import MetadataSchema
 
 router = routing.router()
 
-_ORDER = (
+NOW = query.Flag("now", "at once, without waiting for what runs there")
+_SCOPE = query.Choice(
+    "scope", "one's own machines, or those of the market, without addresses and owners", ("own", "market")
+)
+_FORMAT = query.Choice("format", "how the rows are written", ("json", "csv"))
+_PAGING = query.Paging(
     "created_time",
     "lease_end",
     "display_name",
@@ -39,7 +44,7 @@ _ORDER = (
     status_code=201,
     tags=["machines"],
     openapi_extra=routing.described(
-        MachineRequestSchema, schemas.RegisteredSchema, refuses=(409, 413, 422, 429)
+        MachineRequestSchema, schemas.RegisteredSchema, refuses=(409, 413, 422, 429), scope=scopes.LEND
     ),
 )
 def register(
@@ -54,7 +59,11 @@ def register(
     "/machines/{machine_id}/join",
     tags=["machines"],
     openapi_extra=routing.described(
-        JoinRequestSchema, schemas.MachineSchema, refuses=(404, 409, 413, 422), deprecated=True
+        JoinRequestSchema,
+        schemas.MachineSchema,
+        refuses=(404, 409, 413, 422),
+        deprecated=True,
+        scope=scopes.LEND,
     ),
 )
 def join(
@@ -69,14 +78,16 @@ def join(
 @router.post(
     "/machines/{machine_id}/resize",
     tags=["machines"],
-    openapi_extra=routing.described(ResizeRequestSchema, schemas.MachineSchema, refuses=(404, 409, 413, 422)),
+    openapi_extra=routing.described(
+        ResizeRequestSchema, schemas.MachineSchema, refuses=(404, 409, 413, 422), scope=scopes.LEND
+    ),
 )
 def resize(
     member: Caller,
     machine_id: MachineId,
     body: Annotated[dict[str, Any], routing.body(ResizeRequestSchema)],
 ) -> dict[str, Any]:
-    """Change what a machine lends while it runs; what runs there may end first."""
+    """Change what one's machine lends while it runs; what runs there may end first."""
     return routing.dumped(schemas.MachineSchema, registry.resize(member, machine_id, **body))
 
 
@@ -84,28 +95,30 @@ def resize(
     "/machines/{machine_id}/verify",
     status_code=202,
     tags=["machines"],
-    openapi_extra=routing.described(gives=schemas.MachineSchema, refuses=(404, 409, 429)),
+    openapi_extra=routing.described(gives=schemas.MachineSchema, refuses=(404, 409, 429), scope=scopes.LEND),
 )
 def verify(member: Caller, machine_id: MachineId) -> dict[str, Any]:
-    """Have a machine measured as soon as nothing runs on it."""
+    """Have a machine measured as soon as nothing runs on it; for its owner and administrators."""
     return routing.dumped(schemas.MachineSchema, registry.verify(member, machine_id))
 
 
 @router.get(
     "/machines/{machine_id}/verifications",
     tags=["machines"],
-    openapi_extra=routing.described(gives=schemas.VerificationsSchema, refuses=(404,)),
+    openapi_extra=routing.described(gives=schemas.VerificationListSchema, refuses=(404,)),
 )
 def verifications(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Return what was measured on a machine, newest first."""
     rows = registry.verifications(member, machine_id)
-    return routing.dumped(schemas.VerificationsSchema, {"verifications": rows, "total": len(rows)})
+    return routing.dumped(schemas.VerificationListSchema, {"verifications": rows, "total": len(rows)})
 
 
 @router.post(
     "/machines/{machine_id}/resume",
     tags=["machines"],
-    openapi_extra=routing.described(gives=schemas.RegisteredSchema, refuses=(404, 409), deprecated=True),
+    openapi_extra=routing.described(
+        gives=schemas.RegisteredSchema, refuses=(404, 409), deprecated=True, scope=scopes.LEND
+    ),
 )
 def resume(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     """Give the agent of a lent machine a new token, after it had to start again."""
@@ -118,15 +131,12 @@ def resume(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     openapi_extra=routing.described(
         gives=schemas.MachineSchema,
         plural="machines",
-        query={"scope": "own, or market: the pool, without addresses and owners"},
-        refuses=(422,),
+        parameters=(_SCOPE, *_PAGING.parameters),
     ),
 )
-def list_machines(
-    request: Request, member: Caller, page: Annotated[Page, routing.page(*_ORDER)]
-) -> dict[str, Any]:
+def list_machines(request: Request, member: Caller, page: Annotated[Page, _PAGING.page]) -> dict[str, Any]:
     """List one's own machines, or those of the market."""
-    if routing.choice(request, "scope", ("own", "market")) == "market":
+    if _SCOPE.read(request) == "market":
         return routing.listed("machines", schemas.MarketMachineSchema, registry.list_market(page))
     return routing.listed("machines", schemas.MachineSchema, registry.list_own(member, page))
 
@@ -134,7 +144,7 @@ def list_machines(
 @router.get(
     "/machines/hadoop",
     tags=["machines"],
-    openapi_extra=routing.described(gives="application/zip", deprecated=True),
+    openapi_extra=routing.described(gives="application/zip", deprecated=True, scope=scopes.LEND),
 )
 def hadoop(member: Caller) -> Response:
     """Return Hadoop's jars, from which an agent starts its machine's NodeManager."""
@@ -156,35 +166,36 @@ def machine(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     status_code=202,
     tags=["machines"],
     openapi_extra=routing.described(
-        gives=schemas.MachineStatusSchema,
+        gives=schemas.MachineStateSchema,
         refuses=(404, 422),
-        query={"now": "true: at once, without waiting for what runs there"},
+        parameters=(NOW,),
+        scope=scopes.LEND,
     ),
 )
 def leave(request: Request, member: Caller, machine_id: MachineId) -> dict[str, Any]:
-    """Drain a machine and take it out of the pool; again it changes nothing."""
-    now = routing.flag(request, "now")
-    return routing.dumped(schemas.MachineStatusSchema, registry.leave(member, machine_id, now=now))
+    """Drain a machine and take it out of the pool; for its owner and administrators."""
+    now = NOW.read(request)
+    return routing.dumped(schemas.MachineStateSchema, registry.leave(member, machine_id, now=now))
 
 
 @router.get(
     "/machines/{machine_id}/contributions",
     tags=["machines"],
     openapi_extra=routing.described(
-        gives=schemas.ContributionsSchema,
+        gives=schemas.ContributionListSchema,
         refuses=(404, 422),
-        query={"format": "json (default) or csv"},
-        whole=True,
+        parameters=(_FORMAT, *query.PART),
+        media=("text/csv",),
     ),
 )
 def contributions(request: Request, member: Caller, machine_id: MachineId) -> Any:
     """Return what a machine did and earned, by settled interval."""
-    form = routing.choice(request, "format", ("json", "csv"))
+    form = _FORMAT.read(request)
     rows = lines.of_machine(member, machine_id)
     if form == "csv":
         return Response(lines.as_csv(rows), media_type="text/csv; charset=utf-8")
     return routing.dumped(
-        schemas.ContributionsSchema,
+        schemas.ContributionListSchema,
         routing.part(request, "contributions", rows) | {"totals": lines.totals(rows)},
     )
 

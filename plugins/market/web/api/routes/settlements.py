@@ -5,26 +5,27 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from market.credits.settlement import intervals
-from market.kit import database
+from market.kit import database, whole
 from market.kit.errors import NotFoundError
 from market.kit.paging import Page
-from market.web.api import routing
+from market.web.api import query, routing, scopes
 from market.web.api.caller import AdminCaller, Caller
 from market.web.schemas.money import SettlementDetailSchema, SettlementSchema, TrialBalanceSchema
 
 router = routing.router()
 
 _MOST = 2**63 - 1
+_PAGING = query.Paging(*intervals.ORDER_BY)
 
 
 @router.get(
     "/settlements",
     tags=["credits"],
-    openapi_extra=routing.described(gives=SettlementSchema, plural="settlements", refuses=(422,)),
+    openapi_extra=routing.described(
+        gives=SettlementSchema, plural="settlements", parameters=_PAGING.parameters
+    ),
 )
-def list_settlements(
-    member: Caller, page: Annotated[Page, routing.page(*intervals.ORDER_BY)]
-) -> dict[str, Any]:
+def list_settlements(member: Caller, page: Annotated[Page, _PAGING.page]) -> dict[str, Any]:
     """List the settled intervals."""
     return routing.listed("settlements", SettlementSchema, intervals.list_settlements(page))
 
@@ -36,15 +37,16 @@ def list_settlements(
 )
 def settlement(member: Caller, interval_id: str) -> dict[str, Any]:
     """Return a settled interval, with what its rate follows from."""
-    if not (interval_id.isascii() and interval_id.isdigit() and int(interval_id) <= _MOST):
+    number = whole.parsed(interval_id, _MOST)
+    if number is None:
         raise NotFoundError("There is no such settlement.")
-    return routing.dumped(SettlementDetailSchema, intervals.settlement(int(interval_id)))
+    return routing.dumped(SettlementDetailSchema, intervals.settlement(number))
 
 
 @router.get(
     "/ledger/trial-balance",
     tags=["credits"],
-    openapi_extra=routing.described(gives=TrialBalanceSchema, refuses=(403,)),
+    openapi_extra=routing.described(gives=TrialBalanceSchema, refuses=(403,), scope=scopes.LOGIN),
 )
 def trial_balance(admin: AdminCaller) -> dict[str, Any]:
     """Return the balance of every account; for administrators."""

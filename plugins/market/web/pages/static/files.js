@@ -1,35 +1,17 @@
-// The files of the form that submits a job: walk the home, upload with a PUT, choose what to run.
+// The files of the form that submits a job: walk the home, upload, choose what to run.
 (function () {
   "use strict";
   const form = document.querySelector("form[data-chosen]");
   const rows = document.getElementById("file-rows");
   const crumbs = document.getElementById("crumbs");
-  const uploads = document.getElementById("uploads");
-  const drop = document.getElementById("drop");
   const chosen = JSON.parse(form.dataset.chosen);
-  const program = /\.(py|jar)$/i;
+  const program = /\.(py|ipynb|jar)$/i;
   let folder = form.elements.root_path.value || ".";
 
-  const join = (base, name) => (base === "." ? name : `${base}/${name}`);
-  const encoded = (path) => path.split("/").map(encodeURIComponent).join("/");
-
-  function crumb(name, path, last) {
-    const element = document.createElement(last ? "span" : "button");
-    element.textContent = name;
-    if (last) element.setAttribute("aria-current", "true");
-    else {
-      element.type = "button";
-      element.addEventListener("click", () => go(path));
-    }
-    crumbs.append(element);
-    if (!last) crumbs.append("/");
-  }
+  const { join } = market.path;
 
   function showCrumbs() {
-    crumbs.replaceChildren();
-    const parts = folder === "." ? [] : folder.split("/");
-    crumb("Home", ".", parts.length === 0);
-    parts.forEach((part, index) => crumb(part, parts.slice(0, index + 1).join("/"), index === parts.length - 1));
+    market.path.trail(crumbs, folder, go);
   }
 
   function line(words) {
@@ -71,6 +53,26 @@
     else row.insertCell();
   }
 
+  // What an earlier job took from folders below this one, or has not been uploaded again.
+  function elsewhere() {
+    const listed = (kind, name) => [...rows.querySelectorAll(`input[name="${kind}"]`)].some((input) => input.value === name);
+    const more = new Map();
+    const add = (kind, name) => name && !listed(kind, name) && more.set(name, [...(more.get(name) || []), kind]);
+    add("entry_file", chosen.entry);
+    for (const kind of ["libs", "archives"]) chosen[kind].forEach((name) => add(kind, name));
+    for (const [name, kinds] of more) {
+      const row = rows.insertRow();
+      const first = row.insertCell();
+      first.className = "mono";
+      first.textContent = name;
+      row.insertCell();
+      for (const [kind, type, words] of [["entry_file", "radio", "Run"], ["libs", "checkbox", "Library"], ["archives", "checkbox", "Archive"]]) {
+        if (kinds.includes(kind)) pick(row, type, kind, name, `${words}: ${name}`, true);
+        else row.insertCell();
+      }
+    }
+  }
+
   async function show() {
     showCrumbs();
     const mine = folder;
@@ -80,7 +82,8 @@
       const visible = files.filter((file) => !file.path.split("/").pop().startsWith("."));
       rows.replaceChildren();
       visible.sort((a, b) => b.is_folder - a.is_folder || a.path.localeCompare(b.path)).forEach(fileRow);
-      if (!visible.length) line("This folder is empty. Upload a program, for instance main.py.");
+      elsewhere();
+      if (!rows.rows.length) line("This folder is empty. Upload a program, for instance main.py.");
       choose();
     } catch (error) {
       line(error.status === 404 ? "This folder is new: it is made by the first upload." : error.message);
@@ -102,61 +105,15 @@
     return show();
   }
 
-  function upload(file) {
-    return new Promise((done) => {
-      const item = document.createElement("li");
-      item.innerHTML = '<span></span><div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100"><span style="width: 0"></span></div>';
-      item.firstChild.textContent = file.name;
-      uploads.append(item);
-      const bar = item.querySelector(".bar");
-      bar.setAttribute("aria-label", `Upload of ${file.name}`);
-      const request = new XMLHttpRequest(); // fetch cannot tell how far an upload is
-      request.open("PUT", `${market.api}/files/${encoded(join(folder, file.name))}`);
-      request.upload.addEventListener("progress", (event) => {
-        if (event.lengthComputable) bar.firstChild.style.width = `${(100 * event.loaded) / event.total}%`;
-      });
-      request.addEventListener("loadend", () => {
-        const good = request.status === 201;
-        bar.firstChild.style.width = "100%";
-        bar.classList.toggle("done", good);
-        if (good) item.firstChild.textContent = `${file.name} is uploaded`;
-        else {
-          let words = "The market did not answer.";
-          try {
-            words = JSON.parse(request.responseText).detail || words;
-          } catch (error) {
-            words = request.status ? `The market answered ${request.status}.` : words;
-          }
-          item.innerHTML = '<span class="error" style="grid-column: 1 / -1"></span>';
-          item.firstChild.textContent = `${file.name}: ${words}`;
-        }
-        done();
-      });
-      request.setRequestHeader("Content-Type", "application/octet-stream");
-      request.send(file);
-    });
-  }
-
-  async function uploadAll(files) {
-    uploads.replaceChildren();
-    for (const file of files) await upload(file); // one after the other: a home has a quota, and order is plain
-    remember();
-    await show();
-  }
-
   function remember() {
     const values = (name) => [...form.querySelectorAll(`input[name="${name}"]:checked`)].map((input) => input.value);
     Object.assign(chosen, { entry: values("entry_file")[0] || "", libs: values("libs"), archives: values("archives") });
   }
 
-  document.getElementById("upload").addEventListener("change", (event) => uploadAll([...event.target.files]));
-  for (const name of ["dragover", "dragleave", "drop"]) {
-    drop.addEventListener(name, (event) => {
-      event.preventDefault();
-      drop.classList.toggle("over", name === "dragover");
-      if (name === "drop") uploadAll([...event.dataTransfer.files]);
-    });
-  }
+  market.uploads(document.getElementById("drop"), document.getElementById("upload"), document.getElementById("uploads"), () => folder, () => {
+    remember();
+    return show();
+  });
   const field = document.getElementById("folder-name");
   function openNamed() {
     const name = field.value.trim().replace(/^\/+|\/+$/g, "");

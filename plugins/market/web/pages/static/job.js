@@ -1,4 +1,5 @@
-// A job's page: its progress while it is open, and its results. Both come from the REST routes.
+// A job's page: its progress until its receipt is final, and its results. Both come from the REST routes; what the
+// server writes for a status is put in anew, part by part, so that logs, focus and scrolling stay.
 (function () {
   "use strict";
   const root = document.querySelector("[data-job]");
@@ -11,8 +12,9 @@
     bar.querySelector("span").style.width = `${percent}%`;
   }
 
-  function cost(used, hold) {
+  function cost(used) {
     const bar = root.querySelector("[data-hold]");
+    const hold = bar.dataset.hold;
     const percent = Number(hold) > 0 ? Math.min(100, (100 * Number(used)) / Number(hold)) : 0;
     fill(bar, percent);
     bar.classList.toggle("hot", percent >= 90);
@@ -30,15 +32,46 @@
     out("stage").textContent = [executors, stage ? stage.name : ""].filter(Boolean).join(" · ");
   }
 
-  async function refresh() {
-    const [job, progress] = await Promise.all([market.get(`/jobs/${id}`), market.get(`/jobs/${id}/progress`)]);
-    if ((job.status !== shown || Boolean(job.warning) !== ("warned" in root.dataset)) && !document.querySelector("details.sure[open]")) {
-      // Every status, and a warning, brings other buttons and words, and the server writes those.
-      window.location.reload();
-      return false;
+  // Said anew only when it is something else: a screen reader reads each change.
+  function waits(waiting) {
+    const place = out("waiting");
+    const sentence = waiting ? waiting.sentence : "";
+    if (place.textContent !== sentence) place.textContent = sentence;
+    place.hidden = !sentence;
+  }
+
+  // Every status, a warning and the final receipt bring other buttons and words, and the server writes those.
+  async function renew() {
+    const fresh = await market.page(window.location.href);
+    const there = fresh.querySelector("[data-job]");
+    if (!there) return;
+    market.times(fresh);
+    for (const part of document.querySelectorAll("[data-part]")) {
+      const other = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
+      if (!other || part.innerHTML === other.innerHTML) continue;
+      const focused = part.contains(document.activeElement);
+      part.innerHTML = other.innerHTML;
+      const first = part.querySelector("a, summary, button");
+      if (focused && first) first.focus();
     }
-    cost(progress.cost === undefined || progress.cost === null ? job.used_credit : progress.cost, job.hold);
-    tasks(progress);
+    const ended = "open" in root.dataset && !("open" in there.dataset);
+    for (const name of ["warned", "open", "final"]) {
+      if (name in there.dataset) root.dataset[name] = "";
+      else delete root.dataset[name];
+    }
+    root.dataset.status = shown = there.dataset.status;
+    cost(root.querySelector("[data-hold]").dataset.used);
+    if (ended) results();
+  }
+
+  async function refresh() {
+    const job = await market.get(`/jobs/${id}`);
+    const changed = job.status !== shown || Boolean(job.warning) !== ("warned" in root.dataset) || job.cost_final !== ("final" in root.dataset);
+    if (changed && !document.querySelector("details.sure[open]")) await renew();
+    if ("final" in root.dataset) return false;
+    if ("open" in root.dataset) tasks(await market.get(`/jobs/${id}/progress`));
+    cost(job.cost);
+    waits(job.waiting);
     return true;
   }
 
@@ -88,16 +121,19 @@
   // The rows of a sweep are written by the server, as at first.
   async function points() {
     const place = document.getElementById("point-list");
-    const answer = await fetch(place.dataset.src, { credentials: "same-origin" });
-    if (answer.ok) place.innerHTML = await answer.text();
+    const table = await market.page(place.dataset.src);
+    place.innerHTML = table.body.innerHTML;
   }
 
-  const meter = root.querySelector("[data-hold]");
-  cost(meter.dataset.used, meter.dataset.hold);
+  const isOpen = () => "open" in root.dataset;
+  cost(root.querySelector("[data-hold]").dataset.used);
   results();
-  if ("open" in root.dataset) {
-    market.poll(refresh, 2000);
-    setInterval(() => !document.hidden && results(), 15000);
-    if (document.getElementById("point-list")) market.poll(points, 3000);
+  if (!("final" in root.dataset)) market.poll(refresh, () => (isOpen() ? 2000 : 5000));
+  if (isOpen()) {
+    const looking = setInterval(() => {
+      if (!isOpen()) clearInterval(looking);
+      else if (!document.hidden) results();
+    }, 15000);
+    if (document.getElementById("point-list")) market.poll(async () => { await points(); return isOpen(); }, 3000);
   }
 })();

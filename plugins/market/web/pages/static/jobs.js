@@ -1,9 +1,9 @@
-// The list of jobs: open ones are asked for every few seconds, and the list is loaded anew when one has ended.
+// The list of jobs: those that are open, or not settled yet, are asked for every few seconds.
 (function () {
   "use strict";
   const table = document.querySelector("[data-jobs]");
   if (!table) return;
-  const rows = [...table.querySelectorAll("tr[data-job]")];
+  let rows = [...table.querySelectorAll("tr[data-job]")];
   const statuses = JSON.parse(table.dataset.statuses);
 
   function tick() {
@@ -16,10 +16,6 @@
     for (const row of rows) {
       const job = await market.get(`/jobs/${row.dataset.job}`);
       const status = statuses[job.status];
-      if (status.ended) {
-        window.location.reload();
-        return false;
-      }
       const badge = row.querySelector(".badge");
       if (badge.dataset.status !== job.status) {
         badge.className = `badge ${status.tone}`;
@@ -27,9 +23,18 @@
         badge.textContent = status.word;
       }
       row.querySelector('[data-cell="warning"]').hidden = !job.warning;
-      market.money(row.querySelector('[data-cell="used_credit"]'), job.used_credit);
-      if (job.start_time) row.querySelector('[data-cell="duration"]').dataset.since = job.start_time;
+      market.money(row.querySelector('[data-cell="cost"]'), job.cost);
+      const settled = row.querySelector('[data-cell="settled"]');
+      settled.hidden = job.cost_final;
+      settled.textContent = status.ended ? "being settled" : "so far";
+      const duration = row.querySelector('[data-cell="duration"]');
+      if (status.ended) {
+        delete duration.dataset.since;
+        if (job.duration !== null) duration.textContent = market.duration(job.duration);
+      } else if (job.start_time) duration.dataset.since = job.start_time;
+      if (status.ended && job.cost_final) delete row.dataset.job;
     }
+    rows = rows.filter((row) => row.dataset.job);
     return rows.length > 0;
   }
 

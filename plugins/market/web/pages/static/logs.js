@@ -11,9 +11,13 @@
   const download = document.getElementById("log-download");
   const CHUNK = 256 * 1024;
   let files = [];
+  // What is shown: a file, the offset behind what was read, and the one decoder of all its parts. A letter of several
+  // bytes may be cut between two parts; the decoder keeps its beginning. `before`: bytes at most of a letter that began
+  // before the offset at which the file was opened.
   let current = null;
-  let offset = 0;
   let reading = false;
+  let chosen = false; // by the person: then it stays
+  let turnsAfterEnd = 4; // the last lines come some seconds after the end
 
   const key = (file) => `${file.container_id}/${file.file}`;
   const address = (file) => `${market.api}/jobs/${id}/logs/${encodeURIComponent(file.container_id)}/${encodeURIComponent(file.file)}`;
@@ -22,7 +26,8 @@
     const roles = {};
     select.replaceChildren();
     for (const file of files) {
-      const heading = `${file.role === "driver" ? "Driver" : "Executor"} on ${file.host} · ${file.container_id.split("_").pop()}`;
+      const heading = file.role === "environment" ? "Packages" :
+        `${file.role === "driver" ? "Driver" : "Executor"} on ${file.host} · ${file.container_id.split("_").pop()}`;
       if (!roles[heading]) {
         roles[heading] = document.createElement("optgroup");
         roles[heading].label = heading;
@@ -35,12 +40,11 @@
     }
     select.disabled = files.length === 0;
     if (!files.length) select.innerHTML = "<option>No logs yet</option>";
-    if (current) select.value = key(current);
+    if (current) select.value = key(current.file);
   }
 
   function open(file, from) {
-    current = file;
-    offset = from;
+    current = { file, offset: from, decoder: new TextDecoder(), before: from > 0 ? 3 : 0 };
     pane.textContent = "";
     note.textContent = from > 0 ? `Only the last ${market.size(CHUNK)} are shown; the download has everything.` : "";
     download.href = address(file);
@@ -49,23 +53,33 @@
     read();
   }
 
+  // Without the rest of a letter that began before them: what is shown begins at any byte.
+  function wholeLetters(shown, bytes) {
+    let first = 0;
+    while (shown.before > 0 && first < bytes.length && (bytes[first] & 0xc0) === 0x80) {
+      first += 1;
+      shown.before -= 1;
+    }
+    if (first < bytes.length) shown.before = 0;
+    return bytes.subarray(first);
+  }
+
   async function read() {
     if (!current || reading) return;
     reading = true;
-    const file = current;
+    const shown = current;
     try {
-      const answer = await fetch(`${address(file)}?offset=${offset}&length=${CHUNK}`, { credentials: "same-origin" });
+      const answer = await fetch(`${address(shown.file)}?offset=${shown.offset}&length=${CHUNK}`, { credentials: "same-origin" });
       if (!answer.ok) {
         const problem = await answer.json().catch(() => ({}));
-        note.textContent = problem.detail || `The log cannot be read now (${answer.status}).`;
+        note.textContent = answer.status === 401 ? "Your session has ended." : problem.detail || `The log cannot be read now (${answer.status}).`;
         return;
       }
-      const bytes = await answer.arrayBuffer();
-      if (file !== current) return;
-      offset += bytes.byteLength;
+      const bytes = new Uint8Array(await answer.arrayBuffer());
+      if (shown !== current) return;
+      shown.offset += bytes.length;
       const atEnd = pane.scrollHeight - pane.scrollTop - pane.clientHeight < 40;
-      pane.append(new TextDecoder().decode(bytes));
-      if (offset === 0) pane.textContent = "";
+      pane.append(shown.decoder.decode(wholeLetters(shown, bytes), { stream: true }));
       if (!pane.textContent) note.textContent = "This file is empty so far.";
       else if (note.textContent === "This file is empty so far.") note.textContent = "";
       if (follow.checked && atEnd) pane.scrollTop = pane.scrollHeight;
@@ -74,18 +88,20 @@
     } finally {
       reading = false;
     }
+    if (shown !== current) read(); // another file was chosen meanwhile
   }
 
   async function refresh() {
     files = (await market.get(`/jobs/${id}/logs`)).files;
     list();
-    if (!current && files.length) {
+    const failed = root.dataset.status === "failed";
+    if (files.length && (!current || (failed && !chosen && current.file.file !== "stderr"))) {
       // What a person looks for first: what the program printed, else why it failed.
       const driver = files.filter((file) => file.role === "driver");
-      const wanted = root.dataset.status === "failed" ? ["stderr", "stdout"] : ["stdout", "stderr"];
+      const wanted = failed ? ["stderr", "stdout"] : ["stdout", "stderr"];
       const best = wanted.map((name) => driver.find((file) => file.file === name && file.size > 0)).find(Boolean);
       const file = best || driver[0] || files[0];
-      open(file, Math.max(0, file.size - CHUNK));
+      if (!current || key(file) !== key(current.file)) open(file, Math.max(0, file.size - CHUNK));
       select.value = key(file);
     }
   }
@@ -96,13 +112,15 @@
       if (follow.checked) await read();
       if (!files.length && !("open" in root.dataset)) note.textContent = "No container has started, so there are no logs.";
     } catch (error) {
+      if (error.status === 401) throw error;
       note.textContent = `The logs cannot be listed now. ${error.message}`;
       if (!files.length) select.innerHTML = "<option>No logs now</option>";
     }
-    return "open" in root.dataset;
+    return "open" in root.dataset || turnsAfterEnd-- > 0;
   }
 
   select.addEventListener("change", () => {
+    chosen = true;
     const file = files.find((one) => key(one) === select.value);
     if (file) open(file, Math.max(0, file.size - CHUNK));
   });

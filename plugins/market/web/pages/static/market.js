@@ -5,10 +5,14 @@
   market.api = document.body.dataset.api;
   const minus = "\u2212";
 
-  // Credits without the zeros that say nothing; text arithmetic, so that no figure passes through a float.
+  // Credits with two to four places, as text.py writes them; whole numbers, so that none passes through a float.
   market.credits = function (text) {
-    const [whole, part = ""] = String(text).split(".");
-    return `${whole}.${(part + "00").slice(0, Math.max(2, part.replace(/0+$/, "").length))}`.replace("-", minus);
+    const [, sign, whole, part = ""] = /^(-?)(\d+)(?:\.(\d*))?/.exec(String(text)) || ["", "", "0"];
+    const micro = BigInt(whole + part.padEnd(6, "0").slice(0, 6));
+    const places = micro < 50n ? 6 : 4; // of less, nothing were left
+    const digits = String(places === 6 ? micro : (micro + 50n) / 100n).padStart(places + 1, "0");
+    const rest = digits.slice(-places).replace(/0+$/, "").padEnd(2, "0");
+    return `${sign ? minus : ""}${digits.slice(0, -places)}.${rest}`;
   };
 
   // Write an amount into a cell of a column whose figures have data-places places.
@@ -76,17 +80,32 @@
     }
   };
 
-  // Fetch JSON from the REST routes; an error carries the words of the problem document.
-  market.get = async function (path) {
-    const answer = await fetch(market.api + path, { credentials: "same-origin", headers: { Accept: "application/json" } });
-    if (answer.ok) return answer.json();
+  async function refused(answer) {
+    if (answer.status === 401) market.session.end();
     const problem = await answer.json().catch(() => ({}));
-    const error = new Error(problem.detail || `The market answered ${answer.status}.`);
+    const error = new Error(answer.status === 401 ? "Your session has ended." : problem.detail || `The market answered ${answer.status}.`);
     error.status = answer.status;
-    throw error;
+    error.errors = problem.errors || {};
+    return error;
+  }
+
+  // Ask one of the REST routes; an error carries the words of the problem document.
+  market.ask = async function (method, path, options = {}) {
+    const answer = await fetch(market.api + path, { method, credentials: "same-origin", ...options, headers: { Accept: "application/json", ...options.headers } });
+    if (!answer.ok) throw await refused(answer);
+    return answer;
+  };
+  market.get = async (path) => (await market.ask("GET", path)).json();
+
+  // Fetch a page of the market, or a part of one, as a document.
+  market.page = async function (address) {
+    const answer = await fetch(address, { credentials: "same-origin" });
+    if (!answer.ok) throw await refused(answer);
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
   };
 
-  // Run `work` every `everyMs` while it returns true; slower while it fails or nobody looks.
+  // Run `work` every `everyMs` while it returns true; slower while it fails or nobody looks, and not while nobody is
+  // logged in. `everyMs` may be a function.
   market.poll = function (work, everyMs) {
     let failures = 0;
     async function turn() {
@@ -96,13 +115,27 @@
           again = await work();
           failures = 0;
         } catch (error) {
+          if (error.status === 401) return market.session.whenBack(turn);
           failures += 1;
           again = error.status === undefined || error.status >= 500 || error.status === 429;
         }
       }
-      if (again) setTimeout(turn, everyMs * Math.min(8, 2 ** failures));
+      const wait = typeof everyMs === "function" ? everyMs() : everyMs;
+      if (again) setTimeout(turn, wait * Math.min(8, 2 ** failures));
+      return undefined;
     }
     turn();
+  };
+
+  // Open an address in the whole window, also from within Airflow's frame.
+  market.leave = function (address, target = "") {
+    const outer = window.parent.document;
+    const link = outer.createElement("a");
+    link.href = address;
+    link.target = target;
+    outer.body.append(link);
+    link.click();
+    link.remove();
   };
 
   async function copy(text) {
@@ -130,6 +163,12 @@
     if (event.target.closest("[data-back]")) window.history.back();
     for (const open of document.querySelectorAll("details.sure[open]")) {
       if (!open.contains(event.target)) open.open = false;
+    }
+    const leaving = event.target.closest("a[data-leave]");
+    if (leaving && window.parent !== window) {
+      // The frame may not load another page in the window: a link of the window's own may.
+      event.preventDefault();
+      market.leave(leaving.href);
     }
     const outside = event.target.closest("a[data-outside]");
     if (outside && window.parent !== window && !event.ctrlKey && !event.metaKey) {
@@ -164,16 +203,24 @@
       open.querySelector("summary").focus();
     }
   });
-  // A second click must not send the form twice.
-  document.addEventListener("submit", (event) => {
+  // A second click must not send the form twice. And what was typed must not go to a session that has ended.
+  document.addEventListener("submit", async (event) => {
     if (event.target.method !== "post") return;
-    if (event.target.dataset.sent) event.preventDefault();
+    if (event.target.dataset.sent || !event.target.dataset.safe) event.preventDefault();
+    if (event.target.dataset.sent) return;
+    if (!event.target.dataset.safe && !(await market.session.holds())) return;
+    if (!event.target.dataset.safe) {
+      event.target.dataset.safe = "yes";
+      setTimeout(() => event.target.requestSubmit()); // not while this very event is still on its way
+      return;
+    }
     event.target.dataset.sent = "yes";
     for (const button of event.target.querySelectorAll("button:not([type=button])")) button.setAttribute("aria-disabled", "true");
   });
   window.addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form[data-sent]")) {
       delete form.dataset.sent;
+      delete form.dataset.safe;
       for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
     }
   });
@@ -214,6 +261,7 @@
       }
       const mine = ++latest;
       const answer = await fetch(`${form.dataset.quote}?${query}`, { credentials: "same-origin" });
+      if (answer.status === 401) market.session.end();
       const found = await answer.json().catch(() => ({ detail: "The quote cannot be made now." }));
       if (mine !== latest) return;
       const error = out("error");
@@ -254,6 +302,20 @@
       label.textContent = label.dataset.day === "1" || written === "00:00" ? day.format(at) : written;
     }
   }
+
+  // What scrolls sideways can be reached and moved by the keyboard, and says what it is.
+  function reachable() {
+    for (const box of document.querySelectorAll(".scroll, .drawing")) {
+      if (box.scrollWidth <= box.clientWidth || box.hasAttribute("tabindex")) continue;
+      const section = box.closest("[aria-labelledby], [aria-label]");
+      const heading = section && document.getElementById(section.getAttribute("aria-labelledby"));
+      box.tabIndex = 0;
+      box.setAttribute("role", "region");
+      box.setAttribute("aria-label", (heading && heading.textContent) || (section && section.getAttribute("aria-label")) || "Table");
+    }
+  }
+  window.addEventListener("resize", reachable);
+  window.addEventListener("load", reachable);
 
   market.times(document);
   document.querySelectorAll("svg[data-points]").forEach(ticks);

@@ -1,0 +1,1 @@
+"""The commands. Each function declares the options of one, and what runs it."""

@@ -1,0 +1,28 @@
+"""After a change of `[security] mode`: what YARN took in the other mode cannot go on, and ends saying so."""
+
+from __future__ import annotations
+
+from market.jobs.life import status
+from market.kit import database
+
+REASON = (
+    "The market has changed how its servers know who speaks to them, and what YARN had taken before cannot"
+    " go on. What the job paid is given back; submit it again."
+)
+
+
+def end_of_others(mode: str) -> int:
+    """Ask for the end of all runs that were handed to YARN in another mode than this; return how many.
+
+    What waits and was not handed over goes on. To be called before a machine can take work.
+    """
+    with database.transaction() as cursor:
+        cursor.execute(
+            "SELECT tag FROM run JOIN submission USING (tag)"
+            " WHERE ended_ms IS NULL AND status <> 'cancelling' AND mode <> %s ORDER BY tag",
+            [mode],
+        )
+        tags = [row.tag for row in cursor.fetchall()]
+    for tag in tags:
+        status.stop_run(tag, "pool_failure", REASON)
+    return len(tags)
