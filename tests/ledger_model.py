@@ -20,7 +20,7 @@ from ledger_world import GIB_WEIGHT, RATE, SPEC, T0, WEIGHT, given
 
 from market.credits import ledger, tariff
 from market.kit import database
-from market.kit.errors import ConflictError, NotEnoughCreditError, NotFoundError
+from market.kit.errors import ConflictError, NotEnoughCreditError, NotFoundError, OverLimitError
 
 _LOST_ANSWERS = 0.01
 _GONE = (psycopg2.OperationalError, psycopg2.InterfaceError)
@@ -136,7 +136,7 @@ class Worker:
                     self.unheard += 1
                     raise UnheardError
                 return True if asked_again and answer is False else answer
-            except (ConflictError, NotEnoughCreditError, NotFoundError) as error:
+            except (ConflictError, NotEnoughCreditError, NotFoundError, OverLimitError) as error:
                 return error
             except UnheardError:
                 asked_again = True

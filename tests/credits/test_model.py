@@ -149,7 +149,7 @@ def test_the_ledger_answers_and_ends_as_the_model_says(world: World, no_bound: N
     assert kills > 0
     assert world.one("SELECT count(*) FROM refund") > 0
     assert any(ran.refunds for one in workers for ran in one.ran)
-    assert {of for one in workers for of in one.over} == {"budget", "cap", "account"}
+    assert {of for one in workers for of in one.over} == {"budget", "cap", "account", "day"}
     assert running.used > 0
     at_work, unheard = sum(one.killed for one in workers), sum(one.unheard for one in workers)
     print(

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from people import until
+
 from market.ops.run import leftovers
 
 STUBBORN = """
@@ -116,4 +118,11 @@ def test_a_service_has_started_while_its_process_lives(tmp_path):
 
 
 def child_of(state, group):
-    return next(pid for pid in leftovers.find(state) if pid != group and os.getpgid(pid) == group)
+    """Return it once it carries its mark, which the kernel sets after whoever started it goes on."""
+    return until(
+        lambda: next(
+            (pid for pid in leftovers.find(state) if pid != group and os.getpgid(pid) == group), None
+        ),
+        "the child of a service",
+        10,
+    )

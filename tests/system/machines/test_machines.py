@@ -181,9 +181,9 @@ def a_machine_is_drained(stack: settings.Settings, lend: Callable[..., Agent], b
 
 def a_lease_ends(lend: Callable[..., Agent]) -> None:
     """Let a lease end: the machine has left by then."""
-    agent = lend("leased", "0.02")
+    agent = lend("leased", "0.04")  # it drains in the second half
     record = agent.wait("active")
-    assert agent.process.wait(90) == 0
+    assert agent.process.wait(150) == 0
     left = agent.record()
     assert left["availability"] == "left"
     assert left["left_time"] <= record["lease_end"]
