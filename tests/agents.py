@@ -90,7 +90,7 @@ class Agent:
         machines = self.owner.rest.get("/machines", limit=200)["machines"]
         return next((one for one in machines if one["display_name"] == self.name), {})
 
-    def wait(self, state: str, deadline_s: float = 60) -> dict[str, Any]:
+    def wait(self, state: str, deadline_s: float = 180) -> dict[str, Any]:
         """Return the machine's record when it has come into a state."""
 
         def there() -> dict[str, Any] | None:

@@ -1,6 +1,8 @@
 package distributedmarket.hadoop;
 
 import java.io.IOException;
+import java.nio.file.Path;
+import java.nio.file.Paths;
 
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.security.UserGroupInformation;
@@ -28,7 +30,8 @@ import org.slf4j.LoggerFactory;
  * A ResourceManager that takes a node's word under the node's own key only: {@code nm/HOST@REALM} speaks for HOST.
  *
  * <p>YARN's own asks whether the caller is some NodeManager, and never whose: any machine's key could register,
- * report and sign off any other machine.
+ * report and sign off any other machine. Where names are believed there is no key to ask for. It reads its lists of
+ * hosts when a file asks for it ({@link HostLists}).
  */
 public final class MarketResourceManager extends ResourceManager {
     private static final Logger LOG = LoggerFactory.getLogger(MarketResourceManager.class);
@@ -52,7 +55,16 @@ public final class MarketResourceManager extends ResourceManager {
 
     @Override
     protected ResourceTrackerService createResourceTrackerService() {
-        return new Tracker(this);
+        return UserGroupInformation.isSecurityEnabled()
+                ? new Tracker(this)
+                : super.createResourceTrackerService();
+    }
+
+    @Override
+    protected void serviceStart() throws Exception {
+        super.serviceStart();
+        Path lists = Paths.get(getConfig().get(YarnConfiguration.RM_NODES_INCLUDE_FILE_PATH)).getParent();
+        new HostLists(lists, adminService::refreshNodes).start();
     }
 
     /** Refuse a caller who speaks for another node than his own. */

@@ -178,7 +178,7 @@ def test_a_machine_s_key_registers_no_other_machine(
     """The other one is registered, admitted and runs: what is refused is who says so."""
     impostor, node_id = started(stack, "impostor-address", other["ip_address"], lent.identity)
     try:
-        until(lambda: "may not speak for" in impostor.log.read_text(), "the refusal", 90)
+        until(lambda: "may not speak for" in impostor.log.read_text(), "the refusal")
         assert f"{lent.identity.principal} may not speak for {node_id}" in impostor.log.read_text()
         assert node(node_id) is None
         honest = node(f"{other['ip_address']}:{other['service_port']}")
@@ -191,7 +191,7 @@ def test_a_machine_s_key_registers_no_other_machine(
 def test_a_machine_s_key_registers_no_address_that_nobody_lends(stack: settings.Settings, lent: Lent) -> None:
     impostor, node_id = started(stack, "impostor-nowhere", "127.0.7.8", lent.identity)
     try:
-        until(lambda: "may not speak for" in impostor.log.read_text(), "the refusal", 90)
+        until(lambda: "may not speak for" in impostor.log.read_text(), "the refusal")
         assert node(node_id) is None
     finally:
         impostor.stop()
@@ -206,7 +206,7 @@ def test_a_machine_s_key_is_no_other_name_s(
     who = replace(lent.identity, principal=principal)
     impostor, node_id = started(stack, f"impostor-{secrets.token_hex(3)}", other["ip_address"], who)
     try:
-        until(lambda: not impostor.running(), "the end of who cannot log in", 90)
+        until(lambda: not impostor.running(), "the end of who cannot log in")
         assert "Failed NodeManager login" in impostor.log.read_text()
         assert node(node_id) is None
     finally:
@@ -224,7 +224,7 @@ def test_a_machine_without_a_key_registers_nothing(stack: settings.Settings, oth
     ports = host.choose_ports(other["ip_address"], 47000)
     manager.start(shared, ports)
     try:
-        until(lambda: "SIMPLE authentication is not enabled" in manager.log.read_text(), "the refusal", 90)
+        until(lambda: "SIMPLE authentication is not enabled" in manager.log.read_text(), "the refusal")
         assert node(f"{other['ip_address']}:{ports.service}") is None
     finally:
         manager.stop()
@@ -266,7 +266,7 @@ def test_another_key_comes_with_each_start_and_none_is_left_when_it_has_left(
     assert login(stack, first.principal, tmp_path, first.keytab) != ""
     assert login(stack, second.principal, tmp_path, second.keytab) == ""
     again.interrupt()
-    again.wait("left", 90)
+    again.wait("left")
     until(
         lambda: "not found in Kerberos database" in login(stack, second.principal, tmp_path, second.keytab),
         "the key to be withdrawn",
@@ -303,7 +303,7 @@ def test_a_job_sees_no_key_and_no_link_among_its_logs_shows_it(
     job_id = stranger.submit("links")
     job = stranger.ended(job_id)
     assert job["status"] == "succeeded", job
-    until(lambda: "SEEN" in stranger.log(job_id), "its log", 60)
+    until(lambda: "SEEN" in stranger.log(job_id), "its log")
     assert '"keys": []' in stranger.log(job_id)
     assert "leak-host" in stranger.log(job_id)
     shown = [stranger.log(job_id, file=leak) for leak in ("leak-key", "leak-others", "leak-host")]

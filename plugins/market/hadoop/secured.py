@@ -7,8 +7,6 @@ from market.kit.settings import Settings
 
 # The class that lets in who holds one of the market's tickets (java/hadoop).
 TICKET_HANDLER = "distributedmarket.hadoop.TicketHandler"
-# The ResourceManager that takes a machine's word under that machine's own key only.
-RESOURCE_MANAGER = "distributedmarket.hadoop.MarketResourceManager"
 
 Files = dict[str, dict[str, str]]
 

@@ -22,6 +22,8 @@ log4j.appender.console.layout=org.apache.log4j.PatternLayout
 log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n
 log4j.logger.org.apache.hadoop.util.NativeCodeLoader=ERROR
 """
+# The market's own class (java/hadoop): machines need keys of their own, and a file has the host lists read.
+RESOURCEMANAGER = "distributedmarket.hadoop.MarketResourceManager"
 # A line for each application that has ended, about a KiB: half a million of them. The market looks there for
 # what the ResourceManager has forgotten (cluster/ended_applications.py).
 RESOURCEMANAGER_LOG4J = "log4j-resourcemanager.properties"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from xml.sax.saxutils import escape
 
+from market.cluster.host_lists import replace, text
 from market.hadoop.site import admission_lists, always_admitted
 from market.kit.settings import Settings
 
@@ -29,7 +29,7 @@ class HostLists:
         """Write the lists and have YARN read them, if they changed since it last did, or `again`.
 
         `drain_s` maps each host that must leave to the seconds that it may take. Return whether YARN was told
-        to read them. Raises ClusterRefused; the next call tries again.
+        to read them. Raises ClusterRefused or ClusterUnavailable; the next call tries again.
         """
         listed = "".join(f"{host}\n" for host in sorted(include | self._always))
         leaving = "".join(
@@ -39,24 +39,10 @@ class HostLists:
         excluded = f"<hosts>{leaving}</hosts>\n"
         digest = hashlib.sha256(f"{listed}{excluded}".encode()).hexdigest()
         applied = self._folder / "applied"
-        if not again and _text(applied) == digest:
+        if not again and text(applied) == digest:
             return False
-        _replace(self._folder / "nodes.include", listed)
-        _replace(self._folder / "nodes.exclude.xml", excluded)
+        replace(self._folder / "nodes.include", listed)
+        replace(self._folder / "nodes.exclude.xml", excluded)
         self._refresh(self._timeout_s)
-        _replace(applied, digest)
+        replace(applied, digest)
         return True
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        return ""
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees it whole, old or new: a part of a list could admit others."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text)
-    fresh.rename(path)

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from market.cluster import host_lists
 from market.cluster.clients import resource_manager
 from market.cluster.errors import ClusterRefused, ClusterUnavailable
 from market.cluster.resourcemanager import Node
-from market.cluster.rmadmin import refresh_nodes
-from market.hadoop import kerberos
-from market.hadoop.site import POOL_LABEL
+from market.hadoop.site import POOL_LABEL, admission_lists
 from market.kit import alerts, clock, database, isolation
 from market.kit.settings import Settings, load
 from market.kit.vocabulary import ACTIVE, DRAINING, JOINING, LEFT, LOST, OFFERED, REJECTED, RESTING
@@ -68,8 +67,7 @@ class Verdict:
 def run_pass() -> None:
     """Run one pass on this stack. Raises ClusterUnavailable or ClusterRefused; the next pass goes on."""
     loaded = load()
-    login = kerberos.login(loaded, kerberos.RESOURCEMANAGER)
-    lists = HostLists(loaded, functools.partial(refresh_nodes, login))
+    lists = HostLists(loaded, functools.partial(host_lists.refresh, admission_lists(loaded)))
     watch(resource_manager(), lists, loaded, clock.now_ms())
     if loaded.kerberos:
         identities.withdraw(loaded)

@@ -48,7 +48,7 @@ def wide(lenders: Callable[..., Agent]) -> None:
     """Lend room for four executors of a type that nobody else uses meanwhile."""
     agents = [lenders(f"wide-{number}", kind="shared", cores=2) for number in (1, 2)]
     for agent in agents:
-        agent.wait("active", 120)
+        agent.wait("active")
 
 
 def containers(job_id: str) -> int:
@@ -77,11 +77,11 @@ def test_users_share_what_comes_free_however_many_jobs_each_has(stack: settings.
         one.put("forever/main.py", textwrap.dedent(FOREVER))
     asked = {"machine_type": "shared", "max_credits": "0.500000"}
     first = busy.submit("forever", core_num=4, **asked)
-    until(lambda: containers(first) == 5, "a job that has all machines", 120)
+    until(lambda: containers(first) == 5, "a job that has all machines")
     waiting = [busy.submit("forever", core_num=4, **asked) for _ in range(3)]
-    until(lambda: wanted() == 12, "three jobs that wait for four cores each", 120)
+    until(lambda: wanted() == 12, "three jobs that wait for four cores each")
     last = modest.submit("forever", core_num=2, **asked)
-    until(lambda: wanted() == 14, "the other's job, which waits behind them", 120)
+    until(lambda: wanted() == 14, "the other's job, which waits behind them")
     assert busy.send("POST", f"/jobs/{first}/cancel").status_code == 202
 
     def shared() -> bool:
@@ -89,13 +89,13 @@ def test_users_share_what_comes_free_however_many_jobs_each_has(stack: settings.
         return (sum(theirs), its) == (5, 3)
 
     # One may be given a core too many, which it hands back within a second: see yarn_log.ran.
-    until(shared, "half of the machines for each user, not for each job", 60)
+    until(shared, "half of the machines for each user, not for each job")
     assert not [line for job_id in (*waiting, last) for line in reserved(stack, job_id)]
     # What runs may turn out to be on a dead machine: a settlement would wait a minute for it.
     for owner, jobs in ((busy, waiting), (modest, [last])):
         for job_id in jobs:
             assert owner.send("POST", f"/jobs/{job_id}/cancel").status_code == 202
-    until(lambda: not any(map(containers, (*waiting, last))), "the end of all of them", 30)
+    until(lambda: not any(map(containers, (*waiting, last))), "the end of all of them")
 
 
 def test_a_program_that_takes_more_than_was_quoted_is_stopped_and_charged(

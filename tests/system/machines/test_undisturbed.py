@@ -58,10 +58,10 @@ def test_a_resize_and_a_restart_of_the_resourcemanager_are_not_forgotten(
         except ClusterUnavailable:
             return False
 
-    until(known, "the machine after the restart", 60)
+    until(known, "the machine after the restart")
     assert agent.record()["machine_id"] == record["machine_id"]
     agent.wait("active")
     agent.kill_nodemanager()
-    until(lambda: "started again" in agent.said(), "a new NodeManager", 60)
-    until(known, "the size after its start", 60)
+    until(lambda: "started again" in agent.said(), "a new NodeManager")
+    until(known, "the size after its start")
     agent.wait("active")

@@ -17,7 +17,7 @@ from market.cluster import tickets
 from market.cluster.clients import asker
 from market.cluster.http import Bound, send
 from market.cluster.tickets import Asker
-from market.hadoop import kerberos, secured, site
+from market.hadoop import kerberos, site
 from market.hadoop.paths import EVENT_LOGS
 from market.kit import tls
 from market.kit.environment import inherited
@@ -75,12 +75,6 @@ def java(
         return ["java", f"-Xmx{heap_mib}m", *HADOOP_SERVER, *options, "-cp", path, main]
 
     return command
-
-
-def _resourcemanager(settings: Settings) -> str:
-    if settings.kerberos:
-        return secured.RESOURCE_MANAGER
-    return "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager"
 
 
 def hadoop_environment(settings: Settings) -> dict[str, str]:
@@ -298,7 +292,7 @@ def all_services(settings: Settings) -> list[Service]:
             "resourcemanager",
             HADOOP,
             "resourcemanager_http",
-            java(1024, _resourcemanager(settings), site.RESOURCEMANAGER_LOG4J, "resourcemanager"),
+            java(1024, site.RESOURCEMANAGER, site.RESOURCEMANAGER_LOG4J, "resourcemanager"),
             _check_resourcemanager,
             hadoop_environment,
             note=kerberos.told,
