@@ -12,6 +12,7 @@ import pytest
 import whole_stack
 from airflow_server import Airflow, airflow_server
 
+from market.cluster import tickets
 from market.kit import settings
 
 pytest_plugins = ["ledger_fixtures", "fake_cluster", "airflow_accounts", "set_clock"]
@@ -28,6 +29,9 @@ if "MARKET_STATE_DIR" not in os.environ:
     _ports.write_text(
         json.dumps(dict.fromkeys(settings.load().preferred_ports, 1))
     )  # nobody listens on port 1
+    # What the market proves itself by to servers that are not there.
+    (Path(_nowhere.name) / "secrets").mkdir()
+    (Path(_nowhere.name) / "secrets" / tickets.SECRET).write_text(tickets.generate())
     os.environ["MARKET_STATE_DIR"] = _nowhere.name
 
 

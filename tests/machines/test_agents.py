@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from market.kit import database, settings
 from market.kit.errors import ConflictError
 from market.machines import registry, waiting
+from market.ops.run import secrets
 from market.web.api import caller
 from market.web.api.app import create_agent_app, create_app
 
@@ -33,6 +34,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     """Tell the market its release, as `up` does."""
     monkeypatch.setenv("MARKET_STATE_DIR", str(tmp_path))
     (tmp_path / "run").mkdir()
+    secrets.generate(settings.load().paths)
 
     def tell(**changes: str) -> None:
         (tmp_path / "run" / "release.json").write_text(json.dumps(RELEASE | changes))
