@@ -8,6 +8,7 @@ with loop_dag("notifications", "Publishes events, and delivers them by mail and 
     for task_id, pass_path in {
         "publish": "market.notifications.outbox.run_pass",
         "mails": "market.notifications.delivering.run_mails",
+        "account_mails": "market.people.mailing.run",
         "webhooks_1": "market.notifications.delivering.run_webhooks",
         "webhooks_2": "market.notifications.delivering.run_webhooks",
         "webhooks_3": "market.notifications.delivering.run_webhooks",

@@ -31,6 +31,8 @@ CHECKS = {
     ("program_token", "scopes"): [words.TOKEN_SCOPES],
     ("channel", "way"): [words.WAYS],
     ("delivery", "outcome"): [words.DELIVERY_OUTCOMES],
+    ("approval", "state"): [words.APPROVAL_STATES],
+    ("account_mail", "kind"): [words.ACCOUNT_MAILS],
 }
 _LIST = re.compile(r"(\w+) (?:= ANY \(|<@ )ARRAY\[([^]]*)\]")
 _WORD = re.compile(r"'([^']*)'")

@@ -47,6 +47,9 @@ def member(world: World) -> Member:
     user_id = world.member()
     world.sql("DELETE FROM event")
     username = world.one("SELECT username FROM member WHERE user_id = %s", user_id)
+    world.sql(
+        "INSERT INTO confirmed_address SELECT email, user_id, 1 FROM member WHERE user_id = %s", user_id
+    )
     return Member(user_id, username, f"{username}@example.org")
 
 

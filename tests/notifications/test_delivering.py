@@ -54,6 +54,32 @@ def test_a_mail_for_what_was_chosen_and_nothing_else(
     assert world.one("SELECT event_id FROM event WHERE kind = 'grant'") in mail.text
 
 
+def test_nothing_is_mailed_to_an_address_that_nobody_confirmed(
+    world: World, configure: Configure, mailbox: MailServer, member: Member
+) -> None:
+    configure(mailbox)
+    chosen = channels.choose(member, ["grant"], ["refund"])
+    assert (chosen.address_confirmed, chosen.notice) == (True, "")
+    happens(member)
+    happens(member, "refund")
+    outbox.run_pass()
+    world.sql("UPDATE delivery SET due_ms = 0")
+    world.sql("UPDATE member SET email = 'another@example.org' WHERE user_id = %s", member.user_id)
+    delivering.run_mails()  # what was meant for the address of before does not go to this one
+    happens(member)
+    told()
+    assert mailbox.envelopes == []
+    chosen = channels.choices(member)
+    assert (chosen.address_confirmed, chosen.mail) == (False, ["grant"])
+    assert "until you have confirmed" in chosen.notice
+    world.sql(
+        "UPDATE member SET email = %s WHERE user_id = %s", f"{member.username}@EXAMPLE.org", member.user_id
+    )
+    happens(member)
+    told()
+    assert len(mailbox.envelopes) == 3, "the three events of when it was confirmed"
+
+
 def test_words_of_others_make_no_header(
     world: World, configure: Configure, mailbox: MailServer, member: Member
 ) -> None:

@@ -48,6 +48,32 @@ class AlertsList(TypedDict):
     total: int
 
 
+class Approval(TypedDict):
+    """`Approval` of the OpenAPI document."""
+
+    user_id: str
+    username: str
+    email: str
+    state: Literal["waiting", "approved", "refused"]
+    asked_time: int
+    decided_time: NotRequired[int | None]
+    decided_by: NotRequired[str | None]
+    reason: NotRequired[str]
+
+
+class ApprovalsList(TypedDict):
+    """`ApprovalsList` of the OpenAPI document."""
+
+    approvals: list[Approval]
+    total: int
+
+
+class Asked(TypedDict):
+    """`Asked` of the OpenAPI document."""
+
+    detail: str
+
+
 class AuditLine(TypedDict):
     """`AuditLine` of the OpenAPI document."""
 
@@ -82,6 +108,7 @@ class Choices(TypedDict):
                 "lease_ending",
                 "budget",
                 "grant",
+                "account",
                 "refund",
                 "alert",
             ]
@@ -104,6 +131,7 @@ class Choices(TypedDict):
                 "lease_ending",
                 "budget",
                 "grant",
+                "account",
                 "refund",
                 "alert",
             ]
@@ -113,6 +141,10 @@ class Choices(TypedDict):
     address: NotRequired[str]
     # whether this market sends mail
     mail_enabled: NotRequired[bool]
+    # whether its owner has confirmed it: else nothing is mailed there
+    address_confirmed: NotRequired[bool]
+    # what keeps mail from coming, if something does
+    notice: NotRequired[str]
     # why the last mail could not be delivered, if it could not
     failure: NotRequired[str]
 
@@ -137,6 +169,7 @@ class ChoicesInput(TypedDict):
             "lease_ending",
             "budget",
             "grant",
+            "account",
             "refund",
         ]
     ]
@@ -157,9 +190,16 @@ class ChoicesInput(TypedDict):
             "lease_ending",
             "budget",
             "grant",
+            "account",
             "refund",
         ]
     ]
+
+
+class Code(TypedDict):
+    """`Code` of the OpenAPI document."""
+
+    code: str
 
 
 class Contribution(TypedDict):
@@ -207,6 +247,19 @@ class Credits(TypedDict):
     rate: NotRequired[str]
 
 
+class DisplayName(TypedDict):
+    """`DisplayName` of the OpenAPI document."""
+
+    display_name: str
+
+
+class Email(TypedDict):
+    """`Email` of the OpenAPI document."""
+
+    password: str
+    email: str
+
+
 class Event(TypedDict):
     """`Event` of the OpenAPI document."""
 
@@ -231,6 +284,7 @@ class Event(TypedDict):
             "lease_ending",
             "budget",
             "grant",
+            "account",
             "refund",
             "alert",
         ]
@@ -314,6 +368,39 @@ class Health(TypedDict):
 
     status: NotRequired[Literal["healthy", "degraded"]]
     parts: NotRequired[dict[str, str]]
+
+
+class Invitation(TypedDict):
+    """`Invitation` of the OpenAPI document."""
+
+    invitation_id: str
+    note: str
+    # how many accounts it is good for
+    uses: int
+    # how many were made with it
+    used: int
+    made_by: str
+    created_time: int
+    expires_time: int
+    revoked_time: NotRequired[int | None]
+
+
+class InvitationRequest(TypedDict):
+    """`InvitationRequest` of the OpenAPI document."""
+
+    # for whom it is
+    note: str
+    # how many accounts it is good for
+    uses: NotRequired[int]
+    # seconds until it ends
+    lifetime_s: NotRequired[int]
+
+
+class InvitationsList(TypedDict):
+    """`InvitationsList` of the OpenAPI document."""
+
+    invitations: list[Invitation]
+    total: int
 
 
 class Job(TypedDict):
@@ -723,6 +810,29 @@ class Move(TypedDict):
     to: str
 
 
+class NewInvitation(TypedDict):
+    """`NewInvitation` of the OpenAPI document."""
+
+    invitation_id: str
+    note: str
+    # how many accounts it is good for
+    uses: int
+    # how many were made with it
+    used: int
+    made_by: str
+    created_time: int
+    expires_time: int
+    revoked_time: NotRequired[int | None]
+    code: str
+
+
+class NewPassword(TypedDict):
+    """`NewPassword` of the OpenAPI document."""
+
+    code: str
+    new_password: str
+
+
 class NewProgramToken(TypedDict):
     """`NewProgramToken` of the OpenAPI document."""
 
@@ -772,6 +882,7 @@ class NewWebhook(TypedDict):
                 "lease_ending",
                 "budget",
                 "grant",
+                "account",
                 "refund",
                 "alert",
             ]
@@ -1052,6 +1163,13 @@ class Refunded(TypedDict):
     refunded: NotRequired[str]
 
 
+class Refusal(TypedDict):
+    """`Refusal` of the OpenAPI document."""
+
+    # told to the owner of the account
+    reason: str
+
+
 class Registered(TypedDict):
     """`Registered` of the OpenAPI document."""
 
@@ -1066,6 +1184,8 @@ class Registration(TypedDict):
     username: str
     password: str
     email: str
+    # the code of an invitation, where people come by invitation only
+    invitation: NotRequired[str]
 
 
 class Report(TypedDict):
@@ -1098,6 +1218,13 @@ class ReportLine(TypedDict):
     committed: NotRequired[str]
     # of that month; null: none
     cap: NotRequired[str | None]
+
+
+class Reset(TypedDict):
+    """`Reset` of the OpenAPI document."""
+
+    # the username or the e-mail address
+    account: str
 
 
 class ResizeRequest(TypedDict):
@@ -1348,7 +1475,19 @@ class User(TypedDict):
 
     user_id: str
     username: str
+    display_name: str
     email: str
+    # only to such an address events are mailed, and new passwords
+    email_confirmed: bool
+    # takes the place of email when it is confirmed
+    new_email: NotRequired[str | None]
+    # why the last mail with a code could not be sent, if it could not
+    email_failure: NotRequired[str]
+    # what an administrator says of the account; null: it needs no word
+    approval: NotRequired[Literal["waiting", "approved", "refused"] | None]
+    approval_reason: NotRequired[str]
+    # what the first credits still wait for
+    credit_waits_for: NotRequired[Literal["confirmation", "approval"] | None]
     is_admin: bool
     # the balance, in credits
     credit: str
@@ -1434,6 +1573,7 @@ class Webhook(TypedDict):
                 "lease_ending",
                 "budget",
                 "grant",
+                "account",
                 "refund",
                 "alert",
             ]
@@ -1470,6 +1610,7 @@ class WebhookInput(TypedDict):
             "lease_ending",
             "budget",
             "grant",
+            "account",
             "refund",
         ]
     ]

@@ -47,6 +47,89 @@ class Routes:
         answer: models.Token = self._client.call("PUT", "/users/me/password", body=body)
         return answer
 
+    def change_email(self, body: models.Email) -> models.Asked:
+        """Give oneself another address; it takes the old one's place when it is confirmed."""
+        answer: models.Asked = self._client.call("PUT", "/users/me/email", body=body)
+        return answer
+
+    def ask_to_confirm(self) -> models.Asked:
+        """Have a code mailed by which one confirms one's address; older codes are good no more."""
+        answer: models.Asked = self._client.call("POST", "/users/me/email/confirmation", key="")
+        return answer
+
+    def confirm_email(self, body: models.Code) -> models.Asked:
+        """Confirm an address by the code that was mailed there."""
+        answer: models.Asked = self._client.call("POST", "/users/confirm", body=body, key="")
+        return answer
+
+    def rename_user(self, body: models.DisplayName) -> models.User:
+        """Give oneself another name to be shown by; the username stays."""
+        answer: models.User = self._client.call("PUT", "/users/me/name", body=body)
+        return answer
+
+    def ask_for_reset(self, body: models.Reset) -> models.Asked:
+        """Have a code for a new password mailed; the answer never tells whether there is such an account."""
+        answer: models.Asked = self._client.call("POST", "/users/reset", body=body, key="")
+        return answer
+
+    def reset_password(self, body: models.NewPassword) -> None:
+        """Set a new password by the code that was mailed. All sessions and tokens end."""
+        self._client.call("POST", "/users/reset/password", body=body, key="")
+
+    def list_invitations(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: Literal["created_time", "-created_time"] | None = None,
+    ) -> models.InvitationsList:
+        """List invitations without their codes, the newest first; for administrators."""
+        answer: models.InvitationsList = self._client.call(
+            "GET", "/invitations", query={"limit": limit, "offset": offset, "order_by": order_by}
+        )
+        return answer
+
+    def create_invitation(self, body: models.InvitationRequest) -> models.NewInvitation:
+        """Make an invitation; its code is in this answer, and nowhere else. For administrators."""
+        answer: models.NewInvitation = self._client.call("POST", "/invitations", body=body, key="")
+        return answer
+
+    def revoke_invitation(self, invitation_id: str) -> None:
+        """Have an invitation be good no more; for administrators."""
+        self._client.call("DELETE", f"/invitations/{quote(invitation_id, safe='')}")
+
+    def list_approvals(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: Literal["asked_time", "-asked_time"] | None = None,
+        state: Literal["waiting", "approved", "refused", "all"] | None = None,
+    ) -> models.ApprovalsList:
+        """List accounts that wait for approval, or had it, the newest first; for administrators."""
+        answer: models.ApprovalsList = self._client.call(
+            "GET",
+            "/approvals",
+            query={"limit": limit, "offset": offset, "order_by": order_by, "state": state},
+        )
+        return answer
+
+    def approve_account(self, user_id: str, *, key: str | None = None) -> models.Approval:
+        """Let an account submit jobs, and pay its first credits; for administrators."""
+        answer: models.Approval = self._client.call(
+            "POST", f"/approvals/{quote(user_id, safe='')}/approve", key=key
+        )
+        return answer
+
+    def refuse_account(
+        self, user_id: str, body: models.Refusal, *, key: str | None = None
+    ) -> models.Approval:
+        """Refuse an account that waits, with a reason for its owner; for administrators."""
+        answer: models.Approval = self._client.call(
+            "POST", f"/approvals/{quote(user_id, safe='')}/refuse", body=body, key=key
+        )
+        return answer
+
     def create_token(self, body: models.ProgramTokenRequest) -> models.NewProgramToken:
         """Make a token for a program; its text is in this answer, and nowhere else."""
         answer: models.NewProgramToken = self._client.call("POST", "/users/me/tokens", body=body, key="")

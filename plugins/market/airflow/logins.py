@@ -66,26 +66,39 @@ class AirflowLogins:
         with _security_manager() as manager:
             manager.reset_password(login.login_id, password)
 
+    def change_email(self, login_id: int, email: str) -> None:
+        """Give a login another e-mail address. Raises ConflictError, NotLoggedInError."""
+        with _security_manager() as manager:
+            user = _stored(manager, login_id)
+            other = with_address(manager, email)
+            if other is not None and other.id != login_id:
+                raise ConflictError("This e-mail address has an account already. Give another one.")
+            user.email = email
+            _store(manager, user)
+
+    def rename(self, login_id: int, display_name: str) -> None:
+        """Give a login another name to be shown by. Raises NotLoggedInError."""
+        with _security_manager() as manager:
+            user = _stored(manager, login_id)
+            user.first_name, user.last_name = display_name, ""
+            _store(manager, user)
+
     def password_key(self, login_id: int) -> str:
         """Return what changes with a login's password. Raises NotLoggedInError."""
         with _security_manager() as manager:
-            user = manager.get_user_by_id(login_id)
-            if user is None:
-                raise NotLoggedInError("This login was deleted just now.")
-            return tokens.fingerprint(user)
+            return tokens.fingerprint(_stored(manager, login_id))
 
     def issue(self, login: Login) -> Token:
         """Return a new token for a login."""
         with _security_manager() as manager:
-            user = manager.get_user_by_id(login.login_id)
-            if user is None:
-                raise NotLoggedInError("This login was deleted just now.")
-            return tokens.issue(user)
+            return tokens.issue(_stored(manager, login.login_id))
 
 
 def login_of(user: User) -> Login:
     """Return a user of Flask-AppBuilder as the market knows him."""
-    return Login(user.id, user.username, user.email, frozenset(role.name for role in user.roles))
+    roles = frozenset(role.name for role in user.roles)
+    shown = f"{user.first_name or ''} {user.last_name or ''}".strip()
+    return Login(user.id, user.username, user.email, roles, shown)
 
 
 def of_token(token: str) -> Login:
@@ -129,6 +142,20 @@ def with_address(manager: FabAirflowSecurityManagerOverride, email: str) -> User
         select(model).where(func.lower(model.email) == email.lower()).limit(1)
     ).first()
     return found
+
+
+def _stored(manager: FabAirflowSecurityManagerOverride, login_id: int) -> User:
+    user: User | None = manager.get_user_by_id(login_id)
+    if user is None:
+        raise NotLoggedInError("This login was deleted just now.")
+    return user
+
+
+def _store(manager: FabAirflowSecurityManagerOverride, user: User) -> None:
+    login_id = user.id
+    if not manager.update_user(user):
+        raise UnavailableError("The account could not be stored. Try again in a minute.")
+    tokens.forget(login_id)
 
 
 def _login(user: User | None) -> Login | None:

@@ -20,7 +20,7 @@ from market.airflow import logins, tokens
 from market.airflow.own_password import OwnPasswordView
 from market.kit import audit
 from market.kit.errors import MarketError, NotLoggedInError
-from market.people import limits, passwords, program_tokens
+from market.people import account_mails, limits, passwords, program_tokens
 from market.people.registration import complete
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class MarketSecurityManager(FabAirflowSecurityManagerOverride):
         done: bool = super().reset_password(userid, password)
         tokens.forget(userid)
         program_tokens.end_all(userid, "the password was changed")
+        account_mails.end_all(userid)
         return done
 
     def register_views(self) -> None:

@@ -19,6 +19,7 @@ from market.kit import mail_settings, settings_files
 from market.kit.mail_settings import Mail
 from market.kit.money import parse_credits
 from market.kit.settings_files import SettingsError as SettingsError
+from market.kit.vocabulary import CONFIRMED, OPEN_TO_ALL, REGISTRATIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 API = "api"  # the port of Airflow's api-server, with the market's routes
@@ -231,6 +232,7 @@ class Accounts:
     token_lifetime_s: int
     login_attempts_per_minute: int
     registrations_per_minute: int
+    registration: str = OPEN_TO_ALL  # a file of before it has none
 
 
 @dataclass(frozen=True)
@@ -500,6 +502,7 @@ def of_files(files: settings_files.Files, root: Path, state: Path) -> Settings:
         )
     _check_security(source, settings.security)
     mail_settings.check(source, settings.mail)
+    _check_registration(source, settings)
     _check_notifications(source, settings.notifications)
     _check_credits(source, settings.credits)
     _check_disks(source, settings)
@@ -543,6 +546,17 @@ def _check_security(source: Path, security: Security) -> None:
     if not 0 < security.token_renewal_s <= security.token_lifetime_s:
         raise SettingsError(
             f"{source}: [security] token_renewal_s must be positive, and at most token_lifetime_s"
+        )
+
+
+def _check_registration(source: Path, settings: Settings) -> None:
+    mode = settings.accounts.registration
+    if mode not in REGISTRATIONS:
+        raise SettingsError(f"{source}: [accounts] registration must be one of {', '.join(REGISTRATIONS)}")
+    if mode == CONFIRMED and not settings.mail.enabled:
+        raise SettingsError(
+            f'{source}: [accounts] registration = "{CONFIRMED}" needs [mail] host and sender: '
+            "new members confirm their addresses by mail"
         )
 
 

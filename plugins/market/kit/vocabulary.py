@@ -79,6 +79,13 @@ SYSTEM_ACCOUNTS = ("treasury", "pool", "fee")
 OWNER, MANAGER, MEMBER, VIEWER = "owner", "manager", "member", "viewer"
 PROJECT_ROLES = (OWNER, MANAGER, MEMBER, VIEWER)
 
+# How somebody becomes a member, and what an administrator says of an account.
+OPEN_TO_ALL, CONFIRMED, INVITED, BY_APPROVAL = REGISTRATIONS = ("open", "confirmed", "invited", "approved")
+AWAITED, APPROVED, REFUSED = APPROVAL_STATES = ("waiting", "approved", "refused")
+# What is mailed about an account itself: a code that confirms an address, one that lets its owner set a new
+# password, and to the old address that another one is to take its place.
+CONFIRM, RESET, LEAVING = ACCOUNT_MAILS = ("confirm", "reset", "leaving")
+
 # How somebody is told of events, and what became of it.
 MAIL, WEBHOOK = WAYS = ("mail", "webhook")
 DELIVERED, GIVEN_UP = DELIVERY_OUTCOMES = ("delivered", "given_up")

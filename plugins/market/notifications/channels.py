@@ -13,7 +13,7 @@ from market.kit.paging import Listing, Page
 from market.kit.settings import load
 from market.notifications import addresses, webhooks
 from market.notifications.kinds import CHOOSABLE
-from market.people import limits
+from market.people import confirmation, limits
 from market.people.member import Member
 
 ORDERS = ("created_time",)
@@ -27,6 +27,8 @@ class Choices:
     digest: list[str]
     address: str
     mail_enabled: bool
+    address_confirmed: bool
+    notice: str = ""  # what keeps mail from coming, in words
     failure: str = ""
 
 
@@ -55,8 +57,23 @@ def choices(member: Member) -> Choices:
             [member.user_id],
         )
         row = cursor.fetchone()
+        confirmed = confirmation.state(cursor, member).confirmed
     kinds, digest, failure = row or ([], [], "")
-    return Choices(kinds, digest, member.email, load().mail.enabled, failure)
+    enabled = load().mail.enabled
+    return Choices(
+        kinds, digest, member.email, enabled, confirmed, _notice(enabled, confirmed, member), failure
+    )
+
+
+def _notice(enabled: bool, confirmed: bool, member: Member) -> str:
+    if not enabled:
+        return "This market sends no mail."
+    if not confirmed:
+        return (
+            f"Nothing is mailed to {member.email} until you have confirmed that it is yours, on the page"
+            " Account or with market account confirm. What you chose is kept."
+        )
+    return ""
 
 
 def choose(member: Member, mail: list[str], digest: list[str]) -> Choices:

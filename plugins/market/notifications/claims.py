@@ -34,6 +34,8 @@ _CLAIM = """
                       WHERE d.channel_id = c.channel_id AND ended_ms IS NULL AND due_ms <= now_ms()
                       ORDER BY due_ms LIMIT 1) d ON true
         WHERE c.way = %(way)s AND c.next_ms <= now_ms()
+          AND (c.way <> 'mail' OR c.user_id IS NULL
+               OR EXISTS (SELECT FROM confirmed_mail m WHERE m.user_id = c.user_id))
           AND NOT EXISTS (SELECT FROM delivery o JOIN channel oc USING (channel_id)
                           WHERE oc.user_id IS NOT DISTINCT FROM c.user_id AND oc.way = c.way
                             AND o.ended_ms IS NULL AND o.lease_ms > now_ms())

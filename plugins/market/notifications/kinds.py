@@ -54,6 +54,7 @@ KINDS: Mapping[str, Kind] = {
         "80 or 100 % of a project's budget are used", "{percent} % of the budget of {project} is used."
     ),
     "grant": Kind("you are given credits", "You were given {amount} credits: {reason}"),
+    "account": Kind("an administrator approves or refuses your account", "Your account is {state}: {reason}"),
     "refund": Kind("you get credits back", "You got {amount} credits back for {job_name}: {reason}"),
     ALERT: Kind("an alert, for administrators", "{alert} of {subject}: {detail}"),
 }

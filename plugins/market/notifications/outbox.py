@@ -30,7 +30,9 @@ _PUBLISH = """
         FROM published p
         JOIN channel c ON c.user_id IS NOT DISTINCT FROM p.user_id
                       AND (p.kind = ANY (c.kinds) OR p.kind = ANY (c.digest_kinds))
-        WHERE c.way <> 'mail' OR %(mail)s
+        WHERE c.way <> 'mail'
+           OR %(mail)s AND (c.user_id IS NULL
+                            OR EXISTS (SELECT FROM confirmed_mail m WHERE m.user_id = c.user_id))
     ), added AS (
         INSERT INTO delivery (event_id, channel_id, digest, created_ms, due_ms)
         SELECT event_id, channel_id, digest, %(now)s, CASE WHEN digest THEN %(next_digest)s ELSE %(now)s END

@@ -30,9 +30,8 @@ caller: ContextVar[str] = ContextVar("caller", default="")
 
 def login_attempt(address: str, username: str) -> None:
     """Count an attempt to log in, for the address and for the account. Raises OverLimitError."""
-    network, account = _network(address), username.strip().lower()
-    whose = f"{account} from {network}" if _is_known(account, network) else account
-    buckets = [_bucket("login from", network), _bucket("login as", whose)]
+    network = _network(address)
+    buckets = [_bucket("login from", network), _bucket("login as", _whose(network, username))]
     try:
         _take(buckets, load().accounts.login_attempts_per_minute, "attempts to log in")
     except OverLimitError as error:
@@ -59,6 +58,19 @@ def registration(address: str) -> None:
     _take(buckets, load().accounts.registrations_per_minute, "registrations")
 
 
+def reset(address: str, account: str) -> None:
+    """Count a request for a new password, for the address and for the account. Raises OverLimitError."""
+    network = _network(address)
+    buckets = [_bucket("reset from", network), _bucket("reset of", _whose(network, account))]
+    _take(buckets, load().accounts.login_attempts_per_minute, "requests for a new password")
+
+
+def code(address: str) -> None:
+    """Count the use of a code that was mailed, for the address. Raises OverLimitError."""
+    buckets = [_bucket("code from", _network(address))]
+    _take(buckets, load().accounts.login_attempts_per_minute, "codes")
+
+
 def machine(user_id: str) -> None:
     """Count the registration of a machine by a member. Raises OverLimitError."""
     per_minute = load().machines.registrations_per_minute
@@ -73,6 +85,12 @@ def webhook_test(user_id: str) -> None:
 def program_token(user_id: str) -> None:
     """Count a token that a member makes for a program. Raises OverLimitError."""
     _take([_bucket("token of", user_id)], _TOKENS_A_MINUTE, "new tokens")
+
+
+def _whose(network: str, username: str) -> str:
+    """Return whose attempts these are: the account's, or those of an owner who is known at this address."""
+    account = username.strip().lower()
+    return f"{account} from {network}" if _is_known(account, network) else account
 
 
 def _is_known(account: str, network: str) -> bool:

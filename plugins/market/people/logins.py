@@ -17,6 +17,7 @@ class Login:
     username: str
     email: str
     roles: frozenset[str]
+    display_name: str = ""
 
     @property
     def is_admin(self) -> bool:
@@ -53,6 +54,15 @@ class Logins(Protocol):
 
     def change_password(self, login: Login, password: str) -> None:
         """Give a login another password; its sessions and tokens end. Raises BadInputError."""
+
+    def change_email(self, login_id: int, email: str) -> None:
+        """Give a login another e-mail address.
+
+        Raises ConflictError if another one has it, NotLoggedInError if the login is gone meanwhile.
+        """
+
+    def rename(self, login_id: int, display_name: str) -> None:
+        """Give a login another name to be shown by. Raises NotLoggedInError if it is gone meanwhile."""
 
     def password_key(self, login_id: int) -> str:
         """Return what changes with a login's password, and with nothing else.

@@ -13,3 +13,4 @@ class Member:
     username: str
     email: str
     is_admin: bool = False
+    display_name: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from market.credits import ledger
@@ -9,6 +10,8 @@ from market.kit import database
 from market.kit.clock import new_id, now_ms
 from market.kit.errors import NotFoundError
 from market.kit.settings import load
+from market.kit.vocabulary import BY_APPROVAL
+from market.people import approvals, opening
 from market.people.logins import Login
 from market.people.member import Member
 
@@ -19,7 +22,8 @@ def of_login(login: Login) -> Member | None:
     """Return the member that a login belongs to, None if it has no market account."""
     with database.transaction() as cursor:
         cursor.execute(f"SELECT {_COLUMNS} FROM member WHERE fab_user_id = %s", [login.login_id])  # noqa: S608
-        return _member(cursor.fetchone(), is_admin=login.is_admin)
+        member = _member(cursor.fetchone(), is_admin=login.is_admin)
+    return member and replace(member, display_name=login.display_name)
 
 
 def by_username(username: str) -> Member | None:
@@ -35,6 +39,16 @@ def login_id(username: str) -> int | None:
         cursor.execute("SELECT fab_user_id FROM member WHERE username = %s", [username])
         row = cursor.fetchone()
         return int(row.fab_user_id) if row else None
+
+
+def username(user_id: str) -> str:
+    """Return the name of a member. Raises NotFoundError."""
+    with database.transaction() as cursor:
+        cursor.execute("SELECT username FROM member WHERE user_id = %s", [user_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFoundError("There is no such user.")
+    return str(row.username)
 
 
 def visible(viewer: Member, user_id: str) -> Member:
@@ -55,25 +69,27 @@ def visible(viewer: Member, user_id: str) -> Member:
 
 
 def enrol(login: Login) -> Member:
-    """Make the market's row, the account and the first credits of a login; again: nothing changes but e-mail.
+    """Make the market's row and the account of a login; again: nothing changes but e-mail.
 
-    One transaction, so that nobody is a member without an account.
+    The first credits come with it, unless they wait for something (opening.py). Where accounts need an
+    administrator's word, every new one does that is no administrator's: also one that somebody made in
+    Airflow, since a registration that is cut off looks the same. One transaction, so that nobody is a member
+    without an account.
     """
     with database.transaction() as cursor:
         cursor.execute(
             "INSERT INTO member (user_id, fab_user_id, username, email, created_ms)"
             " VALUES (%s, %s, %s, %s, %s)"
             " ON CONFLICT (fab_user_id) DO UPDATE SET email = excluded.email"
-            " RETURNING user_id, username, email",
+            " RETURNING user_id, username, email, xmax = 0 AS made",
             [new_id(), login.login_id, login.username, login.email, now_ms()],
         )
         row = cursor.fetchone()
         ledger.open_account(cursor, row.user_id)
-        grant_ucr = load().credits.micro("signup_grant")
-        cursor.execute("SELECT EXISTS (SELECT FROM journal WHERE key = %s)", [f"signup:{row.user_id}"])
-        if grant_ucr and not cursor.fetchone()[0]:
-            ledger.grant(cursor, row.user_id, grant_ucr, "signup", key=f"signup:{row.user_id}")
-    return Member(row.user_id, row.username, row.email)
+        if row.made and load().accounts.registration == BY_APPROVAL and not login.is_admin:
+            approvals.ask(cursor, row.user_id)
+        opening.pay(cursor, row.user_id)
+    return Member(row.user_id, row.username, row.email, display_name=login.display_name)
 
 
 def _member(row: Any, is_admin: bool = False) -> Member | None:

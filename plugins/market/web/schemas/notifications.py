@@ -37,6 +37,10 @@ class ChoicesSchema(Schema):
     digest = fields.List(fields.String(metadata=_KIND))
     address = text("where to")
     mail_enabled = fields.Boolean(metadata={"description": "whether this market sends mail"})
+    address_confirmed = fields.Boolean(
+        metadata={"description": "whether its owner has confirmed it: else nothing is mailed there"}
+    )
+    notice = text("what keeps mail from coming, if something does")
     failure = text("why the last mail could not be delivered, if it could not")
 
 

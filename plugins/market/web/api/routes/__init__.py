@@ -1,6 +1,8 @@
 """The routes, grouped by noun. A route is three steps: load, call one function of the market, dump."""
 
 from market.web.api.routes import (
+    accounts,
+    admission,
     agents,
     alerts,
     audit,
@@ -21,6 +23,8 @@ from market.web.api.routes import (
 AGENT_ROUTERS = (agents.router,)
 ROUTERS = (
     users.router,
+    accounts.router,
+    admission.router,
     tokens.router,
     credits.router,
     projects.router,
