@@ -53,6 +53,13 @@ def username_and_password(
     return username, password(file, new)
 
 
+def answer(question: str, otherwise: str) -> str:
+    """Ask at the terminal. Raises SetupError, with these words, where there is none."""
+    if not sys.stdin.isatty():
+        raise SetupError(f"{otherwise}: there is no terminal to ask")
+    return input(question).strip()
+
+
 def token() -> str:
     """Return a token for programs: asked for at a terminal, else from standard input. Raises SetupError."""
     if sys.stdin.isatty():

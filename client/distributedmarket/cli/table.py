@@ -25,6 +25,11 @@ COMMANDS = {
     "login": Command("account", "log in to a market, and stay so"),
     "logout": Command("account", "forget a login"),
     "password": Command("account", "change your password; every older login ends"),
+    "account": Command(
+        "profile",
+        "your address, your name, a password that you forgot: show, confirm, email, name, reset",
+        words=("show", "confirm", "email", "name", "reset"),
+    ),
     "tokens": Command(
         "tokens", "tokens for programs: list, create, revoke", words=("list", "create", "revoke")
     ),
@@ -59,6 +64,16 @@ COMMANDS = {
         "projects",
         "budgets that you spend from with others",
         words=("list", "show", "new", "change", "add", "remove", "pay", "statement", "report"),
+    ),
+    "invitations": Command(
+        "admission",
+        "who may register, for administrators: list, create, revoke",
+        words=("list", "create", "revoke"),
+    ),
+    "approvals": Command(
+        "admission",
+        "accounts that wait for an administrator: list, approve, refuse",
+        words=("list", "approve", "refuse"),
     ),
     "completion": Command("completion", "completion of commands for bash, zsh and fish"),
 }

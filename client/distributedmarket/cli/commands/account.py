@@ -21,6 +21,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Declare `market register`."""
     _add_credentials(parser)
     parser.add_argument("--email", default="", metavar="ADDRESS", help="your e-mail (default: asked for)")
+    parser.add_argument(
+        "--invitation", default="", metavar="CODE", help="where people come by invitation only"
+    )
     options.examples(parser, "market register --server https://10.8.0.1:8080 --pin sha256:...")
     parser.set_defaults(run=_register)
 
@@ -33,9 +36,13 @@ def _register(context: Context, chosen: argparse.Namespace) -> int:
     username, password = credentials.username_and_password(chosen.username, chosen.password_file, new=True)
     email = chosen.email or input("E-mail: ").strip()
     account: models.Registration = {"username": username, "password": password, "email": email}
+    if chosen.invitation:
+        account["invitation"] = chosen.invitation
     user = Routes(MarketClient(server, trust=trust)).register_user(account)
     log_in(server, username, password, context.profile, _kept(chosen.password_file), trust)
     words = f"registered at {server} as {text.clean(username)}, with {text.credits(user['credit'])} credits"
+    if user.get("credit_waits_for"):
+        words += "; what your first credits wait for: market account"
     context.output.answer(user, lambda: context.output.line(words))
     return exits.DONE
 
