@@ -10,6 +10,7 @@ JOBS = "My Jobs"
 FILES = "My Files"
 MACHINES = "My Machines"
 CREDITS = "My Credits"
+ACCOUNT = "My Market Account"
 REGISTRATION = "Market Registration"  # for everybody: it holds no permission
 WELCOME = "Market Welcome"  # likewise
 OPERATIONS = "Market Operations"  # administrators only: Admin has every permission by itself
@@ -27,6 +28,8 @@ PERMISSIONS: list[tuple[str, str]] = [
     ("can_edit", MACHINES),
     ("can_delete", MACHINES),
     ("can_read", CREDITS),
+    ("can_read", ACCOUNT),
+    ("can_edit", ACCOUNT),
 ]
 
 _ICONS = Path(__file__).parents[1] / "web" / "pages" / "static" / "icons"

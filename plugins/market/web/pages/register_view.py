@@ -9,12 +9,18 @@ from market.airflow import logins, menu, tokens
 from market.airflow.logins import AirflowLogins
 from market.kit import settings
 from market.kit.errors import BadInputError, MarketError
+from market.people import opening
 from market.people.registration import register
 from market.web.pages.base import MarketPage, answer, front
 from market.web.pages.job_form import messages
 
-_FIELDS = ("username", "password", "email")
-_SHOWN_AGAIN = ("username", "email")
+_FIELDS = ("username", "password", "email", "invitation")
+_SHOWN_AGAIN = ("username", "email", "invitation")
+_READY = "Your account, your home and your credits are ready."
+_WAITS_FOR = {
+    opening.CONFIRMATION: "Open the link that was mailed to you: then you get your first credits.",
+    opening.APPROVAL: "When an administrator approves it you get your first credits, and can submit jobs.",
+}
 
 
 class RegisterView(MarketPage):
@@ -44,7 +50,9 @@ class RegisterView(MarketPage):
         if login is not None:
             secure = request.scheme == "https" or settings.load().tls
             tokens.give_to_browser(response, AirflowLogins().issue(login), secure)
-            words = f"Welcome, {login.username}. Your account, your home and your credits are ready."
+            waits_for = _WAITS_FOR.get(user["credit_waits_for"])
+            ready = f"Your account and your home are ready. {waits_for}" if waits_for else _READY
+            words = f"Welcome, {login.username}. {ready}"
             flash(words, "market-good")
         return response
 
@@ -55,6 +63,7 @@ class RegisterView(MarketPage):
             values={name: request.form.get(name, "") for name in _SHOWN_AGAIN},
             errors=errors,
             problem=problem,
+            mode=settings.load().accounts.registration,
             grant=settings.load().credits.signup_grant,
             login=logins.page(),
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from market.airflow.menu import EXTERNAL_VIEWS, PERMISSIONS
+from market.web.pages.account_view import AccountView
 from market.web.pages.base import blueprint
+from market.web.pages.codes_view import CodesView
 from market.web.pages.credits_view import CreditsView
 from market.web.pages.files_view import FilesView
 from market.web.pages.jobs_view import JobsView
@@ -24,6 +26,8 @@ APPBUILDER_VIEWS: list[dict[str, object]] = [
         CreditsView,
         OperationsView,
         RegisterView,
+        CodesView,
+        AccountView,
         WelcomeView,
     )
 ]
