@@ -106,6 +106,17 @@ END $$;
 CREATE TRIGGER tell AFTER INSERT ON transfer REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION tell_of_transfers();
 
+-- What an administrator says of an account that waited for it.
+CREATE FUNCTION tell_of_approval() RETURNS trigger LANGUAGE plpgsql
+SET search_path = market, pg_temp AS $$
+BEGIN
+    PERFORM event_write('account', NEW.user_id, NULL, NULL, jsonb_build_object(
+        'state', NEW.state, 'reason', NEW.reason));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell AFTER UPDATE OF state ON approval FOR EACH ROW
+    WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION tell_of_approval();
+
 -- An alert is raised again and again for as long as its cause lasts: administrators hear of it once, and anew when it
 -- comes back after an hour of silence.
 CREATE FUNCTION tell_of_alert() RETURNS trigger LANGUAGE plpgsql

@@ -194,7 +194,7 @@ def test_old_events_are_deleted_and_positions_go_on(world: World) -> None:
 
 def test_every_kind_that_the_database_writes_has_words() -> None:
     text = (settings.ROOT / "sql" / "functions" / "16_events.sql").read_text()
-    written = set(re.findall(r"'((?:job|machine)_[a-z]+|lease_ending|grant|refund|alert)'", text))
+    written = set(re.findall(r"'((?:job|machine)_[a-z]+|lease_ending|grant|refund|account|alert)'", text))
     assert written - {"job_name"} <= set(KINDS)
     assert set(KINDS) - written == {"budget"}
 

@@ -12,7 +12,7 @@ from account_people import PASSWORD, People, code_for
 from ledger_world import World
 from mail_server import MailServer
 
-from market.kit.errors import BadInputError, ConflictError, OverLimitError, UnavailableError
+from market.kit.errors import BadInputError, ConflictError, OverLimitError
 from market.people import confirmation, mailing, profile, reset
 from market.people.member import Member
 
@@ -42,9 +42,9 @@ def test_in_an_open_market_too_an_address_may_be_confirmed(ada: Member) -> None:
 def test_without_mail_there_is_nothing_to_confirm_by(people: People, configure: Configure) -> None:
     configure("open")
     bob = people.register("bob")
-    with pytest.raises(UnavailableError, match="sends no mail"):
+    with pytest.raises(ConflictError, match="sends no mail"):
         confirmation.ask(bob)
-    with pytest.raises(UnavailableError, match="sends no mail"):
+    with pytest.raises(ConflictError, match="sends no mail"):
         reset.ask("bob", HERE)
     assert not confirmation.change(people, bob, PASSWORD, "new@example.org"), "it waits for nothing"
     assert people.member("bob").email == "new@example.org"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from market.kit import database
 from market.kit.clock import new_id, now_ms
 from market.kit.database import Cursor
-from market.kit.errors import BadInputError, OverLimitError, UnavailableError
+from market.kit.errors import BadInputError, ConflictError, OverLimitError
 from market.kit.settings import load
 from market.kit.vocabulary import CONFIRM, LEAVING, RESET
 from market.people import codes
@@ -33,9 +33,9 @@ class Sent:
 
 
 def check_mail() -> None:
-    """Raise UnavailableError if this market sends no mail."""
+    """Raise ConflictError if this market sends no mail."""
     if not load().mail.enabled:
-        raise UnavailableError("This market sends no mail. Ask its administrator.")
+        raise ConflictError("This market sends no mail. Ask its administrator.")
 
 
 def add(cursor: Cursor, kind: str, user_id: str, email: str) -> None:

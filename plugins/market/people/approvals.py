@@ -100,11 +100,6 @@ def _decide(admin: Member, user_id: str, state: str, reason: str, before: tuple[
         )
         opening.pay(cursor, user_id)
         cursor.execute(
-            "SELECT event_write('account', %s, NULL, NULL,"
-            " jsonb_build_object('state', %s::text, 'reason', %s::text))",
-            [user_id, state, reason],
-        )
-        cursor.execute(
             f"SELECT {_COLUMNS} FROM approval JOIN member USING (user_id) WHERE user_id = %s",  # noqa: S608
             [user_id],
         )

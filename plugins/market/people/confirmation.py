@@ -53,7 +53,7 @@ def state(cursor: Cursor, member: Member) -> Address:
 def ask(member: Member) -> None:
     """Have a code mailed to a member's address: to the new one if one waits.
 
-    Raises ConflictError if there is nothing to confirm, OverLimitError, UnavailableError without mail.
+    Raises ConflictError if there is nothing to confirm, or this market sends no mail; OverLimitError.
     """
     account_mails.check_mail()
     with database.transaction() as cursor:
@@ -88,7 +88,7 @@ def change(logins: Logins, member: Member, password: str, email: str) -> bool:
         raise ConflictError("This e-mail address has an account already. Give another one.")
     with database.transaction() as cursor:
         _check_free(cursor, member.user_id, email)
-        audit.write(cursor, audit.ACCOUNT, member.username, "e-mail", f"another address given: {email}")
+        audit.write(cursor, audit.ACCOUNT, member.username, "e-mail", "another address given")
         if load().mail.enabled:
             add(cursor, member.user_id, email)
             if state(cursor, member).confirmed:
@@ -120,7 +120,7 @@ def confirm(logins: Logins, code: str, address: str) -> str:
         before = cursor.fetchone()
         cursor.execute("UPDATE member SET email = %s WHERE user_id = %s", [sent.email, sent.user_id])
         opening.pay(cursor, sent.user_id)
-        audit.write(cursor, audit.ACCOUNT, before.username, "e-mail", f"{sent.email} confirmed")
+        audit.write(cursor, audit.ACCOUNT, before.username, "e-mail", "address confirmed")
         if before.email.lower() != sent.email.lower():
             logins.change_email(before.fab_user_id, sent.email)
     return sent.email

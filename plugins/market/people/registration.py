@@ -47,18 +47,18 @@ def register(
     if invited:
         invitations.check(invitation)  # first: who has none learns no names
     email = email.lower()
+    if load().accounts.registration == CONFIRMED and not is_address(email):
+        raise BadInputError({"email": ["is no address that this market can send mail to"]})
     passwords.check(password, username, email)
     _check_name(username, logins.named(username))
     if logins.with_email(email):
         raise ConflictError("This e-mail address has an account already. Log in with it.")
     homes.make(username)  # first, as it may fail: an empty home for a name that nobody has does no harm
-    if load().accounts.registration == CONFIRMED and not is_address(email):
-        raise BadInputError({"email": ["is no address that this market can send mail to"]})
     if invited:
         invitations.use(invitation, username)
     try:
         login = logins.add(username, email, password)
-    except MarketError:
+    except Exception:
         if invited:
             invitations.give_back(invitation)
         raise

@@ -18,7 +18,7 @@ ASKED = "If there is such an account and its address is confirmed, a mail is on 
 def ask(account: str, address: str) -> None:
     """Have a code mailed to the account with this name or address, if its address is confirmed.
 
-    `address` is the caller's. Raises OverLimitError, UnavailableError if this market sends no mail.
+    `address` is the caller's. Raises OverLimitError, ConflictError if this market sends no mail.
     """
     account_mails.check_mail()
     limits.reset(address, account)

@@ -43,7 +43,7 @@ class AccountView(MarketPage):
 
     @expose("/email", methods=["POST"])
     @page("edit")
-    def email(self, member: Member) -> Response:
+    def change_email(self, member: Member) -> Response:
         """Give the member another address."""
         try:
             given = loaded(
@@ -59,7 +59,7 @@ class AccountView(MarketPage):
 
     @expose("/name", methods=["POST"])
     @page("edit")
-    def name(self, member: Member) -> Response:
+    def rename(self, member: Member) -> Response:
         """Give the member another name to be shown by."""
         try:
             given = loaded(DisplayNameSchema(), {"display_name": request.form.get("display_name", "")})

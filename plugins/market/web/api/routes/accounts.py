@@ -46,7 +46,7 @@ def change_email(
     "/users/me/email/confirmation",
     status_code=202,
     tags=["users"],
-    openapi_extra=routing.described(gives=AskedSchema, refuses=(409, 429, 503), keyed=False),
+    openapi_extra=routing.described(gives=AskedSchema, refuses=(409, 429), keyed=False),
 )
 def ask_to_confirm(member: Caller) -> dict[str, Any]:
     """Have a code mailed by which one confirms one's address; older codes are good no more."""
@@ -83,7 +83,7 @@ def rename_user(
     "/users/reset",
     status_code=202,
     tags=["users"],
-    openapi_extra=routing.described(ResetSchema, AskedSchema, refuses=(413, 422, 429, 503), public=True),
+    openapi_extra=routing.described(ResetSchema, AskedSchema, refuses=(409, 413, 422, 429), public=True),
 )
 def ask_for_reset(
     request: Request, body: Annotated[dict[str, Any], routing.body(ResetSchema)]
