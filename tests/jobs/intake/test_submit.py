@@ -28,6 +28,7 @@ from market.kit.errors import (
     NotEnoughCreditError,
     NotFoundError,
     OverLimitError,
+    RoleMissingError,
 )
 from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Page
@@ -83,6 +84,19 @@ def test_a_job_that_cannot_be_paid_leaves_nothing(world: World, member: Member) 
     with pytest.raises(NotEnoughCreditError):
         submit(member, BODY | {"max_duration": 30 * 24 * 3600})
     assert everything(world) == before
+
+
+def test_who_waits_for_an_administrator_submits_nothing(world: World, member: Member) -> None:
+    ended = submit(member, BODY)["job_id"]
+    cancel(member, ended)
+    world.sql("INSERT INTO approval (user_id, state, asked_ms) VALUES (%s, 'waiting', 1)", member.user_id)
+    before = everything(world)
+    for ask in (lambda: submit(member, BODY), lambda: retry(member, ended, {})):
+        with pytest.raises(RoleMissingError, match="waits for an administrator"):
+            ask()
+    assert everything(world) == before
+    world.sql("UPDATE approval SET state = 'approved', decided_ms = 2, decided_by = 'admin'")
+    submit(member, BODY)
 
 
 def test_open_jobs_are_limited_and_waiting_helps(

@@ -100,8 +100,8 @@ def approvals(parser: argparse.ArgumentParser) -> None:
 
 
 def _list_approvals(context: Context, chosen: argparse.Namespace) -> int:
-    state = "all" if chosen.all else "waiting"
-    found = context.market.routes.list_approvals(state=state, limit=LONGEST)["approvals"]
+    routes = context.market.routes
+    found = routes.list_approvals(state="all" if chosen.all else "waiting", limit=LONGEST)["approvals"]
     headings = ("name", "e-mail", "since", "state", "reason", "id")
     rows = [
         (
