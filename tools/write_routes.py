@@ -169,7 +169,8 @@ def _method(method: str, path: str, operation: Mapping[str, Any], gives: str, su
     parts, named = [f"{name}: str" for name in inside], []
     sent = [json.dumps(method), _address(path, inside)]
     if _JSON in takes:
-        parts.append(f"body: {_type(takes[_JSON]['schema'], 'models.')}")
+        optional = "" if operation["requestBody"]["required"] else " | None = None"
+        parts.append(f"body: {_type(takes[_JSON]['schema'], 'models.')}{optional}")
         sent.append("body=body")
     elif takes:
         parts.append("data: Path | Data")

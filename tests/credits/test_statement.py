@@ -155,6 +155,14 @@ def test_settlements_are_listed_with_what_moved(world: World, lender: str) -> No
     assert newest["until"] == NEXT_DAY + 5 * MINUTE
     assert parse_credits(newest["captured"]) == parse_credits(newest["paid"]) + parse_credits(newest["fee"])
     assert len(newest["seal"]) == 64
+    rows = intervals.list_settlements(Page(limit=100)).rows
+    paid = [sum(parse_credits(row[name]) for row in rows) for name in ("paid_to_lenders", "paid_to_treasury")]
+    posted = "SELECT sum(amount_ucr)::bigint FROM transfer JOIN journal USING (journal_id) WHERE kind = 'pay'"
+    assert paid == [
+        world.one(f"{posted} AND length(payee) = 32"),
+        world.one(f"{posted} AND payee = 'treasury'") or 0,
+    ]
+    assert sum(paid) == sum(parse_credits(row["paid"]) for row in rows)
     settlement = intervals.settlement(newest["interval_id"])
     assert settlement["steps"] == ["freeze", "price", "capture", "pay", "reconcile", "seal"]
     with pytest.raises(NotFoundError):

@@ -13,7 +13,17 @@ import market
 from market.kit import settings
 from market.ops.python_path import python_path
 
-BELOW_AIRFLOW = ("kit", "cluster", "hadoop", "credits", "people", "metering", "machines", "jobs")
+BELOW_AIRFLOW = (
+    "kit",
+    "cluster",
+    "hadoop",
+    "credits",
+    "people",
+    "metering",
+    "machines",
+    "jobs",
+    "administration",
+)
 # `None` makes each import of Airflow fail, as if it were not installed.
 WITHOUT = (
     "import importlib, sys; sys.modules['airflow'] = None;"

@@ -88,6 +88,13 @@ class AuditLine(TypedDict):
     detail: NotRequired[str]
 
 
+class Cancellation(TypedDict):
+    """`Cancellation` of the OpenAPI document."""
+
+    # its owner reads it; an administrator must give one
+    reason: NotRequired[str]
+
+
 class Choices(TypedDict):
     """`Choices` of the OpenAPI document."""
 
@@ -351,6 +358,7 @@ class Grant(TypedDict):
     """`Grant` of the OpenAPI document."""
 
     amount: str
+    # why; whom it concerns may read it
     reason: str
 
 
@@ -456,6 +464,8 @@ class Job(TypedDict):
     point_retries: NotRequired[int | None]
     job_id: str
     user_id: str
+    # who submitted it, by name
+    owner: NotRequired[str]
     job_name: str
     status: Literal[
         "submitted", "queued", "accepted", "running", "cancelling", "succeeded", "failed", "cancelled", "lost"
@@ -545,6 +555,8 @@ class JobDetail(TypedDict):
     point_retries: NotRequired[int | None]
     job_id: str
     user_id: str
+    # who submitted it, by name
+    owner: NotRequired[str]
     job_name: str
     status: Literal[
         "submitted", "queued", "accepted", "running", "cancelling", "succeeded", "failed", "cancelled", "lost"
@@ -749,6 +761,8 @@ class Machine(TypedDict):
     ip_address: NotRequired[str]
     service_port: NotRequired[int]
     user_id: NotRequired[str | None]
+    # who lends it, by name, in the list of all machines; null: the pool's own
+    owner: NotRequired[str | None]
     # why it is in this state
     reason: NotRequired[str]
     # over all settled intervals
@@ -1102,6 +1116,13 @@ class Rate(TypedDict):
     rate: NotRequired[str]
 
 
+class Reason(TypedDict):
+    """`Reason` of the OpenAPI document."""
+
+    # why; whom it concerns may read it
+    reason: str
+
+
 class Receipt(TypedDict):
     """`Receipt` of the OpenAPI document."""
 
@@ -1149,6 +1170,7 @@ class Refund(TypedDict):
     """`Refund` of the OpenAPI document."""
 
     amount: str
+    # why; whom it concerns may read it
     reason: str
 
 
@@ -1313,6 +1335,10 @@ class Settlement(TypedDict):
     fee: NotRequired[str]
     # of it, what machines brought in
     paid: NotRequired[str]
+    # of that, what their owners got
+    paid_to_lenders: NotRequired[str]
+    # of that, what the market's own machines brought in
+    paid_to_treasury: NotRequired[str]
     # paid for idle machines
     stipend: NotRequired[str]
     # given back by the treasury, of attempts that the pool lost
@@ -1343,6 +1369,10 @@ class SettlementDetail(TypedDict):
     fee: NotRequired[str]
     # of it, what machines brought in
     paid: NotRequired[str]
+    # of that, what their owners got
+    paid_to_lenders: NotRequired[str]
+    # of that, what the market's own machines brought in
+    paid_to_treasury: NotRequired[str]
     # paid for idle machines
     stipend: NotRequired[str]
     # given back by the treasury, of attempts that the pool lost
@@ -1414,6 +1444,15 @@ class Submitted(TypedDict):
     quote: Quote
 
 
+class Suspension(TypedDict):
+    """`Suspension` of the OpenAPI document."""
+
+    # the person is told it when he tries to log in
+    reason: str
+    # what becomes of his open jobs
+    jobs: NotRequired[Literal["finish", "cancel"]]
+
+
 class Token(TypedDict):
     """`Token` of the OpenAPI document."""
 
@@ -1463,6 +1502,34 @@ class Transferred(TypedDict):
     balance: NotRequired[str]
 
 
+class Treasury(TypedDict):
+    """`Treasury` of the OpenAPI document."""
+
+    balance: NotRequired[str]
+    days: NotRequired[list[TreasuryDay]]
+
+
+class TreasuryDay(TypedDict):
+    """`TreasuryDay` of the OpenAPI document."""
+
+    # epoch milliseconds
+    at: NotRequired[int | None]
+    # to new people
+    signup: NotRequired[str]
+    # by administrators
+    grants: NotRequired[str]
+    # by administrators, of what jobs had paid
+    refunds: NotRequired[str]
+    # for idle machines
+    stipends: NotRequired[str]
+    # given back of attempts that the pool lost
+    lost_attempts: NotRequired[str]
+    # got for the market's own machines
+    own_machines: NotRequired[str]
+    # given, less got
+    issued: NotRequired[str]
+
+
 class TrialBalance(TypedDict):
     """`TrialBalance` of the OpenAPI document."""
 
@@ -1492,6 +1559,42 @@ class User(TypedDict):
     # the balance, in credits
     credit: str
     created_time: int
+
+
+class UserPage(TypedDict):
+    """`UserPage` of the OpenAPI document."""
+
+    users: NotRequired[list[UserRecord]]
+    # send it as `after` for the next ones; null: no more
+    cursor: NotRequired[int | None]
+
+
+class UserRecord(TypedDict):
+    """`UserRecord` of the OpenAPI document."""
+
+    user_id: NotRequired[str]
+    username: NotRequired[str]
+    email: NotRequired[str]
+    state: NotRequired[Literal["active", "suspended"]]
+    # epoch milliseconds
+    suspended_time: NotRequired[int | None]
+    # the administrator, by name
+    suspended_by: NotRequired[str | None]
+    suspended_because: NotRequired[str | None]
+    # epoch milliseconds
+    created_time: NotRequired[int | None]
+    # epoch milliseconds
+    last_login_time: NotRequired[int | None]
+    balance: NotRequired[str]
+    held: NotRequired[str]
+    available: NotRequired[str]
+    granted: NotRequired[str]
+    # all earned by lending
+    sharing_credit: NotRequired[str]
+    # all spent on jobs
+    using_credit: NotRequired[str]
+    open_jobs: NotRequired[int]
+    live_machines: NotRequired[int]
 
 
 class Verification(TypedDict):

@@ -32,6 +32,20 @@ class Routes:
         answer: models.User = self._client.call("POST", "/users", body=body, key="")
         return answer
 
+    def list_users(
+        self,
+        *,
+        limit: int | None = None,
+        after: int | None = None,
+        search: str | None = None,
+        state: Literal["all", "active", "suspended"] | None = None,
+    ) -> models.UserPage:
+        """List people behind a cursor, those who came last first; for administrators."""
+        answer: models.UserPage = self._client.call(
+            "GET", "/users", query={"limit": limit, "after": after, "search": search, "state": state}
+        )
+        return answer
+
     def login(self, body: models.Login) -> models.Token:
         """Return a token for a username and a password."""
         answer: models.Token = self._client.call("POST", "/login", body=body, key="")
@@ -127,6 +141,25 @@ class Routes:
         """Refuse an account that waits, with a reason for its owner; for administrators."""
         answer: models.Approval = self._client.call(
             "POST", f"/approvals/{quote(user_id, safe='')}/refuse", body=body, key=key
+
+    def get_user(self, user_id: str) -> models.UserRecord:
+        """Return a user; for administrators."""
+        answer: models.UserRecord = self._client.call("GET", f"/users/{quote(user_id, safe='')}")
+        return answer
+
+    def suspend_user(
+        self, user_id: str, body: models.Suspension, *, key: str | None = None
+    ) -> models.UserRecord:
+        """Suspend an account: its sessions and tokens end at once; for administrators."""
+        answer: models.UserRecord = self._client.call(
+            "POST", f"/users/{quote(user_id, safe='')}/suspend", body=body, key=key
+        )
+        return answer
+
+    def reopen_user(self, user_id: str, body: models.Reason, *, key: str | None = None) -> models.UserRecord:
+        """Reopen a suspended account; its person logs in anew; for administrators."""
+        answer: models.UserRecord = self._client.call(
+            "POST", f"/users/{quote(user_id, safe='')}/reopen", body=body, key=key
         )
         return answer
 
@@ -379,6 +412,7 @@ class Routes:
     def list_jobs(
         self,
         *,
+        scope: Literal["own", "all"] | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: Literal[
@@ -409,9 +443,9 @@ class Routes:
         ]
         | None = None,
     ) -> models.JobsList:
-        """List one's own jobs."""
+        """List one's own jobs, or everybody's."""
         answer: models.JobsList = self._client.call(
-            "GET", "/jobs", query={"limit": limit, "offset": offset, "order_by": order_by}
+            "GET", "/jobs", query={"scope": scope, "limit": limit, "offset": offset, "order_by": order_by}
         )
         return answer
 
@@ -424,9 +458,13 @@ class Routes:
         """Take an ended job off one's list; its receipt stays."""
         self._client.call("DELETE", f"/jobs/{quote(job_id, safe='')}")
 
-    def cancel_job(self, job_id: str, *, key: str | None = None) -> models.JobState:
-        """Stop a job in any status; of an ended one nothing changes."""
-        answer: models.JobState = self._client.call("POST", f"/jobs/{quote(job_id, safe='')}/cancel", key=key)
+    def cancel_job(
+        self, job_id: str, body: models.Cancellation | None = None, *, key: str | None = None
+    ) -> models.JobState:
+        """Stop a job in any status; of an ended one nothing changes. An administrator says why."""
+        answer: models.JobState = self._client.call(
+            "POST", f"/jobs/{quote(job_id, safe='')}/cancel", body=body, key=key
+        )
         return answer
 
     def extend_job(self, job_id: str, body: models.Extension, *, key: str | None = None) -> models.Job:
@@ -543,7 +581,7 @@ class Routes:
     def list_machines(
         self,
         *,
-        scope: Literal["own", "market"] | None = None,
+        scope: Literal["own", "market", "all"] | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: Literal[
@@ -564,7 +602,7 @@ class Routes:
         ]
         | None = None,
     ) -> models.MachinesList:
-        """List one's own machines, or those of the market."""
+        """List one's own machines, those of the market, or all."""
         answer: models.MachinesList = self._client.call(
             "GET", "/machines", query={"scope": scope, "limit": limit, "offset": offset, "order_by": order_by}
         )
@@ -699,6 +737,11 @@ class Routes:
         answer: models.TrialBalance = self._client.call("GET", "/ledger/trial-balance")
         return answer
 
+    def get_treasury(self, *, days: int | None = None) -> models.Treasury:
+        """Return what the treasury gave and got, by day and what for; for administrators."""
+        answer: models.Treasury = self._client.call("GET", "/treasury", query={"days": days})
+        return answer
+
     def list_alerts(
         self,
         *,
@@ -730,6 +773,8 @@ class Routes:
             "all", "refusal", "unknown_application", "rotation", "administration", "account", "project"
         ]
         | None = None,
+        actor: str | None = None,
+        subject: str | None = None,
         since: int | None = None,
         until: int | None = None,
     ) -> models.LinesList:
@@ -742,6 +787,8 @@ class Routes:
                 "offset": offset,
                 "order_by": order_by,
                 "kind": kind,
+                "actor": actor,
+                "subject": subject,
                 "since": since,
                 "until": until,
             },

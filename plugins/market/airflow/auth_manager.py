@@ -7,7 +7,7 @@ write nine permission rows for each DAG at every parsing.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.api_fastapi.app import get_cookie_path
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -15,11 +15,12 @@ from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
 from airflow.utils.session import NEW_SESSION, provide_session
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from jwt import InvalidTokenError
 from starlette.concurrency import run_in_threadpool
 
 from market.airflow import tokens
 from market.kit import database
-from market.kit.errors import MarketError
+from market.kit.errors import MarketError, NotLoggedInError
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
@@ -65,6 +66,16 @@ class MarketAuthManager(FabAuthManager):
         """Return the active login that a token's claims speak for. Raises ValueError."""
         user: User = super().deserialize_user(token)
         tokens.check(token, user)
+        return user
+
+    async def get_user_from_token(self, token: str) -> User:
+        """Return the active login that a token speaks for at Airflow's routes. Raises InvalidTokenError."""
+        user = cast("User", await super().get_user_from_token(token))
+        claims = await self._get_token_validator().avalidated_claims(token)
+        try:
+            await run_in_threadpool(tokens.refuse_suspended, claims, user)
+        except NotLoggedInError as error:
+            raise InvalidTokenError(error.detail) from None
         return user
 
     def user_with_id(self, login_id: int) -> User:

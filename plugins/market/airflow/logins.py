@@ -83,6 +83,17 @@ class AirflowLogins:
             user.first_name, user.last_name = display_name, ""
             _store(manager, user)
 
+    def end_sessions(self, login_id: int) -> None:
+        """End the sessions of a login on Airflow's own pages, and forget what this process knows of it."""
+        manager = cast("FabAuthManager", get_auth_manager())
+        if manager.flask_app is None:
+            raise RuntimeError("the auth manager's Flask application was not made: no api-server runs here")
+        with manager.flask_app.app_context():  # also on a page: those below /auth have sessions of their own
+            security = cast("FabAirflowSecurityManagerOverride", manager.security_manager)
+            if user := security.get_user_by_id(login_id):
+                security.reset_user_sessions(user)
+        tokens.forget(login_id)
+
     def password_key(self, login_id: int) -> str:
         """Return what changes with a login's password. Raises NotLoggedInError."""
         with _security_manager() as manager:

@@ -20,7 +20,7 @@ from market.airflow import logins, tokens
 from market.airflow.own_password import OwnPasswordView
 from market.kit import audit
 from market.kit.errors import MarketError, NotLoggedInError
-from market.people import account_mails, limits, passwords, program_tokens
+from market.people import account_mails, limits, members, passwords, program_tokens, suspension
 from market.people.registration import complete
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class MarketSecurityManager(FabAirflowSecurityManagerOverride):
     def auth_user_db(self, username: Any, password: Any, rotate_session_id: bool = True) -> User | None:
         """Return the active login with this name or e-mail address, if the password is his.
 
-        Raises OverLimitError.
+        Raises OverLimitError, and to him who knows the password AccountSuspendedError.
         """
         if not isinstance(username, str) or not isinstance(password, str) or len(username) > _LONGEST_NAME:
             return None
@@ -65,7 +65,26 @@ class MarketSecurityManager(FabAirflowSecurityManagerOverride):
             audit.refusal(address or "unknown", "login", "The username or the password is wrong.")
         else:
             limits.logged_in(address, found.username)
+            self._refuse_suspended(found, address)
+            members.note_login(found.id)
         return found
+
+    def _refuse_suspended(self, user: User, address: str) -> None:
+        try:
+            suspension.refuse(user.id)
+        except suspension.AccountSuspendedError as error:
+            audit.refusal(user.username, f"login from {address or 'unknown'}", error.detail)
+            raise
+
+    def load_user(self, pk: int) -> User | None:
+        """Return the active login of a session, if its account is not suspended."""
+        user: User | None = super().load_user(pk)
+        try:
+            if user is not None:
+                suspension.refuse(user.id)
+        except suspension.AccountSuspendedError:
+            return None
+        return user
 
     def add_user(self, username: str, *arguments: Any, **named: Any) -> User:
         """Make a login. Raises BadInputError for a password that breaks a rule."""

@@ -17,6 +17,7 @@ from jwt import InvalidTokenError
 from market.airflow import service_token
 from market.kit.errors import NotLoggedInError
 from market.kit.settings import load
+from market.people import suspension
 from market.people.logins import Token
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def user_of(token: str) -> User:
     """Return the login that a token speaks for.
 
     Raises NotLoggedInError for a token that is malformed, forged, expired or revoked, and for one whose
-    user was deleted or deactivated.
+    user was deleted, deactivated or, with the reason, suspended.
     """
     manager = get_auth_manager()
     try:
@@ -44,7 +45,17 @@ def user_of(token: str) -> User:
         user: User = manager.deserialize_user(claims)
     except (InvalidTokenError, ValueError, KeyError, TypeError):
         raise NotLoggedInError("This token is not valid, or has expired. Log in again.") from None
+    refuse_suspended(claims, user)
     return user
+
+
+def refuse_suspended(told: dict[str, Any], user: User) -> None:
+    """Refuse a token of an account that is suspended, or was since. Raises NotLoggedInError.
+
+    It asks the database, so it is nothing for an event loop.
+    """
+    if told.get(service_token.CLAIM) is not True:
+        suspension.refuse_token(told, user.id)
 
 
 def revoke(token: str) -> None:
@@ -66,9 +77,12 @@ def give_to_browser(response: Response, token: Token, secure: bool) -> None:
     response.delete_cookie(_SESSION_COOKIE, path=path, secure=secure, httponly=True)
 
 
-def claims(user: User) -> dict[str, str]:
-    """Return what a token says of its login beside Airflow's own: it ends with the password of its time."""
-    return {_KEY: fingerprint(user)}
+def claims(user: User) -> dict[str, Any]:
+    """Return what a token says of its login beside Airflow's own: it ends with the password of its time.
+
+    It ends with a suspension, too. Raises AccountSuspendedError.
+    """
+    return {_KEY: fingerprint(user), suspension.CLAIM: suspension.refuse(user.id)}
 
 
 def check(told: dict[str, Any], user: User) -> None:

@@ -11,10 +11,16 @@ from market.kit.money import format_credits, parse_credits
 
 @database.again
 def give(
-    giver_id: str, job_id: str, amount: str, reason: str, answering: database.Answering | None = None
+    giver_id: str,
+    job_id: str,
+    amount: str,
+    reason: str,
+    answering: database.Answering | None = None,
+    giver: str = "",
 ) -> dict[str, str]:
     """Give back `amount` credits (a decimal string) of what a settled job has paid; return the refund.
 
+    `giver` is the name of whoever gives, for the audit.
     `refunded` in the answer is all that was given back for the job so far. Raises BadInputError for more than
     the job has paid and not got back yet, ConflictError while it is not settled, NotFoundError.
     """
@@ -27,7 +33,9 @@ def give(
             raise BadInputError(
                 {"amount": [f"may be {most} at most, what is left of what the job has paid"]}
             ) from error
-        audit.write(cursor, audit.ADMINISTRATION, giver_id, job_id, f"refunded {amount} credits: {reason}")
+        audit.write(
+            cursor, audit.ADMINISTRATION, giver or giver_id, job_id, f"refunded {amount} credits: {reason}"
+        )
         cursor.execute(
             "SELECT user_id, refunded_ucr(job_id) AS ucr FROM hold WHERE job_id = %s",
             [job_id],

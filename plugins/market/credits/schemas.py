@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from market.kit.wire import Input, positive_credits, readable
+from market.kit.wire import Input, positive_credits, reason_field
 
 
 class GrantSchema(Input):
     """Body of `POST /users/{user_id}/grants`."""
 
     amount = fields.String(required=True, validate=positive_credits)
-    reason = fields.String(required=True, validate=[validate.Length(1, 200), readable])
+    reason = reason_field()
 
 
 class RefundSchema(GrantSchema):

@@ -133,6 +133,15 @@ def open_jobs() -> list[Job]:
     return jobs
 
 
+def open_ids(user_id: str) -> list[str]:
+    """Return the ids of somebody's open jobs, oldest first."""
+    with database.transaction() as cursor:
+        cursor.execute(
+            "SELECT job_id FROM job WHERE user_id = %s AND ended_ms IS NULL ORDER BY added_ms", [user_id]
+        )
+        return [row.job_id for row in cursor.fetchall()]
+
+
 def list_jobs(
     member: Member, page: Page, statuses: Sequence[str] | None = None, search: str = ""
 ) -> Listing[Job]:
@@ -140,17 +149,36 @@ def list_jobs(
 
     `search` is a part of the name.
     """
-    where, values = "j.user_id = %s AND NOT j.hidden", [member.user_id]
+    return _listed(page, "j.user_id = %s AND NOT j.hidden", [member.user_id], statuses, search)
+
+
+def list_all_jobs(
+    admin: Member, page: Page, statuses: Sequence[str] | None = None, search: str = "", owner: str = ""
+) -> Listing[Job]:
+    """Return a page of everybody's jobs, also of hidden ones; `owner` is how his name begins.
+
+    Raises RoleMissingError to all but administrators.
+    """
+    admin.require_admin()
+    return _listed(page, "starts_with(m.username, %s)", [owner], statuses, search)
+
+
+def _listed(
+    page: Page, where: str, values: list[Any], statuses: Sequence[str] | None, search: str
+) -> Listing[Job]:
     if statuses:
         where += " AND j.status = ANY (%s)"
-        values.append(list(statuses))  # type: ignore[arg-type]
+        values.append(list(statuses))
     if search:
         where += " AND strpos(lower(j.job_name), lower(%s)) > 0"
         values.append(search)
     column = _ORDERS[page.order_by or "added_time"]
     order = f"{column} {'DESC NULLS LAST' if page.descending else 'ASC NULLS FIRST'}, j.job_id"
     with database.transaction() as cursor:
-        cursor.execute(f"SELECT count(*) FROM job j WHERE {where}", values)  # noqa: S608 - own words only
+        cursor.execute(  # own words only
+            f"SELECT count(*) FROM job j JOIN member m USING (user_id) WHERE {where}",  # noqa: S608
+            values,
+        )
         total = cursor.fetchone()[0]
         cursor.execute(
             f"{_SELECT} WHERE {where} ORDER BY {order} LIMIT %s OFFSET %s", [*values, page.limit, page.offset]
@@ -188,6 +216,7 @@ def to_wire(
         **spec,
         "job_id": job.job_id,
         "user_id": job.user_id,
+        "owner": job.username,
         "job_name": job.job_name,
         "status": job.status,
         "reason_code": job.reason_code,

@@ -60,12 +60,20 @@ def any_since(cursor: Cursor, kind: str, at_ms: int) -> bool:
     return found
 
 
-def lines(page: Page, kind: str | None, since_ms: int, until_ms: int) -> Listing[dict[str, Any]]:
-    """Return a page of the lines from `since_ms` until before `until_ms`, of one kind or all."""
+def lines(
+    page: Page, kind: str | None, since_ms: int, until_ms: int, actor: str = "", subject: str = ""
+) -> Listing[dict[str, Any]]:
+    """Return a page of the lines from `since_ms` until before `until_ms`, of one kind or all.
+
+    `actor` and `subject` are who did it and what it was done to, whole; empty: whoever and whatever.
+    """
     chosen = "at_ms >= %s AND at_ms < %s"
     values: list[int | str] = [since_ms, until_ms]
     if kind is not None:
         chosen, values = f"{chosen} AND kind = %s", [*values, kind]
+    for column, value in (("actor", actor), ("subject", subject)):
+        if value:
+            chosen, values = f"{chosen} AND {column} = %s", [*values, value]
     direction = "DESC" if page.descending else "ASC"
     with database.transaction() as cursor:
         cursor.execute(f"SELECT count(*) AS total FROM audit WHERE {chosen}", values)  # noqa: S608

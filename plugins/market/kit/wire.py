@@ -6,10 +6,12 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, pre_load
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 
 from market.kit.errors import BadInputError
 from market.kit.money import parse_credits
+
+LONGEST_REASON = 200  # characters
 
 # Signs that turn the direction of what stands behind them: a name with one reads otherwise than it is.
 _TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -42,6 +44,17 @@ def loaded(schema: Schema, body: object) -> dict[str, Any]:
     except ValidationError as error:
         raise BadInputError(_tidy(error.normalized_messages())) from None
     return values
+
+
+def reason_field(
+    required: bool = True, description: str = "why; whom it concerns may read it"
+) -> fields.String:
+    """Return a field for a reason in words: a line of at most 200 characters."""
+    return fields.String(
+        required=required,
+        validate=[validate.Length(1, LONGEST_REASON), readable],
+        metadata={"description": description},
+    )
 
 
 def positive_credits(text: str) -> None:

@@ -95,6 +95,36 @@ def records(cursor: database.Cursor, user_id: str, page: Page) -> Listing[dict[s
     return Listing([_record(row, row.earned_ucr) for row in cursor.fetchall()], total)
 
 
+def all_records(
+    cursor: database.Cursor, page: Page, states: Sequence[str], owner: str
+) -> Listing[dict[str, Any]]:
+    """Return machines in some states, with their owners, by how an owner's name begins; the pool's has none.
+
+    Whoever calls has seen that an administrator asks.
+    """
+    where = "state = ANY(%s) AND starts_with(coalesce(owner, ''), %s)"
+    source = "(SELECT machine.*, username AS owner FROM machine LEFT JOIN member USING (user_id)) machine"
+    values = [list(states), owner]
+    cursor.execute(f"SELECT count(*) AS total FROM {source} WHERE {where}", values)  # noqa: S608
+    total = cursor.fetchone().total
+    cursor.execute(
+        f"SELECT {COLUMNS}, owner, {_EARNED} FROM {source} WHERE {where}"  # noqa: S608
+        f" ORDER BY {_order(page)} LIMIT %s OFFSET %s",
+        [*values, page.limit, page.offset],
+    )
+    rows = [_record(row, row.earned_ucr) | {"owner": row.owner} for row in cursor.fetchall()]
+    return Listing(rows, total)
+
+
+def live_of(cursor: database.Cursor, user_id: str) -> list[str]:
+    """Return the ids of a member's live machines."""
+    cursor.execute(
+        "SELECT machine_id FROM machine WHERE user_id = %s AND state = ANY(%s) ORDER BY machine_id",
+        [user_id, list(MACHINE_LIVE)],
+    )
+    return [row.machine_id for row in cursor.fetchall()]
+
+
 def market_records(cursor: database.Cursor, page: Page) -> Listing[dict[str, Any]]:
     """Return the lent machines that are in the pool, without addresses and owners."""
     where = "user_id IS NOT NULL AND state = ANY(%s)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +17,20 @@ from market.kit.errors import BadInputError, ConflictError, NotFoundError, OverL
 from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Listing, Page
 from market.kit.settings import load
-from market.kit.vocabulary import ACTIVE, DRAINING, JOINING, LEFT, LOST, MACHINE_STAYING, OFFERED, RESTING
+from market.kit.vocabulary import (
+    ACTIVE,
+    DRAINING,
+    JOINING,
+    LEFT,
+    LOST,
+    MACHINE_STATES,
+    MACHINE_STAYING,
+    OFFERED,
+    RESTING,
+)
 from market.machines import addresses, changes, claims, measurements, queries
 from market.machines.machine import Machine
-from market.people import limits
+from market.people import limits, suspension
 from market.people.member import Member
 
 POOL_TYPE = POOL_LABEL
@@ -38,6 +48,7 @@ def register(member: Member, body: Mapping[str, Any], client_address: str = "") 
     limits.machine(member.user_id)
     machine_id, token = clock.new_id(), secrets.token_urlsafe(32)
     with database.transaction() as cursor:
+        suspension.refuse_act(cursor, member.user_id)
         place = addresses.place(cursor, body.get("ip_address"), client_address)
         claims.check(cursor, member, place)
         machine = _machine(machine_id, member.user_id, body["machine_type"], place.address, body, token)
@@ -167,25 +178,51 @@ def list_own(member: Member, page: Page) -> Listing[dict[str, Any]]:
         return queries.records(cursor, member.user_id, page)
 
 
+def list_all(
+    admin: Member, page: Page, states: Sequence[str] = MACHINE_STATES, owner: str = ""
+) -> Listing[dict[str, Any]]:
+    """Return everybody's machines and the pool's own, with owners; `owner` is how a name begins.
+
+    Raises RoleMissingError to all but administrators.
+    """
+    admin.require_admin()
+    with database.transaction() as cursor:
+        return queries.all_records(cursor, page, states, owner)
+
+
 def list_market(page: Page) -> Listing[dict[str, Any]]:
     """Return the lent machines in the pool, without addresses and owners."""
     with database.transaction() as cursor:
         return queries.market_records(cursor, page)
 
 
-def leave(member: Member, machine_id: str, now: bool = False) -> dict[str, str]:
+def leave(member: Member, machine_id: str, now: bool = False, reason: str = "") -> dict[str, str]:
     """Have a machine drained and taken out, `now` without waiting for what runs on it; return its state.
 
-    A second call changes nothing, except that it may add `now`. Raises NotFoundError.
+    A second call changes nothing, except that it may add `now`. The owner reads the `reason` that an
+    administrator gives. Raises NotFoundError.
     """
     with database.transaction() as cursor:
         machine = visible(cursor, member, machine_id, lock=True)
         whose = "its owner" if machine.user_id == member.user_id else "an administrator"
-        state = take_out(cursor, machine, f"removed by {whose}", now)
+        words = f": {reason}" if reason else ""
+        state = take_out(cursor, machine, f"removed by {whose}{words}", now)
         if machine.user_id != member.user_id:
-            detail = f"took {machine.display_name} out of the pool"
+            detail = f"took {machine.display_name} out of the pool{words}"
             audit.write(cursor, audit.ADMINISTRATION, member.username, machine_id, detail)
     return {"status": state, "machine_id": machine_id}
+
+
+def leave_all(user_id: str, reason: str) -> int:
+    """Have all live machines of a member drained, for a reason that he is told; return how many there are."""
+    with database.transaction() as cursor:
+        found = queries.live_of(cursor, user_id)
+    for machine_id in found:
+        with database.transaction() as cursor:
+            machine = changes.lock(cursor, machine_id)
+            if machine is not None:
+                take_out(cursor, machine, reason)
+    return len(found)
 
 
 def take_out(cursor: database.Cursor, machine: Machine, reason: str, now: bool = False) -> str:

@@ -64,6 +64,9 @@ class Logins(Protocol):
     def rename(self, login_id: int, display_name: str) -> None:
         """Give a login another name to be shown by. Raises NotLoggedInError if it is gone meanwhile."""
 
+    def end_sessions(self, login_id: int) -> None:
+        """End the sessions of a login on pages that do not know the market's members."""
+
     def password_key(self, login_id: int) -> str:
         """Return what changes with a login's password, and with nothing else.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from market.kit.errors import RoleMissingError
+
 
 @dataclass(frozen=True)
 class Member:
@@ -14,3 +16,8 @@ class Member:
     email: str
     is_admin: bool = False
     display_name: str = ""
+
+    def require_admin(self) -> None:
+        """Raise RoleMissingError unless he is an administrator."""
+        if not self.is_admin:
+            raise RoleMissingError("This needs the role Admin.")

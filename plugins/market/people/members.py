@@ -50,6 +50,11 @@ def username(user_id: str) -> str:
         raise NotFoundError("There is no such user.")
     return str(row.username)
 
+def note_login(login_id: int) -> None:
+    """Remember that somebody has logged in with his password just now."""
+    with database.transaction() as cursor:
+        cursor.execute("UPDATE member SET last_login_ms = %s WHERE fab_user_id = %s", [now_ms(), login_id])
+
 
 def visible(viewer: Member, user_id: str) -> Member:
     """Return the member with this id, to himself and to admins.

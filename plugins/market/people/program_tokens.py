@@ -15,7 +15,7 @@ from market.kit import audit, database
 from market.kit.clock import new_id, now_ms
 from market.kit.errors import ConflictError, NotFoundError, NotLoggedInError, OverLimitError
 from market.kit.settings import load
-from market.people import limits, members
+from market.people import limits, members, suspension
 from market.people.logins import Logins
 from market.people.member import Member
 
@@ -70,6 +70,7 @@ def create(logins: Logins, member: Member, name: str, scopes: list[str], lifetim
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"program tokens {member.user_id}"]
         )
+        suspension.refuse_act(cursor, member.user_id)
         cursor.execute(
             "DELETE FROM program_token WHERE user_id = %s AND expires_ms <= %s", [member.user_id, at_ms]
         )
@@ -114,17 +115,22 @@ def revoke(member: Member, token_id: str) -> None:
 def end_all(login_id: int, why: str) -> None:
     """End all tokens of a login; `why` is for the audit."""
     with database.transaction() as cursor:
-        cursor.execute(
-            "WITH gone AS (DELETE FROM program_token USING member"
-            " WHERE program_token.user_id = member.user_id AND fab_user_id = %s RETURNING username)"
-            " SELECT min(username) AS username, count(*) AS ended FROM gone",
-            [login_id],
+        end_all_within(cursor, login_id, why)
+
+
+def end_all_within(cursor: database.Cursor, login_id: int, why: str) -> None:
+    """Do the same in the caller's transaction."""
+    cursor.execute(
+        "WITH gone AS (DELETE FROM program_token USING member"
+        " WHERE program_token.user_id = member.user_id AND fab_user_id = %s RETURNING username)"
+        " SELECT min(username) AS username, count(*) AS ended FROM gone",
+        [login_id],
+    )
+    row = cursor.fetchone()
+    if row.ended:
+        audit.write(
+            cursor, audit.ACCOUNT, row.username, "tokens", f"{row.ended} tokens of programs ended: {why}"
         )
-        row = cursor.fetchone()
-        if row.ended:
-            audit.write(
-                cursor, audit.ACCOUNT, row.username, "tokens", f"{row.ended} tokens of programs ended: {why}"
-            )
 
 
 def proof(text: str) -> Proof:
@@ -132,13 +138,15 @@ def proof(text: str) -> Proof:
     at_ms = now_ms()
     with database.transaction() as cursor:
         cursor.execute(
-            "SELECT token_id, fab_user_id, scopes, password_key, expires_ms, last_used_ms"
+            "SELECT token_id, fab_user_id, scopes, password_key, expires_ms, last_used_ms, suspended_because"
             " FROM program_token JOIN member USING (user_id) WHERE hash = %s",
             [_hash(text)],
         )
         row = cursor.fetchone()
         if row is None:
             raise NotLoggedInError("This token is not valid: it was revoked, or has never been.")
+        if row.suspended_because is not None:
+            raise suspension.AccountSuspendedError(row.suspended_because)
         if row.expires_ms <= at_ms:
             raise NotLoggedInError("This token has expired. Make another one.")
         if row.last_used_ms is None or row.last_used_ms <= at_ms - _USE_NOTED_MS:

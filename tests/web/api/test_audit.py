@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from ledger_world import World
 
+from market.jobs.life import kill
 from market.kit import audit, clock, database
 from market.kit.errors import NotLoggedInError
 from market.people.member import Member
@@ -32,6 +33,7 @@ def ask(world: World, monkeypatch: pytest.MonkeyPatch) -> Ask:
 
     monkeypatch.setattr(caller.logins, "of_token", known)
     monkeypatch.setattr(caller.members, "of_login", lambda member: member)
+    monkeypatch.setattr(kill, "applications", lambda tag: [])  # no YARN is here
     client = TestClient(create_app(), raise_server_exceptions=False)
 
     def send(who: str, method: str, path: str, **options: Any) -> Any:
@@ -108,9 +110,24 @@ def test_an_administrator_who_stops_another_s_job_is_in_it(ask: Ask, world: Worl
     assert ask("user1", "POST", f"/jobs/{job_id}/cancel").status_code == 202
     assert lines(ask, "?kind=administration") == []
     other = world.job(world.one("SELECT user_id FROM member WHERE username = 'user1'"))
-    assert ask("user2", "POST", f"/jobs/{other}/cancel").status_code == 202
+    refused = ask("user2", "POST", f"/jobs/{other}/cancel")
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["reason"])
+    assert lines(ask, "?kind=administration") == []
+    answer = ask("user2", "POST", f"/jobs/{other}/cancel", json={"reason": "mines coins"})
+    assert answer.status_code == 202
     (line,) = lines(ask, "?kind=administration")
     assert (line["actor"], line["subject"]) == ("user2", other)
+    assert "mines coins" in line["detail"]
+    assert "mines coins" in world.one("SELECT stop_reason FROM job WHERE job_id = %s", other)
+
+
+def test_it_is_searched_by_who_did_it_and_by_what_it_was_done_to(ask: Ask) -> None:
+    for subject in ("one", "two"):
+        added(audit.ADMINISTRATION, subject)
+    assert [line["subject"] for line in lines(ask, "?actor=somebody&subject=two")] == ["two"]
+    assert lines(ask, "?actor=some") == [], "names are whole"
+    assert ask("user2", "GET", f"/audit?actor={'x' * 255}").status_code == 422
+    assert ask("user2", "GET", "/audit?actor=%00").status_code == 422
 
 
 def test_an_administrator_who_removes_another_s_machine_is_in_it(ask: Ask, world: World) -> None:

@@ -91,6 +91,8 @@ def _settlement(row: Any) -> dict[str, Any]:
         "captured": format_credits(row.captured_ucr),
         "fee": format_credits(row.fee_ucr),
         "paid": format_credits(row.paid_ucr),
+        "paid_to_lenders": format_credits(row.lenders_ucr),
+        "paid_to_treasury": format_credits(row.paid_ucr - row.lenders_ucr),
         "stipend": format_credits(row.stipend_ucr),
         "refunded": format_credits(row.refunded_ucr),
         "returned": format_credits(row.returned_ucr),

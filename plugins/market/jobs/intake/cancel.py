@@ -5,32 +5,65 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import psycopg2
+
 from market.jobs import store
 from market.jobs.life import kill, status
 from market.kit import audit, database
-from market.kit.errors import ConflictError, MarketError
+from market.kit.errors import BadInputError, ConflictError, MarketError, UnavailableError
 from market.kit.vocabulary import CANCELLING
 from market.people.member import Member
 
 log = logging.getLogger(__name__)
 
 
-def cancel(member: Member, job_id: str) -> dict[str, Any]:
+def cancel(member: Member, job_id: str, reason: str = "") -> dict[str, Any]:
     """Stop a job in any status; return `{status, job_id}`. Of an ended job nothing changes.
 
-    Raises NotFoundError. YARN is told before this returns; if it does not answer, the watch tells it later.
+    Who stops another's job says why, and its owner is told. Raises NotFoundError, BadInputError without a
+    reason. YARN is told before this returns; if it does not answer, the watch tells it later.
     """
     job = store.visible_job(member, job_id)
-    if job.user_id != member.user_id and not job.ended:
+    if job.user_id == member.user_id:
+        return _stopped(member, job_id, f"cancelled by {member.username}" + (f": {reason}" if reason else ""))
+    if not reason:
+        raise BadInputError({"reason": ["is needed for another's job: its owner reads it"]})
+    if not job.ended:
         with database.transaction() as cursor:
-            audit.write(cursor, audit.ADMINISTRATION, member.username, job_id, "cancelled another's job")
-    status_after = status.stop_job(job_id, "cancelled", f"cancelled by {member.username}", by=member.username)
+            detail = f"cancelled another's job: {reason}"
+            audit.write(cursor, audit.ADMINISTRATION, member.username, job_id, detail)
+    return _stopped(member, job_id, f"cancelled by the administrator {member.username}: {reason}")
+
+
+def cancel_all(admin: Member, user_id: str, reason: str) -> int:
+    """Stop all open jobs of somebody, as an administrator; return how many there were.
+
+    Raises UnavailableError if some could not be stopped; all others were then.
+    """
+    admin.require_admin()
+    found, failed = store.open_ids(user_id), []
+    for job_id in found:
+        try:
+            cancel(admin, job_id, reason)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            raise
+        except Exception:
+            log.exception("job %s could not be stopped", job_id)
+            failed.append(job_id)
+    if failed:
+        raise UnavailableError(f"{len(failed)} jobs could not be stopped, {failed[0]} first. Try again.")
+    return len(found)
+
+
+def _stopped(member: Member, job_id: str, words: str) -> dict[str, Any]:
+    status_after = status.stop_job(job_id, "cancelled", words, by=member.username)
     if status_after == CANCELLING:
         try:
             kill.applications(job_id)
         except MarketError as error:
-            log.warning("job %s is to be stopped, but %s", job.job_id, error.detail)
-        status_after = (store.find(job_id) or job).status
+            log.warning("job %s is to be stopped, but %s", job_id, error.detail)
+        found = store.find(job_id)
+        status_after = found.status if found else status_after
     return {"status": status_after, "job_id": job_id}
 
 

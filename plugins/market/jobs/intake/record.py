@@ -9,6 +9,7 @@ from typing import Any
 ANSWERED = frozenset(
     {
         *("job_id", "user_id", "status", "reason_code", "reason", "warning", "waiting", "points"),
+        "owner",
         *("added_time", "start_time", "end_time", "duration"),
         *("rate", "hold", "used_credit", "cost", "cost_final", "application_id", "dag_id"),
     }

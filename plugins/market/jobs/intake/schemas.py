@@ -12,9 +12,15 @@ from market.jobs import fields as kinds
 from market.jobs import grid, spec
 from market.jobs.intake import record
 from market.kit import settings
-from market.kit.wire import Input, positive_credits
+from market.kit.wire import Input, positive_credits, reason_field
 
 _RequestedSpec: Any = Input.from_dict(kinds.of_request(spec.wires()))
+
+
+class CancellationSchema(Input):
+    """Body of `POST /jobs/{job_id}/cancel`, which needs none for one's own job."""
+
+    reason = reason_field(required=False, description="its owner reads it; an administrator must give one")
 
 
 class JobRequestSchema(_RequestedSpec):

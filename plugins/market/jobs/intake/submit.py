@@ -19,7 +19,7 @@ from market.kit import database, notify
 from market.kit.clock import new_id, now_ms
 from market.kit.database import Answering, Cursor
 from market.kit.errors import BadInputError
-from market.people import approvals, paying
+from market.people import approvals, paying, suspension
 from market.people.member import Member
 
 _SLACK_MS = 24 * 3600 * 1000  # a hold outlives the longest that its job may take by a day
@@ -30,8 +30,8 @@ def submit(member: Member, body: Mapping[str, Any], answering: Answering | None 
 
     The hold is taken from the project that it names, else from its owner.
 
-    Raises BadInputError, NotEnoughCreditError, OverLimitError, RoleMissingError for an account that an
-    administrator has not approved.
+    Raises BadInputError, NotEnoughCreditError, OverLimitError; RoleMissingError for an account that an
+    administrator has not approved, AccountSuspendedError for one that is suspended.
     """
     spec, name = request.read(member, body)
     return submit_spec(member, spec, name, answering)
@@ -47,6 +47,7 @@ def submit_spec(member: Member, spec: JobSpec, name: str, answering: Answering |
     with database.transaction() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"submit {member.user_id}"])
         approvals.check(cursor, member.user_id)
+        suspension.refuse_act(cursor, member.user_id)
         quota.check(cursor, member.user_id, spec)
         quote = at_current_rate(cursor, spec)
         _store(cursor, member, job_id, name, spec, quote)

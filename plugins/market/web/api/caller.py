@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from market.airflow import logins
 from market.airflow.tokens import COOKIE
-from market.kit.errors import NotLoggedInError, RoleMissingError, ScopeMissingError
+from market.kit.errors import NotLoggedInError, ScopeMissingError
 from market.people import members, program_tokens
 from market.people.member import Member
 from market.web.api import scopes
@@ -84,8 +84,7 @@ Caller = Annotated[Member, Depends(current)]
 
 def admin(member: Caller) -> Member:
     """Return who asks if he is an administrator. Raises RoleMissingError."""
-    if not member.is_admin:
-        raise RoleMissingError("This needs the role Admin.")
+    member.require_admin()
     return member
 
 

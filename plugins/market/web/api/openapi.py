@@ -96,7 +96,7 @@ def _operations(route: APIRoute) -> dict[str, Any]:
         }
     elif extra.get("takes"):
         operation["requestBody"] = {
-            "required": True,
+            "required": extra["body_required"],
             "content": {"application/json": {"schema": extra["takes"]}},
         }
     return {method.lower(): operation for method in sorted(route.methods - {_UNDERSTOOD})}

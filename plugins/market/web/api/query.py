@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from market.kit import whole
 from market.kit.errors import BadInputError
 from market.kit.paging import Page
+from market.kit.text import is_storable
 
 _MAX_LIMIT = 200
 _MAX_OFFSET = 10**9
@@ -111,6 +112,27 @@ class Text:
     def read(self, request: Request) -> str:
         """Return the text."""
         return str(request.query_params.get(self.name, self.default))
+
+
+@dataclass(frozen=True)
+class Search:
+    """A short text that is looked for; by default none, which finds everything."""
+
+    name: str
+    description: str
+    longest: int = 254
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The type in the OpenAPI document."""
+        return {"type": "string", "maxLength": self.longest, "default": ""}
+
+    def read(self, request: Request) -> str:
+        """Return the text without spaces around it. Raises BadInputError."""
+        text = request.query_params.get(self.name, "").strip()
+        if len(text) > self.longest or not is_storable(text):
+            raise BadInputError({self.name: [f"must be a text of at most {self.longest} characters"]})
+        return text
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ def described(
     media: Sequence[str] = (),
     ranges: bool = False,
     scope: str | None = None,
+    body_required: bool = True,
 ) -> dict[str, Any]:
     """Return what a route adds to the OpenAPI document, for its `openapi_extra`.
 
@@ -103,7 +104,8 @@ def described(
     `parameters` are those of the query, and `media` other types in which it gives the same; `also` are other
     good answers by their status. With `ranges` it gives a part of the bytes to who asks for one. A POST that
     is not `keyed` takes no `Idempotency-Key`: it changes nothing that may not be changed twice.
-    `scope` is what a token for a program needs here (scopes.py).
+    `scope` is what a token for a program needs here (scopes.py). Without `body_required` a request may come
+    without the body that it `takes`.
     """
     return {
         "takes": takes,
@@ -118,6 +120,7 @@ def described(
         "media": tuple(media),
         "ranges": ranges,
         "scope": scopes.checked(scope),
+        "body_required": body_required,
     }
 
 

@@ -20,6 +20,7 @@ class JobSchema(_ShownSpec):
 
     job_id = identity(required=True)
     user_id = identity(required=True)
+    owner = text("who submitted it, by name")
     job_name = text(required=True)
     status = fields.String(required=True, metadata={"enum": list(JOB_STATUSES)})
     reason_code = text("why it ended or is being stopped", allow_none=True)

@@ -40,6 +40,7 @@ class MachineSchema(MarketMachineSchema):
     ip_address = text()
     service_port = fields.Integer()
     user_id = identity(allow_none=True)
+    owner = text("who lends it, by name, in the list of all machines; null: the pool's own", allow_none=True)
     reason = text("why it is in this state")
     earned = credit("over all settled intervals")
 

@@ -90,6 +90,8 @@ class SettlementSchema(Schema):
     captured = credit("charged for jobs")
     fee = credit("of it, what the market kept")
     paid = credit("of it, what machines brought in")
+    paid_to_lenders = credit("of that, what their owners got")
+    paid_to_treasury = credit("of that, what the market's own machines brought in")
     stipend = credit("paid for idle machines")
     refunded = credit("given back by the treasury, of attempts that the pool lost")
     returned = credit("given back by lenders, of attempts that their machines lost")

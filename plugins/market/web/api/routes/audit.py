@@ -18,6 +18,8 @@ _PAGING = query.Paging("at")
 _LATEST_MS = 2**53
 _ALL = "all"
 _KIND = query.Choice("kind", "lines of this kind only", (_ALL, *audit.KINDS))
+_ACTOR = query.Search("actor", "lines about what this one did, by name")
+_SUBJECT = query.Search("subject", "lines about what was done to this: an id, a route, a name", 300)
 _SINCE = query.Whole("since", "lines from then on, in epoch milliseconds", 0, _LATEST_MS, default=0)
 _UNTIL = query.Whole("until", "lines before then, in epoch milliseconds", 0, _LATEST_MS, default=_LATEST_MS)
 
@@ -29,7 +31,7 @@ _UNTIL = query.Whole("until", "lines before then, in epoch milliseconds", 0, _LA
         gives=AuditLineSchema,
         plural="lines",
         refuses=(403,),
-        parameters=(*_PAGING.parameters, _KIND, _SINCE, _UNTIL),
+        parameters=(*_PAGING.parameters, _KIND, _ACTOR, _SUBJECT, _SINCE, _UNTIL),
         scope=scopes.LOGIN,
     ),
 )
@@ -39,5 +41,6 @@ def list_audit(request: Request, admin: AdminCaller, page: Annotated[Page, _PAGI
     assert since is not None
     assert until is not None
     kind = _KIND.read(request)
-    found = audit.lines(page, None if kind == _ALL else kind, since, until)
+    who, what = _ACTOR.read(request), _SUBJECT.read(request)
+    found = audit.lines(page, None if kind == _ALL else kind, since, until, who, what)
     return routing.listed("lines", AuditLineSchema, found)

@@ -66,7 +66,8 @@ def grant(
     """Give a user credits, with a reason; for administrators."""
     to = members.visible(admin, user_id)
     answering = routing.answering(request, GrantedSchema, 201)
-    return routing.dumped(GrantedSchema, grants.give(admin.user_id, to.user_id, **body, answering=answering))
+    given = grants.give(admin.user_id, to.user_id, **body, answering=answering, giver=admin.username)
+    return routing.dumped(GrantedSchema, given)
 
 
 @router.post(
@@ -83,7 +84,8 @@ def refund(
 ) -> dict[str, Any]:
     """Give back to its owner part of what a settled job has paid, with a reason; for administrators."""
     answering = routing.answering(request, RefundedSchema, 201)
-    return routing.dumped(RefundedSchema, refunds.give(admin.user_id, job_id, **body, answering=answering))
+    given = refunds.give(admin.user_id, job_id, **body, answering=answering, giver=admin.username)
+    return routing.dumped(RefundedSchema, given)
 
 
 def _text(content: str, media_type: str) -> Response:

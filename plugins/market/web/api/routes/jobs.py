@@ -17,7 +17,12 @@ from market.jobs.intake.cancel import cancel, hide
 from market.jobs.intake.extend import extend
 from market.jobs.intake.quote import quote
 from market.jobs.intake.retry import retry
-from market.jobs.intake.schemas import ExtensionSchema, JobRequestSchema, RetrySchema
+from market.jobs.intake.schemas import (
+    CancellationSchema,
+    ExtensionSchema,
+    JobRequestSchema,
+    RetrySchema,
+)
 from market.jobs.intake.submit import submit
 from market.jobs.life import waiting
 from market.jobs.output import log_reader, logs, results
@@ -40,6 +45,7 @@ _MOST_BYTES = 1 << 62
 
 _DRY_RUN = query.Flag("dry_run", "answer 200 with the quote only, and write nothing")
 _PAGING = query.Paging(*store.ORDER_BY)
+_SCOPE = query.Choice("scope", "one's own jobs, or everybody's, for administrators", ("own", "all"))
 _POINTS_FORMAT = query.Choice("format", "how the points are written", ("json", "csv"))
 _RESULTS_FORMAT = query.Choice("format", "the list, or all files in one", ("json", "zip"))
 _LOG_OFFSET = query.Whole("offset", "bytes to skip", 0, _MOST_BYTES, default=0)
@@ -77,14 +83,14 @@ def submit_job(request: Request, member: Caller, body: Json) -> Any:
 @router.get(
     "/jobs",
     tags=["jobs"],
-    openapi_extra=routing.described(gives=schemas.JobSchema, plural="jobs", parameters=_PAGING.parameters),
+    openapi_extra=routing.described(
+        gives=schemas.JobSchema, plural="jobs", refuses=(403,), parameters=(_SCOPE, *_PAGING.parameters)
+    ),
 )
-def list_jobs(
-    member: Caller,
-    page: Annotated[Page, _PAGING.page],
-) -> dict[str, Any]:
-    """List one's own jobs."""
-    listing = store.list_jobs(member, page)
+def list_jobs(request: Request, member: Caller, page: Annotated[Page, _PAGING.page]) -> dict[str, Any]:
+    """List one's own jobs, or everybody's."""
+    everybody = _SCOPE.read(request) == "all"
+    listing = store.list_all_jobs(member, page) if everybody else store.list_jobs(member, page)
     shown = [routing.dumped(schemas.JobSchema, job) for job in store.all_to_wire(listing.rows)]
     return {"jobs": shown, "total": listing.total}
 
@@ -105,11 +111,19 @@ def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
     "/jobs/{job_id}/cancel",
     status_code=202,
     tags=["jobs"],
-    openapi_extra=routing.described(gives=schemas.JobStateSchema, refuses=(404,), scope=scopes.SUBMIT),
+    openapi_extra=routing.described(
+        CancellationSchema,
+        schemas.JobStateSchema,
+        refuses=(404, 413, 422),
+        scope=scopes.SUBMIT,
+        body_required=False,
+    ),
 )
-def cancel_job(member: Caller, job_id: JobId) -> dict[str, Any]:
-    """Stop a job in any status; of an ended one nothing changes."""
-    return routing.dumped(schemas.JobStateSchema, cancel(member, job_id))
+def cancel_job(
+    member: Caller, job_id: JobId, body: Annotated[dict[str, Any], routing.body(CancellationSchema)]
+) -> dict[str, Any]:
+    """Stop a job in any status; of an ended one nothing changes. An administrator says why."""
+    return routing.dumped(schemas.JobStateSchema, cancel(member, job_id, **body))
 
 
 @router.post(

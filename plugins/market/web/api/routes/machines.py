@@ -25,7 +25,9 @@ router = routing.router()
 
 NOW = query.Flag("now", "at once, without waiting for what runs there")
 _SCOPE = query.Choice(
-    "scope", "one's own machines, or those of the market, without addresses and owners", ("own", "market")
+    "scope",
+    "one's own machines; the market's, without addresses and owners; all with both, for administrators",
+    ("own", "market", "all"),
 )
 _FORMAT = query.Choice("format", "how the rows are written", ("json", "csv"))
 _PAGING = query.Paging(
@@ -131,13 +133,17 @@ def resume(member: Caller, machine_id: MachineId) -> dict[str, Any]:
     openapi_extra=routing.described(
         gives=schemas.MachineSchema,
         plural="machines",
+        refuses=(403,),
         parameters=(_SCOPE, *_PAGING.parameters),
     ),
 )
 def list_machines(request: Request, member: Caller, page: Annotated[Page, _PAGING.page]) -> dict[str, Any]:
-    """List one's own machines, or those of the market."""
-    if _SCOPE.read(request) == "market":
+    """List one's own machines, those of the market, or all."""
+    scope = _SCOPE.read(request)
+    if scope == "market":
         return routing.listed("machines", schemas.MarketMachineSchema, registry.list_market(page))
+    if scope == "all":
+        return routing.listed("machines", schemas.MachineSchema, registry.list_all(member, page))
     return routing.listed("machines", schemas.MachineSchema, registry.list_own(member, page))
 
 
