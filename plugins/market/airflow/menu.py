@@ -14,6 +14,7 @@ ACCOUNT = "My Market Account"
 REGISTRATION = "Market Registration"  # for everybody: it holds no permission
 WELCOME = "Market Welcome"  # likewise
 OPERATIONS = "Market Operations"  # administrators only: Admin has every permission by itself
+ADMINISTRATION = "Market Administration"  # likewise
 
 # What the role of a market user holds: (action, resource).
 PERMISSIONS: list[tuple[str, str]] = [

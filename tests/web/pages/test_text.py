@@ -73,3 +73,8 @@ def test_text_of_others_is_escaped() -> None:
 
 def test_a_share_stays_between_0_and_100() -> None:
     assert [text.share(*pair) for pair in ((7, 12), (9, 0), (14, 12), (0, 5))] == [58.33, 0, 100, 0]
+
+
+def test_a_day_is_one_of_utc_wherever_one_is() -> None:
+    assert text.day(1_700_006_399_999) == "14 Nov 2023"
+    assert text.day(1_700_006_400_000) == "15 Nov 2023"

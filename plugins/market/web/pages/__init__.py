@@ -1,1 +1,1 @@
-"""The pages in Airflow's menu: Market, My jobs, My machines, My credits; Operations for administrators."""
+"""The pages in Airflow's menu: Market, My jobs and the like; and those for administrators."""

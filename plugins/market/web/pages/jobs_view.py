@@ -32,7 +32,7 @@ from market.web.pages.text import statuses_of_jobs
 from market.web.schemas.jobs import JobSchema
 
 _ROWS = 25
-_FILTERS = {
+FILTERS = {
     "all": ("All", None),
     "open": ("Open", OPEN),
     "succeeded": ("Succeeded", ("succeeded",)),
@@ -59,11 +59,11 @@ class JobsView(MarketPage):
     def jobs(self, member: Member) -> Response:
         """List the member's jobs, newest first."""
         chosen = request.args.get("status", "all")
-        chosen = chosen if chosen in _FILTERS else "all"
+        chosen = chosen if chosen in FILTERS else "all"
         search = request.args.get("q", "").strip()[:100]
         first = offset(_ROWS)
         listing = store.list_jobs(
-            member, Page(limit=_ROWS, offset=first), statuses=_FILTERS[chosen][1], search=search
+            member, Page(limit=_ROWS, offset=first), statuses=FILTERS[chosen][1], search=search
         )
         return self.show(
             "jobs.html",
@@ -72,7 +72,7 @@ class JobsView(MarketPage):
             total=listing.total,
             number=first // _ROWS + 1,
             pages=max(1, math.ceil(listing.total / _ROWS)),
-            filters=_FILTERS,
+            filters=FILTERS,
             chosen=chosen,
             search=search,
             ended=ENDED,

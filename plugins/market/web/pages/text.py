@@ -146,6 +146,12 @@ def moment(milliseconds: object) -> Markup:
     )
 
 
+def day(milliseconds: object) -> str:
+    """Return a day in UTC: `30 Nov 2026`; the browser leaves it as it is."""
+    at = datetime.datetime.fromtimestamp(int(str(milliseconds)) / 1000, datetime.UTC)
+    return f"{at:%d %b %Y}"
+
+
 def share(part: object, whole: object) -> float:
     """Return part of whole as a percentage, 0 to 100; 0 of an empty whole."""
     total = float(str(whole or 0))
@@ -174,6 +180,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "mib": mib,
     "size": size,
     "moment": moment,
+    "day": day,
     "badge": badge,
     "status_word": status_word,
     "json_value": json_value,

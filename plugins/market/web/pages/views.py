@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from market.airflow.menu import EXTERNAL_VIEWS, PERMISSIONS
 from market.web.pages.account_view import AccountView
+from market.web.pages.administration_view import AdministrationView
 from market.web.pages.base import blueprint
 from market.web.pages.codes_view import CodesView
 from market.web.pages.credits_view import CreditsView
@@ -25,6 +26,7 @@ APPBUILDER_VIEWS: list[dict[str, object]] = [
         MachinesView,
         CreditsView,
         OperationsView,
+        AdministrationView,
         RegisterView,
         CodesView,
         AccountView,
