@@ -22,6 +22,8 @@ def step(places: Places, fetch: Fetch) -> Step:
         "Hadoop's jars, from the market (about 110 MB)",
         lambda: [POM.read_bytes()],
         lambda: _install(places, fetch),
+        about_s=10,
+        mib=105,
     )
 
 

@@ -17,13 +17,19 @@ UV = "uv==0.13.9"
 def tools_step(places: Places) -> Step:
     """Return the step that installs the installer. What else was in its environment is gone after it."""
     return Step(
-        "tools", "the installer", lambda: [UV.encode()], lambda: _tools(places), undoes=("supervisor",)
+        "tools",
+        "the installer",
+        lambda: [UV.encode()],
+        lambda: _tools(places),
+        undoes=("supervisor",),
+        about_s=10,
+        mib=70,
     )
 
 
 def add_tool(places: Places, package: str) -> None:
     """Install a package into the installer's environment."""
-    command([str(places.tools / "bin" / "pip"), "install", "-q", package], f"pip install {package}")
+    command([str(places.tools / "bin" / "pip"), "install", package], f"pip install {package}")
 
 
 def environment(places: Places, target: Path, locks: Sequence[Path]) -> None:

@@ -18,6 +18,8 @@ def step(places: Places) -> Step:
         "the jobs' runtime: Spark and Python's libraries (about 500 MB)",
         lambda: [LOCK.read_bytes()],
         lambda: _install(places),
+        about_s=70,
+        mib=1800,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,15 +15,19 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from distributedmarket.errors import SetupError
-from distributedmarket.runtime import system
+from distributedmarket.runtime import shell, system, terminal
 from distributedmarket.runtime.system import Package
 
 _GIB = 1024**3
+_LOG = "setup.log"  # what the tools of the last installation said
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: `inputs` decide whether it must run again, `run` does it."""
+    """One step: `inputs` decide whether it must run again, `run` does it.
+
+    `about_s` is how long it took on two cores with 100 Mbit/s, `mib` the room that it takes, caches included.
+    """
 
     name: str
     title: str
@@ -32,6 +35,8 @@ class Step:
     run: Callable[[], None]
     needed: Callable[[], bool] = field(default=lambda: False)
     undoes: tuple[str, ...] = ()  # steps that are no longer done after this one
+    about_s: int = 1
+    mib: int = 0
 
 
 def carry_out(
@@ -43,25 +48,42 @@ def carry_out(
     install, when there is less space than that, or when a step fails.
     """
     installs.mkdir(parents=True, exist_ok=True)
-    with _exclusively(installs / "setup.lock"):
-        system.require(packages)
+    log = installs / _LOG
+    with _exclusively(installs / "setup.lock"), shell.logged(log):
+        if lacking := system.lacking(packages):
+            log.unlink(missing_ok=True)
+            system.add(lacking)
         todo = [step for step in wanted() if not done(installs, step)]
         if not todo:
             return False
-        free = shutil.disk_usage(installs).free
-        if free < space_gib * _GIB:
-            raise SetupError(
-                f"{installs} has {free / _GIB:.1f} GiB free and setup needs {space_gib}: make room"
-            )
+        _refuse_too_little(installs, space_gib)
+        if not lacking:
+            log.unlink(missing_ok=True)
+        terminal.say(_outlook(installs, todo))
         for number, step in enumerate(todo, 1):
-            print(f"setup {number}/{len(todo)}: {step.title}", file=sys.stderr, flush=True)
             for name in step.undoes:
                 _stamp(installs, name).unlink(missing_ok=True)
-            step.run()
+            with terminal.step(f"{number}/{len(todo)} {step.title}"):
+                step.run()
             stamp = _stamp(installs, step.name)
             stamp.parent.mkdir(exist_ok=True)
             stamp.write_text(_digest(step))
     return True
+
+
+def _outlook(installs: Path, todo: Sequence[Step]) -> str:
+    """Return what is to come, in words: how long, how much disk, and where to look."""
+    steps = f"{len(todo)} step{'' if len(todo) == 1 else 's'}"
+    time = terminal.about(sum(step.about_s for step in todo))
+    mib = sum(step.mib for step in todo)
+    disk = f" and {terminal.room(mib)} of disk" if mib else ""
+    return f"Setting up {installs}: {steps}, {time}{disk}; what the tools say is in {installs / _LOG}"
+
+
+def _refuse_too_little(installs: Path, space_gib: int) -> None:
+    free = shutil.disk_usage(installs).free
+    if free < space_gib * _GIB:
+        raise SetupError(f"{installs} has {free / _GIB:.1f} GiB free and setup needs {space_gib}: make room")
 
 
 def done(installs: Path, step: Step) -> bool:

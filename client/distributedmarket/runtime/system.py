@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from distributedmarket.errors import SetupError
-from distributedmarket.runtime import java
+from distributedmarket.runtime import java, terminal
 from distributedmarket.runtime.shell import command
 
 
@@ -29,17 +28,28 @@ JRE = Package(
 )
 
 
-def require(packages: Iterable[Package]) -> None:
-    """Install what is missing, saying why. Raises SetupError, with the command, where only root may."""
+def lacking(packages: Iterable[Package]) -> list[Package]:
+    """Return what is missing. Raises SetupError, with the command to run, where only root may install it."""
     missing = [package for package in packages if not package.present()]
-    if not missing:
-        return
-    names = [package.name for package in missing]
-    install = "apt-get install -y " + " ".join(names)
-    reasons = "; ".join(f"{package.name}: {package.why}" for package in missing)
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise SetupError(f"this system lacks {', '.join(names)} ({reasons}). Run: sudo {install}")
-    print(f"setup: installing from Debian: {reasons}", file=sys.stderr, flush=True)
+    if missing and (os.geteuid() != 0 or shutil.which("apt-get") is None):
+        names = " ".join(package.name for package in missing)
+        raise SetupError(
+            f"this system lacks {names.replace(' ', ', ')} ({_reasons(missing)}). "
+            f"Run: sudo apt-get install -y {names}"
+        )
+    return missing
+
+
+def add(packages: Sequence[Package]) -> None:
+    """Install packages from Debian, saying why. Raises SetupError."""
+    names = [package.name for package in packages]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command(["apt-get", "update", "-qq"], "apt-get update", env=environment)
-    command(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names], install, env=environment)
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names]
+    terminal.say(f"This system lacks packages of Debian: {_reasons(packages)}")
+    with terminal.step(f"installed {', '.join(names)}"):
+        command(["apt-get", "update", "-qq"], "apt-get update", env=environment)
+        command(install, f"apt-get install {' '.join(names)}", env=environment)
+
+
+def _reasons(packages: Iterable[Package]) -> str:
+    return "; ".join(f"{package.name}: {package.why}" for package in packages)

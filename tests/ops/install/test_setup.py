@@ -33,7 +33,7 @@ def ran(paths: settings.Paths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ]
 
     monkeypatch.setattr(setup, "steps", steps)
-    monkeypatch.setattr(system, "require", lambda packages: None)
+    monkeypatch.setattr(system, "lacking", lambda packages: [])
     return done
 
 

@@ -25,7 +25,8 @@ WHERE = """
     print("executor", *spark.parallelize([0], 1).map(here).first())
 """
 # What the steps of a machine may leave, and the machine itself.
-INSTALLED = {"tools", "agent-env", "hadoop", "runtime", "class-data.log", "stamps", "setup.lock", "uv-cache"}
+INSTALLED = {"tools", "agent-env", "hadoop", "runtime", "stamps", "setup.lock", "uv-cache"}
+INSTALLED |= {"setup.log", "class-data.log"}
 STATE = {"machines", "password"}
 
 

@@ -10,7 +10,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from distributedmarket.runtime import class_data, python, spark
+from distributedmarket.runtime import machine, python, spark
 from distributedmarket.runtime.places import Places
 from distributedmarket.runtime.release import LOCK, POM
 from distributedmarket.runtime.shell import command
@@ -41,6 +41,7 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             "the process manager",
             lambda: [SUPERVISOR.encode()],
             lambda: python.add_tool(places, SUPERVISOR),
+            about_s=3,
         ),
         Step(
             TEST_ENVIRONMENT if for_tests else ENVIRONMENT,
@@ -49,6 +50,8 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             lambda: python.environment(places, paths.airflow_env, locks),
             lambda: not (paths.airflow_env / "bin" / ("pytest" if for_tests else "airflow")).exists(),
             undoes=(ENVIRONMENT if for_tests else TEST_ENVIRONMENT,),
+            about_s=80,
+            mib=1200,
         ),
         Step(
             "hadoop",
@@ -56,6 +59,8 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             lambda: [POM.read_bytes()],
             lambda: _hadoop(paths),
             undoes=("hadoop-archive", "hadoop-classes"),
+            about_s=60,
+            mib=245,
         ),
         Step(
             "hadoop-classes",
@@ -63,6 +68,7 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             lambda: [POM.read_bytes(), *(path.read_bytes() for path in hadoop_classes.sources())],
             lambda: hadoop_classes.build(paths),
             lambda: hadoop_classes.lacking(paths),
+            about_s=4,
         ),
         Step(
             "hadoop-archive",
@@ -70,6 +76,7 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             lambda: [POM.read_bytes()],
             lambda: _hadoop_archive(paths),
             lambda: not paths.hadoop_archive.exists(),
+            mib=105,
         ),
         spark.step(places),
         Step(
@@ -77,6 +84,8 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             "an archive of PySpark's compiled modules",
             lambda: [LOCK.read_bytes(), *(path.read_bytes() for path in _beside_pyspark(runner))],
             lambda: _pyspark(paths, runner),
+            about_s=4,
+            mib=10,
         ),
         Step(
             "runner",
@@ -86,8 +95,9 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
                 *(path.read_bytes() for path in sorted(runner.glob("*.java"))),
             ],
             lambda: _runner(paths, runner),
+            about_s=6,
         ),
-        class_data.step(places),
+        machine.class_data_step(places),
         Step(
             "submitter",
             "the warm submitter of jobs",
@@ -97,6 +107,7 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             ],
             lambda: submitter_jar.build(paths),
             lambda: not submitter_jar.jar(paths).exists(),
+            about_s=4,
         ),
         Step(
             "history",
@@ -107,6 +118,7 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             ],
             lambda: history_jar.build(paths),
             lambda: not history_jar.jar(paths).exists(),
+            about_s=4,
         ),
     ]
 
@@ -123,6 +135,8 @@ def agent_steps(paths: Paths) -> list[Step]:
             lambda: [lock.read_bytes()],
             lambda: python.environment(places, paths.agent_env, [lock]),
             lambda: not (paths.agent_env / "bin" / "python").exists(),
+            about_s=3,
+            mib=15,
         ),
     ]
 
