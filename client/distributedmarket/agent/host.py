@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from distributedmarket.agent.node_config import Ports
 from distributedmarket.errors import SetupError
-from distributedmarket.runtime import java
+from distributedmarket.runtime import java, terminal
 
 _MIN_DISK_MIB = 1024
 
@@ -48,12 +48,13 @@ def refuse_too_much(host: Host, cores: int, memory_mib: int) -> None:
         )
     if memory_mib > host.memory_mib:
         raise SetupError(
-            f"this machine has {host.memory_mib} MiB of memory, not {memory_mib}: "
+            f"this machine has {terminal.size(host.memory_mib)} of memory, not {terminal.size(memory_mib)}: "
             f"lend at most --memory {host.memory_mib}m, and leave some for yourself"
         )
     if host.disk_mib < _MIN_DISK_MIB:
         raise SetupError(
-            f"only {host.disk_mib} MiB of disk are free; jobs need {_MIN_DISK_MIB} MiB: make room first"
+            f"only {terminal.size(host.disk_mib)} of disk are free; "
+            f"jobs need {terminal.size(_MIN_DISK_MIB)}: make room first"
         )
 
 

@@ -59,10 +59,9 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         arguments, behind = arguments[:place], arguments[place + 1 :]
     if command is not None and command.words and arguments[1:2] not in _named(command):
         arguments = [arguments[0], command.words[0], *arguments[1:]]
-    parser = table.parser(only=arguments[0])
-    chosen = parser.parse_args(arguments)
+    chosen = table.parser(only=arguments[0]).parse_args(arguments)
     if getattr(chosen, "arguments", None):
-        parser.error(f"write -- before what the program is given: -- {' '.join(chosen.arguments)}")
+        chosen.parser.error(f"write -- before what the program is given: -- {' '.join(chosen.arguments)}")
     chosen.program_arguments = behind
     return chosen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from distributedmarket.cli import exits
+from distributedmarket.cli import exits, units
 from distributedmarket.cli.text import clean
 from distributedmarket.client import MarketApiError, UnreachableError
 from distributedmarket.errors import DistributedMarketError
@@ -27,6 +27,10 @@ _OPTIONS = {
     "app_params": "the program's arguments",
     "core_count": "--cores",
     "memory_size": "--memory",
+    "time_period": "--hours",
+    "hours": "--window",
+    "ip_address": "--address",
+    "lifetime_s": "--lifetime",
 }
 
 
@@ -42,13 +46,16 @@ def code(error: DistributedMarketError) -> int:
 
 
 def words(error: DistributedMarketError) -> str:
-    """Return an error in words for a person; the market's own words have no method or path in them."""
+    """Return an error in words for a person; the market's own words have no method or path in them.
+
+    A figure of a field is told as its option takes it.
+    """
     if not isinstance(error, MarketApiError):
         return clean(str(error))
     if error.status == 401:
         return f"{clean(error.detail)} Run market login."
     lines = [
-        f"{_option(name)}: {clean(message)}"
+        f"{_option(name)}: {clean(units.in_words_of_options(name, message))}"
         for name, messages in error.errors.items()
         for message in _flat(messages)
     ]

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.status import Status
 
 from distributedmarket.agent.agent import Glance
+from distributedmarket.runtime import terminal
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -55,7 +56,7 @@ def live_line(glance: Glance) -> str:
     parts = [f"{pulse.availability} ({pulse.reason})" if pulse.reason else pulse.availability]
     parts.append(f"{glance.containers} containers")
     parts.append(f"{glance.cores} of {pulse.core_count} cores")
-    parts.append(f"{glance.memory_mib} of {pulse.memory_size} MiB")
+    parts.append(f"{terminal.size(glance.memory_mib)} of {terminal.size(pulse.memory_size)}")
     parts.append(f"{_duration(pulse.remaining_s)} left")
     parts.append(f"earned {pulse.earned}")
     if glance.note:

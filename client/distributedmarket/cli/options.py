@@ -32,10 +32,10 @@ def examples(parser: argparse.ArgumentParser, *lines: str) -> None:
 
 
 def memory_mib(text: str) -> int:
-    """Return the MiB that `8g` or `1536m` mean. Raises SetupError."""
+    """Return the MiB that `8g`, `1.5g` or `1536m` mean. Raises SetupError."""
     match = _MEMORY.fullmatch(text.strip())
     if match is None:
-        raise SetupError(f"--memory {text}: write it as 8g or 1536m")
+        raise SetupError(f"--memory {text}: write it with its unit, as 8g, 1.5g or 1536m")
     return round(float(match.group(1)) * (1024 if match.group(2).lower() == "g" else 1))
 
 
@@ -94,13 +94,29 @@ _FIELDS = (
     _Field("--cores", "core_num", "N", "executor cores in all; the driver has one more (default: 1)", int),
     _Field("--type", "machine_type", "TYPE", "machine type (default: the cheapest that is lent now)"),
     _Field("--name", "job_name", "NAME", "name of the job"),
-    _Field("--max-credits", "max_credits", "CREDITS", "the most that it may cost"),
-    _Field("--max-duration", "max_duration", "TIME", "how long it may run, as 30m or 2h", seconds),
-    _Field("--max-wait", "max_wait", "TIME", "how long it may wait for a machine", seconds),
+    _Field("--max-credits", "max_credits", "CREDITS", "the most that it may cost (default: what it can)"),
+    _Field(
+        "--max-duration",
+        "max_duration",
+        "TIME",
+        "how long it may run, as 30m or 2h (shipped default: 1h)",
+        seconds,
+    ),
+    _Field(
+        "--max-wait", "max_wait", "TIME", "how long it may wait for a machine (shipped default: 1d)", seconds
+    ),
     _Field("--auto-extend-to", "auto_extend_to", "CREDITS", "how far its limit grows by itself"),
-    _Field("--executor-cores", "executor_cores", "N", "cores of one executor", int),
-    _Field("--executor-memory", "executor_memory", "SIZE", "heap of one executor, as 2g", _mib),
-    _Field("--driver-memory", "driver_memory", "SIZE", "heap of the driver, as 2g", _mib),
+    _Field("--executor-cores", "executor_cores", "N", "cores of one executor (default: 1)", int),
+    _Field(
+        "--executor-memory",
+        "executor_memory",
+        "SIZE",
+        "heap of one executor, as 2g (shipped default: 512m)",
+        _mib,
+    ),
+    _Field(
+        "--driver-memory", "driver_memory", "SIZE", "heap of the driver, as 2g (shipped default: 512m)", _mib
+    ),
     _Field("--env", "env", "NAME=VALUE", "a variable of its environment", _assignment, pairs=True),
     _Field("--secret", "secrets", "NAME", "a secret that it may read", many=True),
     _Field("--lib", "libs", "FILE", "a library beside the program", many=True),
@@ -111,8 +127,8 @@ _FIELDS = (
     _Field("--exclude", "exclude", "PATTERN", "what does not go along into the containers", many=True),
     _Field("--conf", "spark_conf", "KEY=VALUE", "a setting of Spark", _assignment, pairs=True),
     _Field("--grid", "grid", "NAME=V1,V2", "a sweep over these values of {NAME}", _axis, pairs=True),
-    _Field("--max-parallel", "max_parallel", "N", "points of a sweep at once", int),
-    _Field("--point-retries", "point_retries", "N", "how often a failed point runs again", int),
+    _Field("--max-parallel", "max_parallel", "N", "points of a sweep at once (default: 2)", int),
+    _Field("--point-retries", "point_retries", "N", "how often a failed point runs again (default: 0)", int),
     _Field("--project", "project", "NAME", "the project that pays (default: you do)"),
     _Field("--note", "job_note", "TEXT", "words about it, for yourself"),
 )

@@ -18,7 +18,7 @@ from distributedmarket.cli.live_line import LiveLine
 from distributedmarket.cli.options import memory_mib
 from distributedmarket.client import MarketApiError, MarketClient
 from distributedmarket.errors import SetupError
-from distributedmarket.runtime import machine, release
+from distributedmarket.runtime import machine, release, terminal
 from distributedmarket.runtime.places import Places
 
 # A folder of this name is that of the market's own machine, where it runs on this host.
@@ -30,13 +30,17 @@ _WINDOW = re.compile(r"\d\d:\d\d-\d\d:\d\d")
 def add_arguments(parser: argparse.ArgumentParser, default_server: str = "") -> None:
     """Declare the options; `default_server` says in words which market is meant without --server."""
     parser.add_argument("--cores", type=int, required=True, help="cores to lend")
-    parser.add_argument("--memory", required=True, help="memory to lend, as 8g or 1536m")
+    parser.add_argument("--memory", required=True, help="memory to lend, as 8g, 1.5g or 1536m")
     parser.add_argument("--type", required=True, help="machine type of the tariff, as cpu")
-    parser.add_argument("--hours", type=float, required=True, help="for how long")
-    parser.add_argument("--window", default="", help="hours of the day only, as 22:00-06:00")
+    parser.add_argument("--hours", type=float, required=True, help="for how long, as 12 or 0.5")
+    parser.add_argument("--window", default="", help="hours of the day only, as 22:00-06:00 (default: all)")
     parser.add_argument("--time-zone", default="", help="that the window is meant in (default: this host's)")
-    parser.add_argument("--name", default="", help="what others see instead of an address")
-    parser.add_argument("--address", default="", help="this machine's address in the pool's network")
+    parser.add_argument(
+        "--name", default="", help="what others see instead of an address (default: TYPE-HOST)"
+    )
+    parser.add_argument(
+        "--address", default="", help="its address in the pool's network (default: towards the market)"
+    )
     parser.add_argument(
         "--accounts",
         type=_accounts,
@@ -126,8 +130,8 @@ def _shared_out(market: MarketClient, this_host: Host, name: str, cores: int, me
     if all_cores <= this_host.cores and all_memory <= this_host.memory_mib:
         return ""
     return (
-        f"note: your machines on this host add up to {all_cores} cores and {all_memory} MiB; "
-        f"it has {this_host.cores} cores and {this_host.memory_mib} MiB, which they share"
+        f"note: your machines on this host add up to {all_cores} cores and {terminal.size(all_memory)}; "
+        f"it has {this_host.cores} cores and {terminal.size(this_host.memory_mib)}, which they share"
     )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from distributedmarket import VERSION
 from distributedmarket.cli import exits
+from distributedmarket.cli.parser import Parser
 
 
 class Command(NamedTuple):  # of dataclasses the import alone would take a tenth of the time of --help
@@ -81,7 +82,7 @@ COMMANDS = {
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """Return the parser; `only` names the one command whose options are declared, None means all."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="market",
         description="Run Spark jobs on a market of machines, or lend it one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -91,6 +92,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     words = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         below = words.add_parser(name, help=command.summary, description=f"{command.summary.capitalize()}.")
+        below.set_defaults(parser=below)
         if only in (None, name):
             _declare(name, command, below)
     return made

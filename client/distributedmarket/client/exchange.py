@@ -16,7 +16,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import SSLError
+from urllib3.exceptions import NameResolutionError, NewConnectionError, SSLError
 
 from distributedmarket.client.trust import Trust, is_pinned
 
@@ -73,6 +73,22 @@ def is_distrust(error: requests.RequestException) -> bool:
     reason = getattr(error.args[0], "reason", None) if error.args else None
     cause = reason.args[0] if isinstance(reason, SSLError) and reason.args else None
     return isinstance(reason, _WrongKeyError) or isinstance(cause, ssl.SSLCertVerificationError)
+
+
+def why_silent(error: requests.RequestException) -> str:
+    """Return in words why nobody has answered, with a remedy where there is one; nothing that was sent."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, NameResolutionError):
+        return "its host's name is not known; check the address"
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no connection within {CONNECT_S:.0f} s; check the address, and the network"
+    if isinstance(reason, NewConnectionError):
+        return "nobody listens there; check the address, and whether the market runs"
+    if isinstance(error, requests.Timeout):
+        return "it takes too long; try again"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "it does not speak TLS as it should; check the address"
+    return "the connection broke off; try again"
 
 
 def _whole(answer: requests.Response, max_bytes: int) -> bytes:

@@ -140,7 +140,7 @@ class Transport:
             if exchange.is_distrust(error):
                 raise NotTrustedError(self._distrust()) from None
             # Never with the words of the error: they may repeat what was sent.
-            message = f"the market at {self._shown} does not answer ({type(error).__name__})"
+            message = f"the market at {self._shown} does not answer: {exchange.why_silent(error)}"
             raise UnreachableError(message, sent=retries.was_sent(error)) from None
 
     def _session(self) -> requests.Session:

@@ -76,7 +76,7 @@ def _outlook(installs: Path, todo: Sequence[Step]) -> str:
     steps = f"{len(todo)} step{'' if len(todo) == 1 else 's'}"
     time = terminal.about(sum(step.about_s for step in todo))
     mib = sum(step.mib for step in todo)
-    disk = f" and {terminal.room(mib)} of disk" if mib else ""
+    disk = f" and {terminal.size(mib)} of disk" if mib else ""
     return f"Setting up {installs}: {steps}, {time}{disk}; what the tools say is in {installs / _LOG}"
 
 

@@ -56,8 +56,8 @@ def about(seconds: int) -> str:
     return f"about {minutes} minute{'' if minutes == 1 else 's'}"
 
 
-def room(mib: int) -> str:
-    """Return a size on a disk, in words."""
+def size(mib: int) -> str:
+    """Return a size of memory or on a disk, in words."""
     return f"{mib / _MIB_OF_GIB:.1f} GiB" if mib >= _MIB_OF_GIB else f"{mib} MiB"
 
 

@@ -68,6 +68,27 @@ def test_without_a_command_it_shows_what_there_is(capsys: pytest.CaptureFixture[
     assert all(f"{code:3}  {meaning}" in shown for code, meaning in exits.MEANINGS.items())
 
 
+@pytest.mark.parametrize(
+    ("words", "usage", "hint"),
+    [
+        (["jobs", "--lmit", "3"], "usage: market jobs ", "did you mean --limit?"),
+        (["tokens", "create", "x", "--scopes", "read", "--foo"], "usage: market tokens create", "--foo"),
+        (["run", "a.py", "b"], "usage: market run", "write -- before what the program is given: -- b"),
+        (["creditz"], "usage: market ", "did you mean credits?"),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_usage_of_the_very_command(
+    words: list[str], usage: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    said = capsys.readouterr().err
+    assert ended.value.code == exits.USAGE
+    assert said.startswith(usage)
+    assert hint in said
+    assert said.splitlines()[-1].startswith("See market ")
+
+
 def completion(name: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["completion", name]) == exits.DONE
     return capsys.readouterr().out

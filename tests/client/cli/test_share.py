@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from distributedmarket import profiles
-from distributedmarket.agent import owners
+from distributedmarket.agent import host, owners
 from distributedmarket.agent.agent import REJECTED, Glance
 from distributedmarket.agent.api import MISFIT, AgentApi, Pulse
 from distributedmarket.agent.offer import Offer
@@ -35,8 +35,16 @@ def test_memory_is_read_as_people_write_it(text: str, mib: int) -> None:
 
 @pytest.mark.parametrize("text", ["8", "g", "-1g", "8t", "1.g", ""])
 def test_memory_without_a_unit_is_refused(text: str) -> None:
-    with pytest.raises(SetupError, match="8g or 1536m"):
+    with pytest.raises(SetupError, match=r"as 8g, 1\.5g or 1536m"):
         memory_mib(text)
+
+
+def test_more_than_the_host_has_is_refused_in_the_words_of_the_options() -> None:
+    small = host.Host(cores=2, memory_mib=3000, disk_mib=1 << 20, java_home="", java=17)
+    with pytest.raises(
+        SetupError, match=r"has 2\.9 GiB of memory, not 4\.0 GiB: lend at most --memory 3000m"
+    ):
+        host.refuse_too_much(small, 2, 4096)
 
 
 def options(*words: str) -> argparse.Namespace:
@@ -56,7 +64,7 @@ def test_the_accounts_for_jobs_are_a_range_that_root_may_choose(capsys: pytest.C
 
 def test_the_live_line_says_state_use_time_and_earnings() -> None:
     assert live_line(Glance(PULSE, 2, 3, 2048)) == (
-        "draining (the lease ends), 2 containers, 3 of 4 cores, 2048 of 8192 MiB, 1 h 30 min left,"
+        "draining (the lease ends), 2 containers, 3 of 4 cores, 2.0 GiB of 8.0 GiB, 1 h 30 min left,"
         " earned 0.250000"
     )
     assert live_line(Glance(None, 0, 0, 0, "the market does not answer")) == (

@@ -9,6 +9,9 @@ from collections.abc import Callable
 import pytest
 import requests
 from slow_server import OK, drips, sends, serving, whole
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import MaxRetryError, NameResolutionError
 
 from distributedmarket.agent import containers
 from distributedmarket.client import MarketClient, UnreachableError
@@ -56,3 +59,42 @@ def test_a_node_manager_that_drips_holds_the_agent_for_a_moment_only() -> None:
         began = time.monotonic()
         assert containers.running(host, int(port)) == []
         assert time.monotonic() - began < 5
+
+
+def test_who_does_not_answer_is_told_in_one_plain_sentence() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(UnreachableError) as away:
+        MarketClient(address).using(retries=ONCE).get("/jobs")
+    assert str(away.value) == (
+        f"the market at {address} does not answer: nobody listens there; check the address, and whether the"
+        " market runs"
+    )
+
+
+def of(reason: Exception) -> requests.ConnectionError:
+    return requests.ConnectionError(MaxRetryError(HTTPConnectionPool("market"), "/secret", reason))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            of(NameResolutionError("market", HTTPConnection("market"), socket.gaierror(-2, "?"))),
+            "name is not",
+        ),
+        (requests.ConnectTimeout("HTTPConnectionPool"), "no connection within 10 s"),
+        (requests.ReadTimeout("HTTPConnectionPool"), "takes too long"),
+        (requests.exceptions.SSLError("WRONG_VERSION_NUMBER"), "does not speak TLS"),
+        (requests.ConnectionError("Connection aborted"), "broke off"),
+        (requests.ConnectionError(), "broke off"),
+    ],
+)
+def test_why_nobody_answers_repeats_nothing_that_was_sent(
+    error: requests.RequestException, words: str
+) -> None:
+    why = exchange.why_silent(error)
+    assert words in why
+    assert "Pool" not in why
+    assert "secret" not in why

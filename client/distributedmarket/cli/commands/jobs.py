@@ -95,7 +95,9 @@ def _quote(context: Context, chosen: argparse.Namespace) -> int:
 
 def jobs(parser: argparse.ArgumentParser) -> None:
     """Declare `market jobs`."""
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many, newest first (20)")
+    parser.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="how many, newest first (default: 20)"
+    )
     parser.add_argument("--all", action="store_true", help="all of them")
     options.examples(parser, "market jobs", "market jobs --all --json")
     parser.set_defaults(run=_jobs)

@@ -21,9 +21,11 @@ def logs(parser: argparse.ArgumentParser) -> None:
     """Declare `market logs`."""
     parser.add_argument("job", nargs="?", default="", metavar="JOB", help=_A_JOB)
     parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until the job ends")
-    parser.add_argument("--file", default="stdout", metavar="FILE", help="stdout, stderr, ... (stdout)")
     parser.add_argument(
-        "--role", default="driver", choices=("driver", "executor", "build"), help="whose (driver)"
+        "--file", default="stdout", metavar="FILE", help="stdout, stderr, ... (default: stdout)"
+    )
+    parser.add_argument(
+        "--role", default="driver", choices=("driver", "executor", "build"), help="whose (default: driver)"
     )
     parser.add_argument("--point", type=int, metavar="N", help="of a sweep")
     parser.add_argument("--tail", type=int, metavar="BYTES", help="the last bytes only")

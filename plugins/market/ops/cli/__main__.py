@@ -5,76 +5,105 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import textwrap
 
-from distributedmarket.errors import DistributedMarketError
+from distributedmarket import VERSION
+from distributedmarket.cli import options
+from distributedmarket.cli.parser import Parser
+from distributedmarket.errors import DistributedMarketError, SetupError
 from market.kit import settings
 from market.kit.errors import MarketError
-from market.ops.cli import client, lock, test
+from market.ops.cli import client, lock, table, test
 from market.ops.install import setup
 from market.ops.install.environment import enter
 
-# Commands with a module of their own: `add_arguments(parser)` and `run(settings, chosen) -> exit code`.
-_MODULES = {
-    "demo": ("market.ops.cli.demo", "set up, start, and run the market's main job from end to end"),
-    "share": ("market.ops.cli.share", "lend this machine"),
-    "settle": ("market.ops.cli.settle", "charge buyers and pay lenders up to a time"),
-    "ledger": ("market.ops.cli.ledger", "verify the ledger"),
-    "alerts": ("market.ops.cli.alerts", "show what needs a look, and acknowledge it"),
-    "backup": ("market.ops.cli.backup", "copy the database, HDFS and the secrets, while the market runs"),
-    "restore": ("market.ops.cli.restore", "bring the market back to what it was at a time"),
-    "metrics": ("market.ops.cli.metrics", "print the figures that Prometheus gets"),
-    "rotate": ("market.ops.cli.rotate", "give secrets of the market new values, while it runs"),
-    "look": ("market.ops.cli.look", "show a page of Hadoop's or Spark's servers"),
-    "config": ("market.ops.cli.config", "show, check and compare the settings"),
-}
-_STACK = ("up", "down", "status", "restart", "logs", "reset")
+_STACK = ("up", "down", "restart", "logs", "reset")
+_WIDTH = 78
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; return its exit code."""
+    arguments = arguments or ["--help"]
     try:
         if client.is_meant(arguments):
             return _of_client(arguments)
         return _run(_parser(arguments).parse_args(arguments))
     except (DistributedMarketError, settings.SettingsError, MarketError) as error:
-        print(f"market: {error}", file=sys.stderr)
+        print(f"market: {_words(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nmarket: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
 
 
-def _parser(arguments: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _words(error: Exception) -> str:
+    """Return an error in words: what a market has answered as `market` tells it, in the options' words."""
+    if isinstance(error, SetupError) or not isinstance(error, DistributedMarketError):
+        return str(error)
+    # Not at the top: only who speaks with a market has what this needs.
+    words: str = importlib.import_module("distributedmarket.cli.failures").words(error)
+    return words
+
+
+def _parser(arguments: list[str]) -> Parser:
+    parser = Parser(
         prog="./market",
         description="A market of machines and Spark jobs.",
         epilog="for those who run jobs or lend (./market COMMAND --help): " + ", ".join(client.COMMANDS),
     )
+    parser.elsewhere = tuple(client.COMMANDS)
+    parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("setup", help="install what is missing, into .market/")
-    commands.add_parser("up", help="start the stack")
-    down = commands.add_parser("down", help="stop the stack")
-    down.add_argument("--force", action="store_true", help="do not ask, even if jobs are running")
-    status = commands.add_parser("status", help="show each service")
-    status.add_argument("--json", action="store_true", help="for programs")
-    restart = commands.add_parser("restart", help="restart one service")
-    restart.add_argument("service", metavar="SERVICE")
-    logs = commands.add_parser("logs", help="show the log of a service")
-    logs.add_argument("service", metavar="SERVICE")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
-    reset = commands.add_parser("reset", help="delete all data of the stack")
-    reset.add_argument("--yes", action="store_true", help="do not ask")
-    for name, (module, text) in _MODULES.items():
-        sub = commands.add_parser(name, help=text)
-        if arguments[:1] == [name]:
+    for name, command in table.COMMANDS.items():
+        below = commands.add_parser(name, help=command.summary, description=_wrapped(command))
+        options.examples(below, *command.examples)
+        if name in _DECLARED:
+            _DECLARED[name](below)
+        elif command.module and command.options and arguments[:1] == [name]:
             _enter(name)
-            importlib.import_module(module).add_arguments(sub)
-    test = commands.add_parser("test", help="run the tests")
-    test.add_argument(
-        "groups", nargs="*", metavar="GROUP", help="unit, database, cluster, browser (default: all)"
-    )
-    commands.add_parser("lock", help="make requirements*.txt from requirements*.in")
+            importlib.import_module(command.module).add_arguments(below)
     return parser
+
+
+def _wrapped(command: table.Command) -> str:
+    words = command.description or f"{command.summary[0].upper()}{command.summary[1:]}."
+    return "\n\n".join(textwrap.fill(paragraph, _WIDTH) for paragraph in words.split("\n\n"))
+
+
+def _down(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="do not ask, even if jobs are running")
+
+
+def _status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _restart(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("service", metavar="SERVICE", help="a name that ./market status shows")
+
+
+def _logs(parser: argparse.ArgumentParser) -> None:
+    _restart(parser)
+    parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
+
+
+def _reset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _test(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(test.GROUPS)} (default: all)")
+
+
+# What needs no module of its own to be declared.
+_DECLARED = {
+    "down": _down,
+    "status": _status,
+    "restart": _restart,
+    "logs": _logs,
+    "reset": _reset,
+    "test": _test,
+}
 
 
 def _of_client(arguments: list[str]) -> int:
@@ -112,7 +141,10 @@ def _run(chosen: argparse.Namespace) -> int:
         stack = importlib.import_module("market.ops.cli.stack")
         code: int = getattr(stack, chosen.command)(loaded, chosen)
         return code
-    code = importlib.import_module(_MODULES[chosen.command][0]).run(loaded, chosen)
+    command = table.COMMANDS[chosen.command]
+    if not command.options:  # else its module was entered when they were declared
+        _enter(chosen.command)
+    code = importlib.import_module(command.module).run(loaded, chosen)
     return code
 
 

@@ -26,10 +26,6 @@ _MACHINES = {"demo-machine-1": (1, "1g"), "demo-machine-2": (2, "2g")}
 _DEADLINE_S = 300
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take nothing: everything is chosen for the viewer."""
-
-
 def run(settings: Settings, chosen: argparse.Namespace) -> int:
     """Start what is missing, lend, train, settle, and print the receipt; return 0 if the job succeeded."""
     console.rule("The stack")

@@ -6,16 +6,13 @@ import argparse
 
 import requests
 
+from distributedmarket.client import exchange
 from market.kit import tls
 from market.kit.errors import UnavailableError
 from market.kit.settings import API, METRICS_TOKEN, Settings
 
 _PATIENCE_S = 10
 _OK = 200
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take nothing."""
 
 
 def run(settings: Settings, chosen: argparse.Namespace) -> int:
@@ -26,7 +23,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
         with tls.session(settings) as session:
             answer = session.get(address, headers=header, timeout=_PATIENCE_S)
     except requests.RequestException as error:
-        raise UnavailableError(f"{address} does not answer: {error}") from None
+        raise UnavailableError(f"the market does not answer: {exchange.why_silent(error)}") from None
     if answer.status_code != _OK:
         raise UnavailableError(f"{address} answers {answer.status_code}: {answer.text[:200]}")
     print(answer.text, end="")

@@ -1,9 +1,8 @@
-"""`./market up | down | status | restart | logs | reset`: the stack from the terminal."""
+"""`./market up | down | restart | logs | reset`: the stack from the terminal."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 
 import psycopg2
 from rich.console import Console
-from rich.table import Table
 
 from distributedmarket.errors import SetupError
 from market.kit import database
@@ -78,25 +76,6 @@ def _running_jobs(settings: Settings) -> list[str]:
             return [f"{row.job_name} ({row.job_id})" for row in cursor.fetchall()]
     except (psycopg2.Error, UnavailableError):
         return []  # the database is not up, so no job is known
-
-
-def status(settings: Settings, chosen: argparse.Namespace) -> int:
-    """Show each service; return 0 only when all is healthy."""
-    if chosen.json:
-        report = lifecycle.as_json(settings)
-        print(json.dumps(report, indent=1))
-        services = report["services"]
-        assert isinstance(services, list)
-        return 0 if all(service["healthy"] for service in services) else 1
-    healths = lifecycle.status(settings)
-    table = Table(box=None, pad_edge=False)
-    for title in ("service", "address", "", "detail"):
-        table.add_column(title)
-    for health in healths:
-        mark = "[green]healthy[/]" if health.healthy else "[red]not healthy[/]"
-        table.add_row(health.name, health.address, mark, health.detail)
-    Console(highlight=False).print(table)
-    return 0 if all(health.healthy for health in healths) else 1
 
 
 def restart(settings: Settings, chosen: argparse.Namespace) -> int:

@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass
 from fcntl import LOCK_EX, flock
 from typing import Any
 
+import requests
+
 from distributedmarket.agent import cores, enclosure
 from distributedmarket.agent.sandbox import weakness
+from distributedmarket.client import exchange
 from distributedmarket.errors import SetupError
 from market.hadoop import site, spark
 from market.kit.settings import Settings
@@ -118,6 +121,8 @@ def problem(settings: Settings, service: Service) -> str:
     """Return what is wrong with a service, in words; empty when all is well."""
     try:
         return service.check(settings)
+    except requests.RequestException as error:
+        return exchange.why_silent(error)
     except Exception as error:  # whatever it is, the service does not answer as it should
         return " ".join(str(error).split()) or type(error).__name__
 
