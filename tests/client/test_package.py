@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
+import hashlib
 import os
 import subprocess
 import sys
+import threading
+import zipfile
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +19,7 @@ import pytest
 from distributedmarket import VERSION
 from distributedmarket.runtime import release
 from market.kit import settings
+from market.ops.install import client_package
 
 CLIENT = settings.ROOT / "client"
 LOCK = settings.ROOT / "requirements-agent.txt"
@@ -78,6 +84,47 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = subprocess.run([str(UV), "-q", *words], env=variables, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     return python
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file that setup makes of the client."""
+    return built(tmp_path_factory.mktemp("package"))
+
+
+def built(folder: Path) -> Path:
+    (folder / "tools").symlink_to(settings.ROOT / ".market" / "tools")
+    paths = settings.Paths(root=settings.ROOT, installs=folder, state=folder)
+    assert client_package.lacking(paths)
+    client_package.build(paths)
+    assert not client_package.lacking(paths)
+    return next(paths.client_package.glob("*.whl"))
+
+
+def test_the_file_that_a_market_gives_away_is_whole_and_always_the_same(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        names = [name for name in opened.namelist() if not name.endswith("/")]
+    packed = {name for name in names if name.startswith("distributedmarket/")}
+    sources = {path.relative_to(CLIENT).as_posix() for path in client_package.sources()}
+    assert {name for name in sources if name.startswith("distributedmarket/")} == packed
+    assert built(tmp_path).read_bytes() == wheel.read_bytes()
+
+
+def test_pip_fetches_it_from_a_market_and_refuses_another_one(wheel: Path, tmp_path: Path) -> None:
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(wheel.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/{wheel.name}#sha256="
+        pip = [str(UV.with_name("pip")), "download", "--no-deps", "--no-cache-dir", "-d", str(tmp_path)]
+        right = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        done = subprocess.run([*pip, address + "0" * 64], capture_output=True, text=True)
+        assert done.returncode != 0
+        assert "DO NOT MATCH THE HASHES" in done.stderr
+        assert list(tmp_path.iterdir()) == []
+        done = subprocess.run([*pip, address + right], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        server.shutdown()
+    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
 def run(python: Path, *words: str, **options: object) -> subprocess.CompletedProcess[str]:

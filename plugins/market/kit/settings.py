@@ -65,6 +65,11 @@ class Paths:
         return self.installs / "hadoop.zip"
 
     @property
+    def client_package(self) -> Path:
+        """The folder with the client as one file, for whoever wants to lend a machine or run jobs."""
+        return self.installs / "client-package"
+
+    @property
     def class_list(self) -> Path:
         """The classes that jobs load, for machines that join; its first line names the Java."""
         return self.runtime / "spark.classes"

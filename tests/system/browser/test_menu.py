@@ -122,10 +122,16 @@ def test_the_command_to_lend_is_exact(page: Page, person: Person) -> None:
     memory.send_keys("6")
     command = page.find("#command")
     page.until(lambda: "--memory 6g" in command.text, "the command")
-    assert command.text == (
-        f"./market share --cores 2 --memory 6g --type cpu --hours 8 --username {person.username} "
-        f"--server {page.url}"
-    )
+    venv, install, share = command.text.splitlines()
+    assert venv == "python3 -m venv ~/market-client"
+    assert install.startswith(f"~/market-client/bin/pip install '{page.url}/market/agent/v1/client/")
+    words = "~/market-client/bin/market share --cores 2 --memory 6g --type cpu --hours 8"
+    assert share == f"{words} --username {person.username} --server {page.url}"
+    name = page.find("#machine-name")
+    name.send_keys("attic")
+    page.until(lambda: "--name attic" in command.text, "the name")
+    name.send_keys("; ls")
+    page.until(lambda: "--name" not in command.text, "the name, which no command may hold, to be left out")
 
 
 def test_the_statement_downloads(page: Page) -> None:

@@ -16,7 +16,7 @@ from distributedmarket.runtime.release import LOCK, POM
 from distributedmarket.runtime.shell import command
 from distributedmarket.runtime.steps import Step
 from market.kit.settings import Paths
-from market.ops.install import hadoop_classes, history_jar, javac, submitter_jar
+from market.ops.install import client_package, hadoop_classes, history_jar, javac, submitter_jar
 
 # Supervisor's last release is 15 months old, but what else is on PyPI is older (circus 21 months; honcho 25,
 # and it restarts nothing), and Debian's runit and s6 do not tell why a service does not run.
@@ -108,6 +108,13 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             lambda: submitter_jar.build(paths),
             lambda: not submitter_jar.jar(paths).exists(),
             about_s=4,
+        ),
+        Step(
+            "client",
+            "the client as one file, for people and machines elsewhere",
+            lambda: [path.read_bytes() for path in client_package.sources()],
+            lambda: client_package.build(paths),
+            lambda: client_package.lacking(paths),
         ),
         Step(
             "history",

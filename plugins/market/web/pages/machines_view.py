@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Response, request
 from flask_appbuilder import expose
@@ -11,11 +13,12 @@ from flask_appbuilder import expose
 from market.airflow import menu
 from market.credits import price
 from market.kit import clock, settings, tls, whole
+from market.kit.errors import NotFoundError
 from market.kit.money import format_credits, parse_credits
 from market.kit.paging import Page
 from market.kit.vocabulary import MACHINE_LIVE, MACHINE_STAYING
 from market.kit.wire import loaded
-from market.machines import contributions, registry, verification
+from market.machines import client_package, contributions, registry, verification
 from market.machines.schemas import ResizeRequestSchema
 from market.people.member import Member
 from market.web.pages import charts
@@ -25,6 +28,9 @@ from market.web.pages.text import credits_text
 _ROWS = 25
 _INTERVALS = 100
 _MEASUREMENTS = 10
+_ENVIRONMENT = "~/market-client"
+# What the command may be given beside numbers; the page checks the same, where a `-` in brackets is escaped.
+_FITTING = {"window": r"\d\d:\d\d-\d\d:\d\d", "name": r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}"}
 
 
 class MachinesView(MarketPage):
@@ -54,6 +60,7 @@ class MachinesView(MarketPage):
             rate=rate,
             offer=offer(member, float(rate)),
             types=settings.load().types,
+            fitting=_FITTING,
             now_ms=clock.now_ms(),
         )
 
@@ -105,6 +112,7 @@ def offer(member: Member, rate: float) -> dict[str, Any]:
     loaded = settings.load()
     types = loaded.types
     query = request.args
+    begin, program = _begin(loaded)
 
     def number(field: str, default: int) -> int:
         return whole.parsed(query.get(field, ""), 999_999, lowest=1) or default
@@ -115,21 +123,51 @@ def offer(member: Member, rate: float) -> dict[str, Any]:
         "memory": number("memory", 4),
         "hours": number("hours", 8),
         "type": chosen if chosen in types else next(iter(types)),
+        **{name: _fitting(name, query.get(name, "")) for name in _FITTING},
     }
     template = (
-        "./market share --cores {cores} --memory {memory}g --type {type} --hours {hours} "
-        f"--username {member.username} --server {request.host_url.rstrip('/')}{_proof(loaded)}"
+        begin + f"{program} share --cores {{cores}} --memory {{memory}}g --type {{type}} --hours {{hours}}"
+        f"{{--window}}{{--name}} --username {member.username} --server {_address()}{_proof(loaded)}"
     )
+    optional = {f"--{name}": f" --{name} {form[name]}" if form[name] else "" for name in _FITTING}
     kept = 1 - float(loaded.credits.fee)
     paid = types[form["type"]].weight_micro / 1e6 * form["cores"]
     paid += float(loaded.credits.gib_weight) * form["memory"]
     return form | {
         "template": template,
-        "command": template.format(**form),
+        "command": template.format(**form, **optional),
+        "fetches": bool(begin),
+        "only_here": loaded.loopback,
         "gib_weight": loaded.credits.gib_weight,
         "kept": kept,
         "earns": round(rate * paid * kept, 4),
     }
+
+
+def _begin(loaded: settings.Settings) -> tuple[str, str]:
+    """Return the lines that fetch the market's client, with a digest that pip checks, and its program.
+
+    A market that has none to give away is joined from its clone, without such lines.
+    """
+    try:
+        package = client_package.current()
+    except NotFoundError:
+        return "", "./market"
+    # Its digest vouches for the file, whoever vouches for the market's certificate.
+    trusted = f"--trusted-host {urlsplit(_address()).netloc} " if loaded.tls else ""
+    address = f"{_address()}{package.address}#sha256={package.sha256}"
+    lines = [f"python3 -m venv {_ENVIRONMENT}", f"{_ENVIRONMENT}/bin/pip install {trusted}'{address}'", ""]
+    return "\n".join(lines), f"{_ENVIRONMENT}/bin/market"
+
+
+def _address() -> str:
+    """Return the market's address, as the browser knows it."""
+    return request.host_url.rstrip("/")
+
+
+def _fitting(field: str, text: str) -> str:
+    """Return what an address gives for a field, if a command may hold it; else nothing."""
+    return text if re.fullmatch(_FITTING[field], text) else ""
 
 
 def _proof(loaded: settings.Settings) -> str:

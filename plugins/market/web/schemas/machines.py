@@ -76,6 +76,15 @@ class HandshakeSchema(Schema):
     python = text("version of the Python that runs jobs, as 3.11")
 
 
+class ClientPackageSchema(Schema):
+    """The client that the market gives away."""
+
+    file_name = text("of the wheel")
+    address = text("below the market's own, where it is fetched")
+    size = fields.Integer(metadata={"description": "bytes"})
+    sha256 = text("of the file")
+
+
 class PulseSchema(Schema):
     """How a machine is, for its agent."""
 

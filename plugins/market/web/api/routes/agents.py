@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse
 
 from market.kit.settings import load
-from market.machines import agents, identities, registry
+from market.machines import agents, client_package, identities, registry
 from market.machines.schemas import AgentJoinSchema, AgentReleaseSchema, HeartbeatSchema, MachineRequestSchema
 from market.web.api import openapi, routing, scopes, streams
 from market.web.api.caller import Caller
@@ -49,6 +49,26 @@ def hadoop(member: Caller) -> Response:
 def classes(member: Caller) -> Response:
     """Return the classes that jobs load, which an agent archives so that they start sooner."""
     return PlainTextResponse(agents.classes())
+
+
+@router.get(
+    "/client",
+    tags=["agents"],
+    openapi_extra=routing.described(gives=schemas.ClientPackageSchema, refuses=(404,), public=True),
+)
+def client() -> dict[str, Any]:
+    """Return which client this market gives away, and its digest."""
+    return routing.dumped(schemas.ClientPackageSchema, client_package.current())
+
+
+@router.get(
+    "/client/{file_name}",
+    tags=["agents"],
+    openapi_extra=routing.described(gives="application/zip", refuses=(404,), public=True),
+)
+def client_file(file_name: str) -> Response:
+    """Return the client as a wheel, which pip installs; for everybody, as there is no secret in it."""
+    return streams.own_file(client_package.named(file_name).path, "application/zip")
 
 
 @router.post(

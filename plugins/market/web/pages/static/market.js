@@ -284,7 +284,10 @@
   function command(form) {
     form.addEventListener("input", () => {
       const values = Object.fromEntries(new FormData(form));
-      const text = form.dataset.command.replace(/\{(\w+)\}/g, (_, name) => values[name] || "?");
+      const optional = (name) => (values[name] && form.elements[name].checkValidity() ? ` --${name} ${values[name]}` : "");
+      const text = form.dataset.command
+        .replace(/\{--(\w+)\}/g, (_, name) => optional(name))
+        .replace(/\{(\w+)\}/g, (_, name) => values[name] || "?");
       form.querySelector("#command").textContent = text;
       const weight = Number(form.elements.type.selectedOptions[0].dataset.weight);
       const earned = Number(form.dataset.rate) * (weight * values.cores + Number(form.dataset.gib) * values.memory);
