@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
+from distributedmarket.cli import text
+from distributedmarket.cli.text import counted
 from distributedmarket.client import MarketApiError, MarketClient
 from distributedmarket.errors import SetupError
 from market.credits.settlement.steps import settle
@@ -98,9 +100,8 @@ def lend(settings: Settings, lender: MarketClient, username: str, password_file:
         _until(active, "the machines did not become active: see ./market logs demo-machine-1")
     for machine in lender.get("/machines", limit=200)["machines"]:
         if machine["availability"] == ACTIVE:
-            console.print(
-                f"  {machine['machine_type']}: {machine['core_count']} cores, {machine['memory_size']} MiB"
-            )
+            size = f"{counted(machine['core_count'], 'core')}, {text.size(machine['memory_size'] << 20)}"
+            console.print(f"  {machine['display_name']} ({machine['machine_type']}): {size}")
 
 
 def _train(settings: Settings, buyer: MarketClient) -> dict[str, Any]:
@@ -149,14 +150,14 @@ def _outcome(buyer: MarketClient, job_id: str) -> None:
             files = buyer.get(f"/jobs/{job_id}/logs")["files"]
             driver = [file for file in files if file["role"] == "driver" and file["file"] == "stdout"]
             texts = [buyer.text(f"/jobs/{job_id}/logs/{file['container_id']}/stdout") for file in driver]
-            return [line for text in texts for line in text.splitlines() if line.startswith("accuracy")]
+            return [line for said in texts for line in said.splitlines() if line.startswith("accuracy")]
 
         lines = _until(accuracy, "the log does not show the accuracy")
         results = buyer.get(f"/jobs/{job_id}/results")["files"]
     console.print(f"  the log says: [bold]{lines[0]}[/]")
-    console.print(f"  {len(results)} result files:")
-    for file in results:
-        console.print(f"    {file['path']} ({file['size']} bytes)")
+    console.print(
+        f"  {counted(len(results), 'result file')}, {text.size(sum(file['size'] for file in results))}"
+    )
 
 
 def _settle(settings: Settings) -> None:
