@@ -61,6 +61,27 @@ class Routes:
         answer: models.Token = self._client.call("PUT", "/users/me/password", body=body)
         return answer
 
+    def get_user(self, user_id: str) -> models.UserRecord:
+        """Return a user; for administrators."""
+        answer: models.UserRecord = self._client.call("GET", f"/users/{quote(user_id, safe='')}")
+        return answer
+
+    def suspend_user(
+        self, user_id: str, body: models.Suspension, *, key: str | None = None
+    ) -> models.UserRecord:
+        """Suspend an account: its sessions and tokens end at once; for administrators."""
+        answer: models.UserRecord = self._client.call(
+            "POST", f"/users/{quote(user_id, safe='')}/suspend", body=body, key=key
+        )
+        return answer
+
+    def reopen_user(self, user_id: str, body: models.Reason, *, key: str | None = None) -> models.UserRecord:
+        """Reopen a suspended account; its person logs in anew; for administrators."""
+        answer: models.UserRecord = self._client.call(
+            "POST", f"/users/{quote(user_id, safe='')}/reopen", body=body, key=key
+        )
+        return answer
+
     def change_email(self, body: models.Email) -> models.Asked:
         """Give oneself another address; it takes the old one's place when it is confirmed."""
         answer: models.Asked = self._client.call("PUT", "/users/me/email", body=body)
@@ -141,25 +162,6 @@ class Routes:
         """Refuse an account that waits, with a reason for its owner; for administrators."""
         answer: models.Approval = self._client.call(
             "POST", f"/approvals/{quote(user_id, safe='')}/refuse", body=body, key=key
-
-    def get_user(self, user_id: str) -> models.UserRecord:
-        """Return a user; for administrators."""
-        answer: models.UserRecord = self._client.call("GET", f"/users/{quote(user_id, safe='')}")
-        return answer
-
-    def suspend_user(
-        self, user_id: str, body: models.Suspension, *, key: str | None = None
-    ) -> models.UserRecord:
-        """Suspend an account: its sessions and tokens end at once; for administrators."""
-        answer: models.UserRecord = self._client.call(
-            "POST", f"/users/{quote(user_id, safe='')}/suspend", body=body, key=key
-        )
-        return answer
-
-    def reopen_user(self, user_id: str, body: models.Reason, *, key: str | None = None) -> models.UserRecord:
-        """Reopen a suspended account; its person logs in anew; for administrators."""
-        answer: models.UserRecord = self._client.call(
-            "POST", f"/users/{quote(user_id, safe='')}/reopen", body=body, key=key
         )
         return answer
 

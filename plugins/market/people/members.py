@@ -50,6 +50,7 @@ def username(user_id: str) -> str:
         raise NotFoundError("There is no such user.")
     return str(row.username)
 
+
 def note_login(login_id: int) -> None:
     """Remember that somebody has logged in with his password just now."""
     with database.transaction() as cursor:
