@@ -27,8 +27,8 @@ BEGIN
         PERFORM event_write('job_failed', NEW.user_id, NEW.job_id, NULL, said);
     END IF;
     -- Whoever stops his own job knows of it.
-    IF OLD.stop_code IS NULL AND (NEW.stop_code <> 'cancelled' OR NEW.cancelled_by IS DISTINCT FROM (
-            SELECT username FROM member WHERE user_id = NEW.user_id)) THEN
+    IF OLD.stop_code IS NULL AND (NEW.stop_code <> 'cancelled' OR NEW.stop_code = 'cancelled'
+            AND NEW.cancelled_by <> (SELECT username FROM member WHERE user_id = NEW.user_id)) THEN
         PERFORM event_write('job_stopped', NEW.user_id, NEW.job_id, NULL,
                             said || jsonb_build_object('reason_code', NEW.stop_code, 'reason', NEW.stop_reason));
     END IF;
