@@ -65,3 +65,16 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(BadInputError) as caught:
         loaded(MachineRequestSchema(), {**GOOD, "core_count": -1, "memory_size": 1, "ip_address": "x"})
     assert set(caught.value.errors) == {"core_count", "memory_size", "ip_address"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("memory_size", 512, "must be from 1024 to 4194304 MiB"),
+        ("time_period", 1, r"must be from 60 to \d+ seconds"),
+        ("core_count", 0, r"must be from 1 to \d+$"),
+    ],
+)
+def test_bounds_are_told_with_their_unit(field: str, value: int, words: str) -> None:
+    with pytest.raises(BadInputError, match=words):
+        loaded(MachineRequestSchema(), {**GOOD, field: value})

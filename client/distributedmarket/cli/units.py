@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_NUMBER = re.compile(r"(?<![\w.])(\d+)(?![\w.]\w)(?: MiB| seconds)?")
+_NUMBER = re.compile(r"(?<![\w.])(\d+)(?!\.?\d)(?!\w)(?: MiB\b| s\b| seconds\b)?")
 _SPANS = (("d", 86400), ("h", 3600), ("m", 60))
 _PARTS_OF_A_GIB = 4  # 1.25g can be read at once, 1.2197g cannot
 

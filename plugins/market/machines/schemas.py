@@ -162,13 +162,13 @@ class ResizeRequestSchema(Input):
 def _out_of_range(data: dict[str, object]) -> dict[str, list[str]]:
     limits = load().machines
     ranges = {
-        "core_count": (1, limits.max_cores),
-        "memory_size": (limits.min_memory_mib, limits.max_memory_mib),
-        "time_period": (_MIN_PERIOD_S, limits.max_time_period_s),
+        "core_count": (1, limits.max_cores, ""),
+        "memory_size": (limits.min_memory_mib, limits.max_memory_mib, " MiB"),
+        "time_period": (_MIN_PERIOD_S, limits.max_time_period_s, " seconds"),
     }
     wrong: dict[str, list[str]] = {}
-    for name, (lowest, highest) in ranges.items():
+    for name, (lowest, highest, unit) in ranges.items():
         given = data.get(name)
         if isinstance(given, int) and not lowest <= given <= highest:
-            wrong[name] = [f"must be from {lowest} to {highest}"]
+            wrong[name] = [f"must be from {lowest} to {highest}{unit}"]
     return wrong
