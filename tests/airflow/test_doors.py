@@ -5,6 +5,7 @@ What comes out must be a documented status and, if it is a refusal, a problem do
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import socket
@@ -136,7 +137,9 @@ def test_another_method_names_all(ask: Ask, operations: list[Operation], registe
             {one.method, "HEAD"} if one.method == "GET" else {one.method}
         )
     # Two addresses may fit: what is documented without a parameter goes before.
-    takes["/market/api/v1/machines/hadoop"] |= takes["/market/api/v1/machines/{machine_id}"]
+    for path, template in itertools.permutations(takes, 2):
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path):
+            takes[path] |= takes[template]
     for path, methods in takes.items():
         for method in sorted(set(_METHODS) - methods):
             answer = ask(method, re.sub(r"{\w+}", _NOBODY_S, path) if "hadoop" not in path else path, token)
