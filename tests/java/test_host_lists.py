@@ -86,6 +86,6 @@ def test_one_that_does_not_answer_is_not_waited_for_without_end(
 ) -> None:
     monkeypatch.setattr(host_lists, "_DEADLINE_S", 0.1)
     host_lists.replace(tmp_path / "refreshed", "another done\n")
-    with pytest.raises(ClusterUnavailable, match="did not read the lists of hosts"):
+    with pytest.raises(ClusterUnavailable, match="has not read the lists of hosts"):
         host_lists.refresh(tmp_path, 60)
     assert host_lists.text(tmp_path / "refresh").endswith(" 60\n")
