@@ -12,6 +12,7 @@ MACHINES = "My Machines"
 CREDITS = "My Credits"
 ACCOUNT = "My Market Account"
 REGISTRATION = "Market Registration"  # for everybody: it holds no permission
+CODES = "Market Account Codes"  # likewise
 WELCOME = "Market Welcome"  # likewise
 OPERATIONS = "Market Operations"  # administrators only: Admin has every permission by itself
 ADMINISTRATION = "Market Administration"  # likewise

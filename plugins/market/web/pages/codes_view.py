@@ -25,7 +25,7 @@ class CodesView(MarketPage):
     """Confirming an address, and a new password."""
 
     route_base = "/market/account"
-    class_permission_name = menu.REGISTRATION
+    class_permission_name = menu.CODES
     default_view = "confirm"
 
     @expose("/confirm")
