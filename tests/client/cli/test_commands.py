@@ -119,6 +119,61 @@ def test_a_change_of_the_password_ends_older_logins_and_goes_on_with_the_new(
     shell.done(*words, "new")
 
 
+def test_an_account_is_shown_and_changed(shell: Shell, ada: Person) -> None:
+    shown = shell.done("account")
+    assert f"{ada.username}@example.org (not confirmed: gets no mail)" in shown
+    assert "Ada L." in shell.done("account", "name", "Ada L.")
+    assert shell.json("account", "show")["display_name"] == "Ada L."
+    new = f"new-{ada.username}@example.org"
+    shell.done("account", "email", new, "--password-file", "password")  # at once: this market sends no mail
+    assert shell.json("whoami")["email"] == new
+    for words in (["confirm"], ["reset", ada.username]):
+        assert shell.run("account", *words) == exits.REFUSED
+        assert "sends no mail" in shell.error
+    assert shell.run("account", "confirm", "no-such-code") == exits.REFUSED
+    assert shell.run("account", "reset", "--code", "x", "--new-password-file", "password") == exits.REFUSED
+    assert "code" in shell.error
+
+
+@pytest.fixture
+def boss(shell: Shell, ada: Person, api_server: Airflow, tmp_path: Path) -> list[str]:
+    """The administrator, logged in beside ada; what names his login."""
+    (tmp_path / "boss").write_text(api_server.admin_password)
+    profile = ["--profile", "boss"]
+    words = ["--server", api_server.url, "--username", "admin", "--password-file", "boss"]
+    shell.done("login", *words, *profile)
+    return profile
+
+
+def test_an_administrator_invites(shell: Shell, boss: list[str]) -> None:
+    assert shell.run("invitations") == exits.REFUSED, "ada is none"
+    code = shell.done("invitations", "create", "a class", "--uses", "30", "--lifetime", "2d", *boss).strip()
+    assert code.startswith("dmi_")
+    listed = shell.done("invitations", *boss)
+    assert "a class" in listed
+    assert "0 of 30" in listed
+    assert code not in listed
+    made = shell.json("invitations", "list", *boss)["invitations"][0]
+    shell.done("invitations", "revoke", made["invitation_id"], *boss)
+    assert "revoked" in shell.done("invitations", *boss)
+
+
+def test_an_administrator_approves_and_refuses(
+    shell: Shell, ada: Person, boss: list[str], api_server: Airflow
+) -> None:
+    with sql(api_server) as cursor:
+        cursor.execute(
+            "INSERT INTO approval (user_id, state, asked_ms) VALUES (%s, 'waiting', 1)", [ada.user_id]
+        )
+    assert ada.username in shell.done("approvals", *boss)
+    assert shell.run("approvals", "approve", "nobody-here", *boss) == exits.REFUSED
+    shell.done("approvals", "refuse", ada.username, "--reason", "not of this university", *boss)
+    assert "not of this university" in shell.done("account")
+    assert ada.username not in shell.done("approvals", *boss)
+    assert "is approved" in shell.done("approvals", "approve", ada.username, *boss)
+    assert ada.username in shell.done("approvals", "list", "--all", *boss)
+
+
 def test_a_token_is_made_used_as_a_login_and_revoked(
     shell: Shell, ada: Person, api_server: Airflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
