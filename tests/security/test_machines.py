@@ -266,7 +266,7 @@ def test_another_key_comes_with_each_start_and_none_is_left_when_it_has_left(
     assert login(stack, first.principal, tmp_path, first.keytab) != ""
     assert login(stack, second.principal, tmp_path, second.keytab) == ""
     again.interrupt()
-    again.wait("left")
+    again.wait("left", 90)
     until(
         lambda: "not found in Kerberos database" in login(stack, second.principal, tmp_path, second.keytab),
         "the key to be withdrawn",

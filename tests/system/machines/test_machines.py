@@ -156,11 +156,11 @@ def a_machine_is_drained(stack: settings.Settings, lend: Callable[..., Agent], b
 
     began = time.monotonic()
     assert drained.owner.send("DELETE", f"/machines/{record['machine_id']}").status_code == 202
-    until(lambda: (size(record) or ("",))[0] != "RUNNING", "YARN to be told")
+    until(lambda: (size(record) or ("",))[0] != "RUNNING", "YARN to be told", 60)
     told_ms = clock.now_ms()
 
     def replacement(job_id: str) -> int:
-        hosts = until(lambda: found if len(found := executors(job_id)) > 1 else None, "a replacement")
+        hosts = until(lambda: found if len(found := executors(job_id)) > 1 else None, "a replacement", 60)
         assert [one.host for one in hosts] == ["drained", "spare"], "a job for a type never runs elsewhere"
         print(f"a replacement {time.monotonic() - began:.1f} s after DELETE")
         return int(hosts[1].start_ms) - told_ms
@@ -176,7 +176,7 @@ def a_machine_is_drained(stack: settings.Settings, lend: Callable[..., Agent], b
     assert buyer.log(jobs["long"]).split() == ["sum", "28", "mapped", "8"], "what was shuffled is kept"
     saved = f"{paths.job_folder(buyer.username, jobs['long'])}/{spark.SHUFFLE}"
     assert hdfs().status(saved) is None or not hdfs().list(saved)
-    assert drained.wait("left", 240)["reason"] == "removed by its owner"
+    assert drained.wait("left", 130)["reason"] == "removed by its owner"
 
 
 def a_lease_ends(lend: Callable[..., Agent]) -> None:
@@ -196,7 +196,7 @@ def hours_come(stack: settings.Settings, lend: Callable[..., Agent]) -> None:
     hours = f"{later:%H:%M}-{end:%H:%M}"
     agent = lend("nightly", "48", "--window", hours, "--time-zone", "UTC")
     agent.wait("resting")
-    until(lambda: not agent.left_behind(), "the end of its NodeManager")
+    until(lambda: not agent.left_behind(), "the end of its NodeManager", 40)
     assert agent.process.poll() is None
     with database.transaction() as cursor:
         cursor.execute(
@@ -265,7 +265,7 @@ def test_an_impostor_is_emptied_and_the_honest_machine_goes_on(
     impostor.start(shared_files(stack, 8, 8192), ports)
     node_id = f"{address}:{ports.service}"
     try:
-        until(lambda: (found := node(node_id)) and found.total_mib == 0, "the impostor to be emptied")
+        until(lambda: (found := node(node_id)) and found.total_mib == 0, "the impostor to be emptied", 60)
         found = node(node_id)
         assert found is not None
         assert (found.total_vcores, found.labels, found.containers) == (0, (), 0)
@@ -322,7 +322,7 @@ def test_a_host_that_nobody_registered_is_turned_away(stack: settings.Settings) 
     )
     stranger.start(shared_files(stack, 4, 4096), host.choose_ports("127.0.7.7", 8041))
     try:
-        until(lambda: not stranger.running(), "the end of the stranger")
+        until(lambda: not stranger.running(), "the end of the stranger", 60)
         assert "Disallowed NodeManager" in stranger.log.read_text()
     finally:
         stranger.stop()
@@ -350,7 +350,7 @@ def test_another_size_than_declared_is_refused(stack: settings.Settings, owner: 
             90,
         )
         assert "declared 1 cores and 1024 MiB" in record["reason"]
-        until(lambda: (size(record) or ("",))[-1] != 2048, "its node to be emptied or gone")
+        until(lambda: (size(record) or ("",))[-1] != 2048, "its node to be emptied or gone", 30)
     finally:
         liar.stop()
 

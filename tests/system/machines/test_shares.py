@@ -89,13 +89,13 @@ def test_users_share_what_comes_free_however_many_jobs_each_has(stack: settings.
         return (sum(theirs), its) == (5, 3)
 
     # One may be given a core too many, which it hands back within a second: see yarn_log.ran.
-    until(shared, "half of the machines for each user, not for each job")
+    until(shared, "half of the machines for each user, not for each job", 60)
     assert not [line for job_id in (*waiting, last) for line in reserved(stack, job_id)]
     # What runs may turn out to be on a dead machine: a settlement would wait a minute for it.
     for owner, jobs in ((busy, waiting), (modest, [last])):
         for job_id in jobs:
             assert owner.send("POST", f"/jobs/{job_id}/cancel").status_code == 202
-    until(lambda: not any(map(containers, (*waiting, last))), "the end of all of them")
+    until(lambda: not any(map(containers, (*waiting, last))), "the end of all of them", 30)
 
 
 def test_a_program_that_takes_more_than_was_quoted_is_stopped_and_charged(
