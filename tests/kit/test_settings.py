@@ -57,7 +57,7 @@ def test_a_port_that_was_really_taken_wins(tmp_path: Path) -> None:
         ("max_disk_percent = 90", "max_disk_percent = 101", r"\[machines\] max_disk_percent must be from 1"),
         ('weight = "1.250000"', 'weight = "0"', r"\[types.highmem\]"),
         ("[types.gpu]", "[types.pool]", r"\[types.pool\]"),
-        ('mode = "simple"', 'mode = "kerberus"', r"\[security\] mode must be one of simple, kerberos"),
+        ('mode = "kerberos"', 'mode = "kerberus"', r"\[security\] mode must be one of simple, kerberos"),
         ("token_renewal_s = 86400", "token_renewal_s = 0", r"\[security\] token_renewal_s must be positive"),
         ('kdc = ""', 'kdc = "k:88"', r"\[security\] kdc, keytab and machine_keytabs belong together"),
         ('realm = "MARKET"', 'realm = "market; x"', r"\[security\] realm must be capitals"),

@@ -318,7 +318,7 @@ class Security:
     tls_key: str = ""
     tls_ca: str = ""
     tls_name: str = ""
-    mode: str = SIMPLE
+    mode: str = KERBEROS
     realm: str = "MARKET"
     token_renewal_s: int = 86_400
     token_lifetime_s: int = 31_536_000
