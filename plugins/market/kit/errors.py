@@ -157,15 +157,18 @@ class UnavailableError(MarketError):
 
     status = 503
     title = "Unavailable"
+    again_after_s = 10
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """`Retry-After`: a server of the stack that was restarted is there again about then."""
+        return {"Retry-After": str(self.again_after_s)}
 
 
 class BusyError(UnavailableError):
     """Something that others use was not free in time; nothing was done. Trying again soon helps."""
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """`Retry-After`: most waits are over by then."""
-        return {"Retry-After": "5"}
+    again_after_s = 5  # most waits are over by then
 
 
 def _lines(place: str, messages: object) -> Iterator[str]:

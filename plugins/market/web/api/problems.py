@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 import psycopg2
+import sqlalchemy.exc
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from market.kit import audit
-from market.kit.errors import MarketError, NotLoggedInError, RoleMissingError
+from market.kit.errors import MarketError, NotLoggedInError, RoleMissingError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +73,14 @@ def register(app: FastAPI) -> None:
         errors = {str(fault["loc"][-1]): [fault["msg"]] for fault in error.errors()}
         return problem(422, "Invalid input", "; ".join(map(_line, errors.items())), {"errors": errors})
 
+    # The market's own tables, and those of Airflow, by which a caller is known.
     @app.exception_handler(psycopg2.OperationalError)
     @app.exception_handler(psycopg2.InterfaceError)
+    @app.exception_handler(sqlalchemy.exc.OperationalError)
+    @app.exception_handler(sqlalchemy.exc.InterfaceError)
     def database_away(request: Request, error: Exception) -> Response:
         log.error("the database does not answer: %s", error)
-        return problem(503, "Unavailable", "The database does not answer. Try again in a minute.")
+        return of_error(UnavailableError("The database does not answer. Try again in a minute."))
 
 
 def _line(item: tuple[str, list[str]]) -> str:
