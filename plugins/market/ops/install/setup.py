@@ -55,6 +55,7 @@ def packages(for_tests: bool, realm: bool = False) -> list[Package]:
         needed += _KDC
     if for_tests:
         needed.append(_TICKETS)
+        needed.append(_program("prometheus", "tests read the figures as a monitor does", "prometheus"))
         needed.append(_program("chromium", "the browser tests look at the pages", "chromium"))
         needed.append(_program("chromium-driver", "the browser tests drive the browser", "chromedriver"))
     return needed
