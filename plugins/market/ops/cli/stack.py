@@ -18,7 +18,7 @@ from market.kit import database
 from market.kit.errors import UnavailableError
 from market.kit.settings import Settings
 from market.ops.cli import own_market
-from market.ops.run import lifecycle
+from market.ops.run import containers, lifecycle
 from market.ops.run.services import all_services
 from market.ops.run.supervisor import Supervisor
 
@@ -80,6 +80,7 @@ def _running_jobs(settings: Settings) -> list[str]:
 
 def restart(settings: Settings, chosen: argparse.Namespace) -> int:
     """Restart one service."""
+    containers.refuse_inside(f"restart {chosen.service}")
     name = _service(settings, chosen.service)
     supervisor = Supervisor(settings)
     if not supervisor.running():
@@ -93,6 +94,7 @@ def restart(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def logs(settings: Settings, chosen: argparse.Namespace) -> int:
     """Show a service's log, with -f as it grows."""
+    containers.refuse_inside(f"logs {chosen.service}")
     name = _service(settings, chosen.service)
     path = settings.paths.logs / f"{name}.log"
     if not path.exists():
@@ -113,6 +115,7 @@ def _service(settings: Settings, name: str) -> str:
 
 def reset(settings: Settings, chosen: argparse.Namespace) -> int:
     """Stop the stack and delete all its data: accounts, jobs, files, credits. Installs stay."""
+    containers.refuse_inside("down --volumes")
     console.print(f"This deletes all accounts, jobs, files and credits in {settings.paths.state}.")
     if not chosen.yes and not confirmed("Delete them?"):
         return 1

@@ -18,7 +18,7 @@ from distributedmarket.client import exchange
 from distributedmarket.errors import SetupError
 from market.hadoop import site, spark
 from market.kit.settings import Settings
-from market.ops.run import bootstrap, leftovers, ports, started_with
+from market.ops.run import bootstrap, containers, leftovers, ports, started_with
 from market.ops.run.services import AIRFLOW, API, DATABASE, HADOOP, HISTORY, STAGES, Service, all_services
 from market.ops.run.supervisor import Supervisor
 
@@ -43,6 +43,7 @@ def up(settings: Settings, progress: Progress, say: Callable[[str], None]) -> bo
 
     It may be interrupted and called again at any point. Raises SetupError, naming the service and its log.
     """
+    containers.refuse_inside("up --detach")
     bootstrap.before_start(settings)
     with _exclusively(settings):
         supervisor = Supervisor(settings)
@@ -137,7 +138,7 @@ def status(settings: Settings) -> list[Health]:
         if service.name == "pool":
             address = settings.pool.ip_address
         state = states.get(service.name, {}).get("statename", "not supervised")
-        if state not in ("RUNNING", "STARTING"):
+        if state not in ("RUNNING", "STARTING") and not containers.inside():
             return Health(service.name, address, False, f"{state.lower()}: start it with ./market up")
         wrong = problem(settings, service)
         return Health(service.name, address, not wrong, wrong or _detail(settings, service, states))
@@ -155,12 +156,12 @@ def status(settings: Settings) -> list[Health]:
 
 
 def _detail(settings: Settings, service: Service, states: dict[str, dict[str, Any]]) -> str:
-    pid = f"pid {states[service.name]['pid']}"
+    parts = [f"pid {states[service.name]['pid']}"] if service.name in states else []
     try:
         note = service.note(settings)
     except OSError as error:  # it was well a moment ago
         note = str(error)
-    parts = [pid, note] if note else [pid]
+    parts += [note] if note else []
     return "; ".join(parts + (_protection(settings, "pool") if service.name == "pool" else []))
 
 
@@ -186,6 +187,7 @@ def as_json(settings: Settings) -> dict[str, object]:
 
 def down(settings: Settings, progress: Progress) -> None:
     """Stop everything, machines first, so that what runs on them ends while the market can see it."""
+    containers.refuse_inside("down")
     if not settings.paths.run.exists():
         return
     with _exclusively(settings):

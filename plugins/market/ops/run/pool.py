@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+import psycopg2
+
 from distributedmarket.agent import host, identity
 from distributedmarket.agent.agent import RENEW_S
 from distributedmarket.agent.folder import claim
@@ -20,6 +22,7 @@ from market.ops.install.install_steps import places_of
 
 _TICK_S = 0.5
 _CHECK_TICKS = 20
+_AWAY = (MarketError, psycopg2.Error)  # the database, for a moment
 
 
 def main() -> int:
@@ -54,20 +57,29 @@ def main() -> int:
                 print(f"the NodeManager had ended and was started again: see {node.log}", flush=True)
             ticks += 1
             if ticks % _CHECK_TICKS == 0:
-                with database.transaction() as cursor:
-                    row = queries.find(cursor, machine.machine_id)
-                live = row is not None and row.live
+                live = _live(machine.machine_id)
     finally:
         node.stop()
         folder.release()
     return 0
 
 
+def _live(machine_id: str) -> bool:
+    """Tell whether the market still has this machine; while its database is away nothing here ends."""
+    try:
+        with database.transaction() as cursor:
+            row = queries.find(cursor, machine_id)
+    except _AWAY as error:
+        print(f"the database does not say whether this machine is to go on: {error}", flush=True)
+        return True
+    return row is not None and row.live
+
+
 def _renew(loaded: Settings, node: NodeManager, machine_id: str) -> None:
     try:
         who = identities.issue_pool(loaded, machine_id)
         node.renew(identity.parsed(who) if who else None)
-    except MarketError as error:  # what runs here goes on: the key before is good until another is made
+    except _AWAY as error:  # what runs here goes on: the key before is good until another is made
         print(f"the machine's key was not renewed: {error}", flush=True)
 
 
