@@ -10,6 +10,11 @@ import contextlib
 import json
 import os
 
+# Where memory runs out, the kernel ends the container's Java rather than this: the container then ends as a
+# whole, saying why, and not one worker of it, which would be told as a crash (`_offer` in enclose.py).
+with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as _score:
+    _score.write("0")
+
 _encoded = os.environ.get("MARKET_VARIABLES", "")
 if _encoded:
     os.environ.update(json.loads(base64.urlsafe_b64decode(_encoded + "=" * (-len(_encoded) % 4))))

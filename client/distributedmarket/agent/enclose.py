@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 if not __package__:  # run by its path, in isolated mode: Python does not find the package that it is of
@@ -52,6 +53,8 @@ def main(arguments: list[str]) -> None:
     if not command[-1].endswith(f"/{LAUNCH}"):  # YARN tries out whether there is a `setsid`
         os.execvp(command[0], command)  # noqa: S606
     guard = _report(door)
+    if "memory" in wishes:
+        _offer(1000)
     if "work" in wishes:
         sys.exit(_enclosed(command, wishes, guard))
     sys.exit(_collecting(command, wishes, guard))
@@ -126,6 +129,7 @@ def _collecting(command: list[str], wishes: Wishes, guard: socket.socket | None)
 
 def _outcome(child: int, guard: socket.socket | None, end: Callable[[], None]) -> int:
     """Wait for a child; return its exit code, or that of the signal by which the guard has stopped it."""
+    _offer(0)  # whoever tells why the container has ended is to outlive it
     # The whole group is told to end. This process comes last, and what it was told is its exit code.
     signal.signal(signal.SIGTERM, lambda *_: None)
 
@@ -152,6 +156,18 @@ def _ran_out(guard: socket.socket) -> bool:
 
 def _limit(wishes: Wishes) -> None:
     spaces.limit(_number(wishes, "files"), _number(wishes, "processes"))
+
+
+def _offer(score: int) -> None:
+    """Have the kernel choose this process, and what it starts, where memory runs out, 1000: before others.
+
+    What it ends is else the largest: most often a worker of Python's. Spark would tell its driver of a worker
+    that has crashed, not why, before the guard had ended the rest. Python's processes take themselves out of
+    that choice (java/runner/sitecustomize.py), so it is the container's own Java, and all of it ends at once.
+    A program may take itself out as well: then the guard ends the container at its next look.
+    """
+    with suppress(OSError):  # it is a choice, and no bound
+        Path("/proc/self/oom_score_adj").write_text(str(score))
 
 
 def _number(wishes: Wishes, name: str) -> int:

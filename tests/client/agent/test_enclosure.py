@@ -461,6 +461,25 @@ def test_the_kernel_holds_a_container_to_its_memory(machine: Machine, held: str,
     )
 
 
+WORKER = """
+import subprocess, sys, time
+takes = "open('/proc/self/oom_score_adj', 'w').write('0'); held = b'x' * (300 << 20)"
+worker = subprocess.run([sys.executable, "-c", takes])
+open("outlived", "w").write(str(worker.returncode))
+time.sleep(600)
+"""
+
+
+def test_where_memory_runs_out_a_container_ends_before_it_can_tell_of_a_crash(machine: Machine) -> None:
+    if "memory" not in machine.kept.limits:
+        pytest.skip("no control group for memory can be made here")
+    machine.allocated_mib = 64
+    machine.run(WORKER)
+    until(lambda: machine.code() is not None, "the container's end", 30)
+    assert machine.code() == 128 + signal.SIGXCPU
+    assert not list(machine.folder.rglob("outlived"))
+
+
 def test_namespaces_are_used_where_this_host_has_them(machine: Machine) -> None:
     unshared = ["unshare", "--user", "--map-current-user", "--mount", "--pid", "--fork", "--mount-proc"]
     found = enclosure.runs([*machine.box.around(), *unshared, "true"], machine.work)
