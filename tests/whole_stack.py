@@ -38,8 +38,8 @@ _CHANGED: dict[str, dict[str, Any]] = {
     },
     # A test lends a host that makes the archive of them itself; setup has made one of all.
     "machines": {"archived_classes": 2000},
-    # A test's job lives longer than a token that nobody renews.
-    "security": {"token_renewal_s": 120},
+    # A test's job lives longer than a token that nobody renews; and what a market beyond loopback has.
+    "security": {"token_renewal_s": 60, "wire_encryption": "on"},
     # A test waits for it, and no other depends on how long it takes.
     "recovery": {"scheduler_silence_s": 25, "look_every_s": 5},
     # A test's webhooks listen on the same host.
@@ -72,7 +72,7 @@ def configure(mode: str | None = None) -> None:
     """Write its settings; `mode` is that of [security], if not the one that it is started with."""
     sections = changed(tomllib.loads((settings.ROOT / "config" / "market.toml").read_text()))
     if mode is not None:
-        sections["security"]["mode"] = mode
+        _with_mode(sections["security"], mode)
     CONFIG.parent.mkdir(exist_ok=True)
     CONFIG.write_text(_toml(sections))
     settings._load.cache_clear()  # a command reads them once
@@ -94,9 +94,15 @@ def changed(shipped: dict[str, Any]) -> dict[str, Any]:
     """Return the shipped configuration with what tests need otherwise."""
     sections = {name: values | _CHANGED.get(name, {}) for name, values in shipped.items()}
     if MODE in os.environ:
-        sections["security"]["mode"] = os.environ[MODE]
+        _with_mode(sections["security"], os.environ[MODE])
     sections["types"] |= {name: {"weight": "1.000000"} for name in _TYPES}
     return sections
+
+
+def _with_mode(section: dict[str, Any], mode: str) -> None:
+    section["mode"] = mode
+    if mode == settings.SIMPLE:  # in which Hadoop has nothing to encrypt by
+        section["wire_encryption"] = settings.OFF
 
 
 def _toml(sections: dict[str, Any], above: str = "") -> str:

@@ -96,3 +96,37 @@ def test_nothing_of_it_is_there_where_names_are_believed() -> None:
     assert kerberos.java_options(SIMPLE) == []
     assert set(node_config.shared_files(SIMPLE, 1, 1024)) == {"core-site.xml", "yarn-site.xml"}
     assert spark.environment(SIMPLE)["HADOOP_USER_NAME"] == "market"
+
+
+def _told(loaded: settings.Settings) -> list[dict[str, str]]:
+    """Return what servers and submitter, a machine, and Spark are told."""
+    hadoop, machine = site.files(loaded), node_config.shared_files(loaded, 1, 1024)
+    joined = [{**files["core-site.xml"], **files.get("hdfs-site.xml", {})} for files in (hadoop, machine)]
+    return [*joined, spark.defaults(loaded)]
+
+
+@pytest.mark.parametrize(
+    ("bind", "chosen", "encrypted"),
+    [
+        ("127.0.0.1", "auto", False),
+        ("127.0.0.1", "on", True),
+        ("10.0.0.5", "auto", True),
+        ("10.0.0.5", "off", False),
+    ],
+)
+def test_what_leaves_a_host_is_encrypted_at_all_ends(bind: str, chosen: str, encrypted: bool) -> None:
+    there = replace(LOADED, bind=bind, security=replace(LOADED.security, wire_encryption=chosen))
+    *hadoop, of_spark = _told(there)
+    for told in hadoop:
+        assert told["hadoop.rpc.protection"] == ("privacy" if encrypted else "authentication")
+        assert told["dfs.data.transfer.protection"] == ("privacy" if encrypted else "authentication")
+        # Without it SASL encrypts by ciphers of its own, at a tenth of the speed.
+        cipher = told.get("dfs.encrypt.data.transfer.cipher.suites")
+        assert cipher == ("AES/CTR/NoPadding" if encrypted else None)
+    assert of_spark.get("spark.network.crypto.enabled", "false") == str(encrypted).lower()
+
+
+def test_without_keys_nothing_is_encrypted() -> None:
+    there = replace(SIMPLE, bind="10.0.0.5")
+    assert not there.wire_encryption
+    assert not [name for told in _told(there) for name in told if "crypto.enabled" in name]

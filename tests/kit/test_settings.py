@@ -60,6 +60,11 @@ def test_a_port_that_was_really_taken_wins(tmp_path: Path) -> None:
         ('mode = "kerberos"', 'mode = "kerberus"', r"\[security\] mode must be one of simple, kerberos"),
         ("token_renewal_s = 86400", "token_renewal_s = 0", r"\[security\] token_renewal_s must be positive"),
         ('kdc = ""', 'kdc = "k:88"', r"\[security\] kdc, keytab and machine_keytabs belong together"),
+        (
+            'wire_encryption = "auto"',
+            'wire_encryption = "yes"',
+            r"\[security\] wire_encryption must be one of",
+        ),
         ('realm = "MARKET"', 'realm = "market; x"', r"\[security\] realm must be capitals"),
         ('tls = "starttls"', 'tls = "ssl"', r"\[mail\] tls must be one of none, starttls, tls"),
         ('host = "" ', 'host = "a b" ', r"\[mail\] host must be"),
@@ -115,3 +120,10 @@ def test_what_is_wrong_in_it_is_named(own: Path, text: str, named: str) -> None:
 def test_a_missing_secret_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(settings.SettingsError, match=r"\./market up"):
         settings.load(state=tmp_path).secret("db_market_app")
+
+
+def test_to_encrypt_without_keys_is_refused(config: Path, tmp_path: Path) -> None:
+    text = config.read_text().replace('mode = "kerberos"', 'mode = "simple"')
+    config.write_text(text.replace('wire_encryption = "auto"', 'wire_encryption = "on"'))
+    with pytest.raises(settings.SettingsError, match=r'wire_encryption = "on" needs mode = "kerberos"'):
+        settings.load(tmp_path)

@@ -10,7 +10,7 @@ from ledger_world import World
 
 from market.credits import statement
 from market.kit import vocabulary as words
-from market.kit.settings import MODES
+from market.kit.settings import PROTECTIONS
 from market.web.pages import text
 
 # Table and column -> the lists that its CHECKs hold it to.
@@ -19,7 +19,7 @@ CHECKS = {
     ("verification", "outcome"): [words.VERIFICATION_OUTCOMES],
     ("job", "status"): [words.JOB_STATUSES, words.ENDED],
     ("run", "status"): [words.RUN_STATUSES, words.ENDED],
-    ("submission", "mode"): [MODES],
+    ("submission", "mode"): [PROTECTIONS],
     ("container_usage", "role"): [words.CONTAINER_ROLES],
     ("container_usage", "end_kind"): [words.CONTAINER_ENDS],
     ("usage_line", "not_charged_because"): [words.NOT_CHARGED],

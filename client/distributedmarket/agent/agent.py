@@ -152,14 +152,14 @@ class Agent:
         """Have the NodeManager prove itself as the market wants it; return when another key is due."""
         if pulse.availability in STILL:
             return renew_at
-        if bool(pulse.ticket) != node.has_key:
+        if (bool(pulse.ticket), pulse.encrypted) != (node.has_key, node_config.encrypted(join.files)):
             self._join_anew(node, join, ports)
         elif node.has_key and time.monotonic() >= renew_at:
             return time.monotonic() + self._renewed(node, join.machine_id)
         return renew_at
 
     def _join_anew(self, node: NodeManager, join: Join, ports: Ports) -> None:
-        """Start the NodeManager with a key, or without one: the market has changed how it knows machines."""
+        """Start the NodeManager as the market now wants it: with a key or without one, encrypting or not."""
         try:
             again = self._api.resume(join.machine_id)
             if again is None:  # it is leaving, of which the next heartbeat tells
@@ -171,7 +171,7 @@ class Agent:
             self._say(f"{error}; trying again")
             time.sleep(_LOOK_S)
             return
-        self._say("the market has changed how it knows machines; the NodeManager is started again")
+        self._say("the market has changed how it speaks with machines; the NodeManager is started again")
         node.stop()
         node.identify(who)
         join.files = again.files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,10 @@ class Pulse:
     memory_size: int
     remaining_s: int
     earned: str
-    # A market of before these sends neither.
+    # A market of before these sends none of them.
     ticket: str = ""  # for the pages of the machine's own NodeManager
     admitted: bool = True  # YARN lets its NodeManager in
+    encrypted: bool = False  # so must its NodeManager's connections be
 
 
 class AgentApi:
@@ -121,11 +122,12 @@ class AgentApi:
         body = {"known": known, "wait_s": wait_s, **self._release}
         answer = self._at_once.post(f"/machines/{machine_id}/heartbeat", body, key="", read_s=_READ_S)
         try:
-            needed = [name for name in Pulse.__dataclass_fields__ if name not in ("ticket", "admitted")]
+            needed = [field.name for field in fields(Pulse) if field.default is MISSING]
             return Pulse(
                 **{name: answer[name] for name in needed},
                 ticket=str(answer.get("ticket", "")),
                 admitted=answer.get("admitted", True) is not False,
+                encrypted=answer.get("encrypted", False) is True,
             )
         except (KeyError, TypeError):
             raise MarketClientError("the market answers heartbeats otherwise: update this agent") from None

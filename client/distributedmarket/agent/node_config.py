@@ -20,6 +20,7 @@ _MEMORY = "yarn.nodemanager.resource.memory-mb"
 _DISK = "market.nodemanager.application.disk-mb"
 # The market's services that containers speak to, as HOST:PORT,...
 _REACHABLE = "market.nodemanager.container.reachable"
+_PROTECTION = "hadoop.rpc.protection"
 _CHECKER = "yarn.nodemanager.disk-health-checker"
 
 
@@ -37,6 +38,11 @@ def resized(shared: Files, cores: int, memory_mib: int) -> Files:
     """Return the market's part for another size of the machine."""
     size = {_CORES: str(cores), _MEMORY: str(memory_mib)}
     return shared | {"yarn-site.xml": shared["yarn-site.xml"] | size}
+
+
+def encrypted(shared: Files) -> bool:
+    """Tell whether the market's part has connections encrypted."""
+    return shared.get("core-site.xml", {}).get(_PROTECTION) == "privacy"
 
 
 def disk_options(shared: Files) -> list[str]:

@@ -26,6 +26,8 @@ WORKING_JVM = " ".join([_JVM, *(f"-XX:{name}={value}" for name, value in _LATE.i
 # Without that compiler Java starts a little faster still: for the driver of a Python program, which only
 # plans.
 _PLANNING_JVM = f"{_JVM} -XX:TieredStopAtLevel=1"
+# Between a driver and its executors, by the key of the application; GCM notices what was changed on its way.
+_ENCRYPTED = {"spark.network.crypto.enabled": "true", "spark.network.crypto.cipher": "AES/GCM/NoPadding"}
 SHUFFLE = "shuffle"
 FALLBACK = "spark.storage.decommission.fallbackStorage.path"
 
@@ -76,6 +78,7 @@ def defaults(settings: Settings) -> dict[str, str]:
         "spark.executor.decommission.forceKillTimeout": f"{task_drain_s(settings)}s",
         "spark.stage.maxConsecutiveAttempts": "10",
         "spark.authenticate": "true",
+        **(_ENCRYPTED if settings.wire_encryption else {}),
     }
 
 

@@ -303,12 +303,14 @@ class Backup:
 
 
 SIMPLE, KERBEROS = MODES = ("simple", "kerberos")
-AUTO, ON, OFF = TLS_MODES = ("auto", "on", "off")
+ENCRYPTED = "encrypted"
+PROTECTIONS = (*MODES, ENCRYPTED)
+AUTO, ON, OFF = CHOICES = ("auto", "on", "off")
 
 
 @dataclass(frozen=True)
 class Security:
-    """Section [security]: how Hadoop's servers tell who speaks to them, and whether the API speaks TLS.
+    """Section [security]: how Hadoop's servers tell who speaks to them, and what is encrypted on its way.
 
     A file of before it has none.
     """
@@ -319,6 +321,7 @@ class Security:
     tls_ca: str = ""
     tls_name: str = ""
     mode: str = KERBEROS
+    wire_encryption: str = AUTO
     realm: str = "MARKET"
     token_renewal_s: int = 86_400
     token_lifetime_s: int = 31_536_000
@@ -396,6 +399,17 @@ class Settings:
     def tls(self) -> bool:
         """Whether the API speaks TLS: unless it is said otherwise, beyond loopback."""
         return self.security.tls == ON or (self.security.tls == AUTO and not self.loopback)
+
+    @property
+    def wire_encryption(self) -> bool:
+        """Whether Hadoop and Spark encrypt what they say: unless it is said otherwise, beyond loopback."""
+        wanted = self.security.wire_encryption
+        return self.kerberos and (wanted == ON or (wanted == AUTO and not self.loopback))
+
+    @property
+    def protection(self) -> str:
+        """How Hadoop's servers are spoken to, of PROTECTIONS: what began in one cannot go on in another."""
+        return ENCRYPTED if self.wire_encryption else self.security.mode
 
     @property
     def loopback(self) -> bool:
@@ -533,14 +547,19 @@ _CENTRES = re.compile(r"[A-Za-z0-9.-]+:\d{1,5}(,[A-Za-z0-9.-]+:\d{1,5})*")
 
 
 def _check_security(source: Path, security: Security) -> None:
-    if security.tls not in TLS_MODES:
-        raise SettingsError(f"{source}: [security] tls must be one of {', '.join(TLS_MODES)}")
+    for name in ("tls", "wire_encryption"):
+        if getattr(security, name) not in CHOICES:
+            raise SettingsError(f"{source}: [security] {name} must be one of {', '.join(CHOICES)}")
     if bool(security.tls_certificate) != bool(security.tls_key):
         raise SettingsError(f"{source}: [security] tls_certificate and tls_key belong together")
     if security.tls_name and not _HOST.fullmatch(security.tls_name):
         raise SettingsError(f"{source}: [security] tls_name must be the name of a host")
     if security.mode not in MODES:
         raise SettingsError(f"{source}: [security] mode must be one of {', '.join(MODES)}")
+    if security.wire_encryption == ON and security.mode == SIMPLE:
+        raise SettingsError(
+            f'{source}: [security] wire_encryption = "on" needs mode = "kerberos", by whose keys it works'
+        )
     if not _REALM.fullmatch(security.realm):
         raise SettingsError(f"{source}: [security] realm must be capitals, digits, dots and hyphens")
     given = [security.kdc, security.keytab, security.machine_keytabs]

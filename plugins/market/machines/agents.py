@@ -98,6 +98,7 @@ def _pulse(member: Member, machine_id: str) -> dict[str, Any]:
         "earned": format_credits(earned),
         "ticket": identities.ticket(settings.load(), machine),
         "admitted": machine.admitted,
+        "encrypted": settings.load().wire_encryption,
     }
 
 

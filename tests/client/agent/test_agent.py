@@ -226,7 +226,32 @@ def test_a_machine_joins_anew_when_the_market_begins_or_ends_to_ask_for_keys(
     assert node.identified[-1] is (known if with_keys else None)
     assert node.starts[-1] == changed
     assert "trying again" in said[0]
-    assert any("changed how it knows machines" in one for one in said)
+    assert any("changed how it speaks with machines" in one for one in said)
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_machine_joins_anew_when_the_market_begins_or_ends_to_encrypt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encrypted: bool
+) -> None:
+    market, node = Market(), Node()
+    files = {
+        way: {"core-site.xml": {"hadoop.rpc.protection": way}, "yarn-site.xml": {}}
+        for way in ("privacy", "authentication")
+    }
+    before, after = ("authentication", "privacy") if encrypted else ("privacy", "authentication")
+    monkeypatch.setattr(agents, "_LOOK_S", 0.01)
+    monkeypatch.setattr(market, "resume", lambda machine_id: replace(join(), files=files[after]))
+    node.identify(Identity("nm/127.0.0.9@MARKET", "", b"", "", b""))
+    pulse = replace(PULSE, ticket="Market x", encrypted=encrypted)
+
+    class Listener:
+        @property
+        def heard(self) -> Heard:
+            return Heard(replace(pulse, availability="left") if market.joined else pulse)
+
+    as_before = replace(join(), files=files[before])
+    assert agent(market, tmp_path)._lend(node, as_before, Ports(1, 2, 3, 4), Listener()) == LEFT  # type: ignore[arg-type]
+    assert node.starts[-1] == files[after]
 
 
 def test_a_machine_that_runs_is_given_another_key_now_and_then(

@@ -213,6 +213,8 @@ def test_a_heartbeat_brings_a_ticket_where_the_market_sends_one() -> None:
     beat |= {"remaining_s": 1, "earned": "0.000000"}
     assert api(beat | {"ticket": "Market x", "more": 1}).heartbeat("m", "").ticket == "Market x"
     assert api(beat).heartbeat("m", "").ticket == ""
+    assert not api(beat).heartbeat("m", "").encrypted
+    assert api(beat | {"encrypted": True}).heartbeat("m", "").encrypted
 
 
 def test_an_agent_shows_its_ticket_at_its_own_nodemanager() -> None:

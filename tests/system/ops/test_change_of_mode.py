@@ -102,7 +102,7 @@ def test_members_files_and_credits_are_carried_over_and_jobs_come_to_true_ends(
 
     said = _change(own_mode)
     # Of the one that runs YARN may say before it stops itself that its machine is gone.
-    assert re.search(r"before the mode of security changed, so ended and paid back: [12] runs", said), said
+    assert re.search(r"before \[security\] changed, so ended and paid back: [12] runs", said), said
     buyer = _again(stack, buyer)
     ended = buyer.ended(taken, 120)
     assert (ended["status"], ended["reason_code"], ended["reason"]) == ("failed", "pool_failure", REASON)

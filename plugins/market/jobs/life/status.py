@@ -52,7 +52,7 @@ def hand_over(tag: str) -> bool:
             cursor.execute(
                 "INSERT INTO submission (tag, job_id, begun_ms, mode) VALUES (%s, %s, %s, %s)"
                 " ON CONFLICT (tag) DO NOTHING",
-                [tag, life.job_id, now_ms(), settings.load().security.mode],
+                [tag, life.job_id, now_ms(), settings.load().protection],
             )
         return life.run(tag).goes_on
 

@@ -112,9 +112,9 @@ def _keep_types(settings: Settings) -> None:
 
 
 def end_what_cannot_go_on(settings: Settings, say: Callable[[str], None]) -> None:
-    """After a change of mode ask for the end of what YARN took in another one; before any machine works."""
-    if ended := change_of_mode.end_of_others(settings.security.mode):
-        say(f"taken by YARN before the mode of security changed, so ended and paid back: {ended} runs")
+    """After a change of [security] ask for the end of what YARN took before; before a machine works."""
+    if ended := change_of_mode.end_of_others(settings.protection):
+        say(f"taken by YARN before [security] changed, so ended and paid back: {ended} runs")
 
 
 def migrate_airflow(settings: Settings, service: Service) -> None:

@@ -97,6 +97,9 @@ class PulseSchema(Schema):
     earned = credit("over all settled intervals")
     ticket = text("opens the pages of its own NodeManager for a minute; empty where they are open")
     admitted = fields.Boolean(metadata={"description": "its NodeManager may register: start it now"})
+    encrypted = fields.Boolean(
+        metadata={"description": "Hadoop's servers and machines encrypt what they say"}
+    )
 
 
 class IdentitySchema(Schema):
