@@ -42,8 +42,9 @@ def of_application(application_id: str) -> list[int]:
 
     In their variables, or in the command where those of another account cannot be read.
     """
-    container = f"container_{application_id.removeprefix('application_')}_".encode()
-    marks = {"environ": b"CONTAINER_ID=" + container, "cmdline": container}
+    # After a restart of the ResourceManager a container's id has its epoch before these: container_e02_...
+    container = f"_{application_id.removeprefix('application_')}_".encode()
+    marks = {"environ": container, "cmdline": container}
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         for name, mark in marks.items():
