@@ -20,7 +20,7 @@ from pathlib import Path
 if not __package__:  # run by its path, in isolated mode: Python does not find the package that it is of
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from distributedmarket.agent import mounts, spaces, tree, view
+from distributedmarket.agent import mounts, spaces, tree, usage, view
 
 LAUNCH = "launch_container.sh"  # the script that YARN writes for each container
 ACCOUNT, MEMORY = b"a", b"m"  # what it asks the guard for, and about
@@ -52,12 +52,12 @@ def main(arguments: list[str]) -> None:
         signal.signal(sent, signal.SIG_DFL)
     if not command[-1].endswith(f"/{LAUNCH}"):  # YARN tries out whether there is a `setsid`
         os.execvp(command[0], command)  # noqa: S606
+    used = usage.Usage(Path(command[-1]).parent)
     guard = _report(door)
     if "memory" in wishes:
         _offer(1000)
-    if "work" in wishes:
-        sys.exit(_enclosed(command, wishes, guard))
-    sys.exit(_collecting(command, wishes, guard))
+    run = _enclosed if "work" in wishes else _collecting
+    sys.exit(run(command, wishes, guard, used))
 
 
 def _report(door: str) -> socket.socket | None:
@@ -74,7 +74,7 @@ def _report(door: str) -> socket.socket | None:
         return None
 
 
-def _enclosed(command: list[str], wishes: Wishes, guard: socket.socket | None) -> int:
+def _enclosed(command: list[str], wishes: Wishes, guard: socket.socket | None, used: usage.Usage) -> int:
     """Run the command in namespaces of its own; the kernel ends all in them with its first process."""
     container, (work,) = Path.cwd(), wishes["work"]
     uid, gid = os.getuid(), os.getgid()
@@ -99,7 +99,7 @@ def _enclosed(command: list[str], wishes: Wishes, guard: socket.socket | None) -
         _limit(wishes)
         spaces.give_up()
         os.execv(_INIT[0], [*_INIT, *command])  # noqa: S606
-    return _outcome(child, guard, lambda: tree.kill(child))
+    return _outcome(child, guard, lambda: tree.kill(child), used)
 
 
 def _ask(guard: socket.socket) -> dict[Path, int]:
@@ -115,31 +115,38 @@ def _ask(guard: socket.socket) -> dict[Path, int]:
     return dict(zip(places, descriptors, strict=True))
 
 
-def _collecting(command: list[str], wishes: Wishes, guard: socket.socket | None) -> int:
+def _collecting(command: list[str], wishes: Wishes, guard: socket.socket | None, used: usage.Usage) -> int:
     """Run the command, and end what it leaves."""
     tree.collect_orphans()
     child = os.fork()
     if not child:
         _limit(wishes)
         os.execvp(command[0], command)  # noqa: S606
-    code = _outcome(child, guard, tree.end_descendants)
+    code = _outcome(child, guard, tree.end_descendants, used)
     tree.end_descendants()
+    used.end()
     return code
 
 
-def _outcome(child: int, guard: socket.socket | None, end: Callable[[], None]) -> int:
-    """Wait for a child; return its exit code, or that of the signal by which the guard has stopped it."""
+def _outcome(child: int, guard: socket.socket | None, end: Callable[[], None], used: usage.Usage) -> int:
+    """Wait for a child; return its exit code, or that of the signal by which the guard has stopped it.
+
+    What it uses is written meanwhile.
+    """
     _offer(0)  # whoever tells why the container has ended is to outlive it
     # The whole group is told to end. This process comes last, and what it was told is its exit code.
     signal.signal(signal.SIGTERM, lambda *_: None)
 
     def stopped(sent: int, _: object) -> None:
         end()
+        used.end()
         os._exit(128 + sent)
 
     for sent in _STOPPING:
         signal.signal(sent, stopped)
+    used.begin()
     code = tree.wait_for(child)
+    used.end()
     if code and guard is not None and _ran_out(guard):
         return 128 + signal.SIGXCPU
     return code if code >= 0 else 128 - code

@@ -41,6 +41,7 @@ from distributedmarket.agent import (
     process_tags,
     spaces,
     tree,
+    usage,
     view,
 )
 from distributedmarket.agent.sandbox import Sandbox
@@ -166,7 +167,7 @@ def _copy_code(folder: Path) -> Path:
     """Copy what runs as the jobs' account: this package's own folder may be hidden from it."""
     for part in (folder, folder / _PACKAGE.parent, folder / _PACKAGE):
         _open_to_all(part)
-    used = (enclose, mounts, spaces, tree, view, agent)
+    used = (enclose, mounts, spaces, tree, usage, view, agent)
     files = [Path(str(module.__file__)) for module in used]
     copies = {folder / _PACKAGE / file.name: file for file in files}
     copies[folder / _PACKAGE.parent / "__init__.py"] = Path(distributedmarket.__file__)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PARENT, _TIMES = 1, slice(11, 15)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,7 +56,19 @@ def kill(pid: int) -> None:
 
 def parents() -> dict[int, int]:
     """Return the parent of each process that has not ended."""
-    found: dict[int, int] = {}
+    return {pid: int(fields[_PARENT]) for pid, fields in _stats()}
+
+
+def ticks() -> dict[int, tuple[int, int]]:
+    """Return the parent and the processor time, in the kernel's ticks, of each process that has not ended.
+
+    The time is also that of the children that it has waited for.
+    """
+    return {pid: (int(fields[_PARENT]), sum(map(int, fields[_TIMES]))) for pid, fields in _stats()}
+
+
+def _stats() -> Iterator[tuple[int, list[str]]]:
+    """Yield what the kernel says of each process that has not ended, from its state on (proc(5), `stat`)."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -62,8 +76,7 @@ def parents() -> dict[int, int]:
             except OSError:
                 continue  # ended meanwhile
             if fields[0] != "Z":
-                found[int(entry.name)] = int(fields[1])
-    return found
+                yield int(entry.name), fields
 
 
 def below(roots: set[int], parent_of: dict[int, int]) -> set[int]:

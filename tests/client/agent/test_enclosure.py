@@ -22,7 +22,7 @@ from agents import command_line
 from leavings import KINDS, PROGRAM, marked
 from people import until
 
-from distributedmarket.agent import enclose, enclosure, groups, identity, limits, process_tags
+from distributedmarket.agent import enclose, enclosure, groups, identity, limits, process_tags, usage
 from distributedmarket.agent.enclosure import Enclosure
 from distributedmarket.agent.sandbox import Sandbox, sandbox
 
@@ -503,3 +503,53 @@ def test_containers_give_way_to_what_keeps_the_machine(tmp_path: Path) -> None:
     words = [f"{programs}/nice", "-n", "5", "/bin/sh", "-c", "/usr/bin/nice; echo $OF_THE_JOB"]
     ran = subprocess.run(words, env={"OF_THE_JOB": "x"}, capture_output=True, text=True, check=True)
     assert ran.stdout.split() == [str(os.nice(0) + 5)], "and in an environment without the job's variables"
+
+
+BURNS = """\
+import subprocess, sys, time
+def burn(seconds):
+    until = time.process_time() + seconds
+    while time.process_time() < until: pass
+"""
+
+
+def told(folder: Path) -> dict[str, Any]:
+    file = folder / usage.FILE
+    text = file.read_text() if file.exists() else ""
+    return json.loads(text) if text else {}
+
+
+def logs(machine: Machine) -> Path:
+    folder = machine.work.joinpath("logs", *CONTAINER.split("/")[-2:])
+    folder.mkdir(parents=True)
+    return folder
+
+
+@ways
+def test_all_processes_of_a_container_count_also_those_that_have_ended(machine: Machine) -> None:
+    folder = logs(machine)
+    program = f"""
+    code = {BURNS!r}
+    exec(code)
+    subprocess.run([sys.executable, "-c", code + "burn(0.7)"], check=True)
+    held = bytearray(b"x" * (150 << 20))
+    time.sleep(1.5)
+    burn(0.7)
+    open("seen", "w").write("1")
+    """
+    machine.ran(program)
+    until(lambda: told(folder).get("cpu_s", 0) >= 1.4, "the figures", 5)
+    figures = told(folder)
+    assert 1.4 <= figures["cpu_s"] < 5, figures
+    assert 150 <= figures["peak_memory_mib"] < 400, figures
+
+
+@ways
+def test_a_container_that_is_killed_has_left_its_figures(machine: Machine) -> None:
+    folder = logs(machine)
+    machine.run(f"exec({BURNS!r})\nburn(600)")
+    until(lambda: told(folder).get("cpu_s", 0) >= 1, "the figures while it runs", 60)
+    os.killpg(os.getsid(main_of(machine.mark)), signal.SIGKILL)
+    until(lambda: not marked(machine.mark), "the container's end", 20)
+    assert told(folder)["cpu_s"] >= 1
+    assert len((folder / usage.FILE).read_bytes()) == 96
