@@ -13,6 +13,7 @@ with loop_dag(
         "list_logs": "market.jobs.output.manifests.list_logs",
         "checksums": "market.jobs.output.manifests.compute_checksums",
         "metrics": "market.jobs.output.metrics.collect",
+        "used": "market.jobs.output.used.collect",
     }.items():
         LoopTask(task_id=task_id, pass_path=pass_path, period_s=2, lock=f"housekeeping {task_id}")
     LoopTask(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import zstandard
 
 from market.cluster import event_log
 from market.cluster.errors import HdfsNotFound
-from market.cluster.event_log import ExecutorLife, executor_lives
+from market.cluster.event_log import ExecutorLife, Task, executor_lives, tasks
 from market.cluster.hdfs import FileStatus
 
 APP = "application_1_0001"
@@ -125,3 +126,54 @@ def test_a_broken_file_ends_the_reading_and_a_bomb_does_no_harm(monkeypatch: pyt
     monkeypatch.setattr(event_log, "_MAX_BYTES", 1 << 20)
     bomb = zstandard.ZstdCompressor().compress(b"x" * (64 << 20))
     assert read({f"events_1_{APP}.zstd": bomb, f"events_2_{APP}.zstd": packed(added(1, 1))}) == []
+
+
+def read_tasks(content: dict[str, bytes]) -> list[Task] | None:
+    files = Files({f"{FOLDER}/{name}": data for name, data in content.items()})
+    return tasks(files, PLACES, APP, 2)  # type: ignore[arg-type]
+
+
+def ran(start_ms: object, end_ms: object) -> dict[str, Any]:
+    return {"Event": "SparkListenerTaskEnd", "Task Info": {"Launch Time": start_ms, "Finish Time": end_ms}}
+
+
+def test_the_tasks_of_a_real_log_are_read_in_the_order_of_their_beginning() -> None:
+    """What Spark 4.3.0 wrote of the tasks of examples/digits, on two executors of one core."""
+    log = (Path(__file__).parent / "event_log_of_spark_4.3.0.zstd").read_bytes()
+    found = read_tasks({f"events_1_{APP}.zstd": log})
+    assert found is not None
+    assert len(found) == 11
+    assert found == sorted(found, key=lambda task: task.start_ms)
+    assert found[0].start_ms == 1796030475253
+    at_once = max(sum(one.start_ms <= task.start_ms < one.end_ms for one in found) for task in found)
+    assert at_once in (2, 3)  # the driver notes an end a little later than the next one's beginning
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"Event":"SparkListenerTaskEnd","Task Info":{"Launch',
+        {"Event": "SparkListenerTaskEnd", "Task Info": None},
+        ran("soon", 5),
+        ran(True, 5),
+        ran(7, 5),
+        ran(-1, 5),
+        ran(1, 1 << 60),
+        ran(1.5, 5),
+        b'{"Event":"SparkListenerTaskEnd",' + b"[" * 100_000,
+    ],
+)
+def test_a_task_that_has_not_the_right_form_is_left_out(line: object) -> None:
+    assert read_tasks({f"events_1_{APP}.zstd": packed(line, ran(100, 200))}) == [Task(100, 200)]
+
+
+def test_tasks_that_cannot_all_be_read_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tasks(Files({}), PLACES, APP, 2) is None  # type: ignore[arg-type]
+    several = {f"events_{number}_{APP}.zstd": packed(ran(number, 99)) for number in range(1, 31)}
+    assert read_tasks(several) is None
+    monkeypatch.setattr(event_log, "_MAX_TASKS", 2)
+    assert read_tasks({f"events_1_{APP}.zstd": packed(*[ran(1, 2)] * 2)}) == [Task(1, 2)] * 2
+    assert read_tasks({f"events_1_{APP}.zstd": packed(*[ran(1, 2)] * 3)}) is None
+    monkeypatch.setattr(event_log, "_MAX_BYTES", 1 << 16)
+    bomb = zstandard.ZstdCompressor().compress(b"x" * (64 << 20))
+    assert read_tasks({f"events_1_{APP}.zstd": bomb}) is None

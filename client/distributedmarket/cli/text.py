@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
+from typing import Any
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -75,3 +77,20 @@ def size(count: int | None) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, which gets an s where it is not one."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def used(found: Any) -> list[tuple[str, str]]:
+    """Return what an ended job really used, as names and values; nothing while it is not known."""
+    if not found:
+        return []
+    pairs = [(f"{role} used", _of_role(found[role])) for role in ("driver", "executors") if found.get(role)]
+    return [*pairs, ("advice", (found.get("advice") or {}).get("sentence", ""))]
+
+
+def _of_role(role: Mapping[str, Any]) -> str:
+    if role["cpu_s"] is None:
+        return ""
+    words = f"{duration(role['cpu_s'])} of processor in {duration(role['held_core_s'])} of core time,"
+    words += f" at most {role['peak_memory_mib']} of {role['memory_mib']} MiB"
+    untold = role["not_measured"]
+    return f"{words}; of {counted(untold, 'container')} nothing is known" if untold else words

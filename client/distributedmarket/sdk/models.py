@@ -19,6 +19,25 @@ class AccountBalance(TypedDict):
     balance: NotRequired[str]
 
 
+class Advice(TypedDict):
+    """`Advice` of the OpenAPI document."""
+
+    core_num: NotRequired[int]
+    executor_cores: NotRequired[int]
+    # MiB
+    driver_memory: NotRequired[int]
+    # MiB
+    executor_memory: NotRequired[int]
+    # of that size, at the job's own rate; null after want of memory
+    cost: NotRequired[str | None]
+    # what the job has cost; null after want of memory
+    paid: NotRequired[str | None]
+    # how long its driver would have run, milliseconds
+    duration: NotRequired[int | None]
+    # the same for people, with what it follows from
+    sentence: NotRequired[str]
+
+
 class Alert(TypedDict):
     """`Alert` of the OpenAPI document."""
 
@@ -312,6 +331,24 @@ class EventPage(TypedDict):
     cursor: NotRequired[int]
 
 
+class ExecutorUse(TypedDict):
+    """`ExecutorUse` of the OpenAPI document."""
+
+    containers: NotRequired[int]
+    # containers that were held for 5 s or more and whose machines told nothing
+    not_measured: NotRequired[int]
+    # vcores x seconds that were allocated, of all containers
+    held_core_s: NotRequired[float]
+    # processor seconds that they used, all their processes together
+    cpu_s: NotRequired[float | None]
+    # allocated to each container
+    memory_mib: NotRequired[int]
+    # the most that one of them held: each process at its own peak, summed up
+    peak_memory_mib: NotRequired[int | None]
+    # core seconds in which tasks ran; null unless the job succeeded in one run
+    busy_core_s: NotRequired[float | None]
+
+
 class Extension(TypedDict):
     """`Extension` of the OpenAPI document."""
 
@@ -593,6 +630,8 @@ class JobDetail(TypedDict):
     points: NotRequired[dict[str, int] | None]
     # null once an executor has run, and at its end
     waiting: NotRequired[Any]
+    # null until it is known, some seconds after the job's end
+    used: NotRequired[Any]
 
 
 class JobRequest(TypedDict):
@@ -1145,6 +1184,8 @@ class Receipt(TypedDict):
     owed: NotRequired[str]
     # by administrators, beside the charge
     refunds: NotRequired[list[GivenBack]]
+    # null until it is known, some seconds after the job's end
+    used: NotRequired[Any]
 
 
 class ReceiptLine(TypedDict):
@@ -1281,6 +1322,22 @@ class Retry(TypedDict):
     """`Retry` of the OpenAPI document."""
 
     points: NotRequired[list[int]]
+
+
+class RoleUse(TypedDict):
+    """`RoleUse` of the OpenAPI document."""
+
+    containers: NotRequired[int]
+    # containers that were held for 5 s or more and whose machines told nothing
+    not_measured: NotRequired[int]
+    # vcores x seconds that were allocated, of all containers
+    held_core_s: NotRequired[float]
+    # processor seconds that they used, all their processes together
+    cpu_s: NotRequired[float | None]
+    # allocated to each container
+    memory_mib: NotRequired[int]
+    # the most that one of them held: each process at its own peak, summed up
+    peak_memory_mib: NotRequired[int | None]
 
 
 class Room(TypedDict):
@@ -1535,6 +1592,15 @@ class TrialBalance(TypedDict):
 
     accounts: NotRequired[list[AccountBalance]]
     sum: NotRequired[str]
+
+
+class Used(TypedDict):
+    """`Used` of the OpenAPI document."""
+
+    driver: NotRequired[Any]
+    executors: NotRequired[Any]
+    # null where there is nothing to be gained
+    advice: NotRequired[Any]
 
 
 class User(TypedDict):

@@ -452,7 +452,7 @@ class Routes:
         return answer
 
     def get_job(self, job_id: str) -> models.JobDetail:
-        """Return a job, and why it waits if it does."""
+        """Return a job, why it waits if it does, and what it used if it has ended."""
         answer: models.JobDetail = self._client.call("GET", f"/jobs/{quote(job_id, safe='')}")
         return answer
 
@@ -503,7 +503,7 @@ class Routes:
         )
 
     def get_receipt(self, job_id: str) -> models.Receipt:
-        """Return what a job cost so far, by container."""
+        """Return what a job cost so far, by container, and what it used of it if it has ended."""
         answer: models.Receipt = self._client.call("GET", f"/jobs/{quote(job_id, safe='')}/receipt")
         return answer
 

@@ -1,4 +1,4 @@
-"""Spark's event log in HDFS: when executors came and went, as the driver says.
+"""Spark's event log in HDFS: when executors came and went and when tasks ran, as the driver says.
 
 The program writes it, with its owner's rights: what is read is bounded in size, and each line is only a claim
 of the right form.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import zstandard
 
@@ -22,11 +22,15 @@ _MAX_BYTES = 64 << 20  # decompressed, of all files of a log together
 _MAX_FILES = 20
 _MAX_LINE = 1 << 20  # bytes; the end of a longer one, which is no executor's, is not read
 _MAX_LIVES = 10_000
+_MAX_TASKS = 20_000
 _LATEST_MS = 1 << 53
 _MAX_HOST = 255  # characters of a name
 _FILE = re.compile(r"events_(\d+)_.*")
 _ADDED, _REMOVED = b'"SparkListenerExecutorAdded"', b'"SparkListenerExecutorRemoved"'
+_TASK_ENDED = b'"SparkListenerTaskEnd"'
 _HEAD = 60  # an event's name is the first thing in its line
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,14 @@ class ExecutorLife:
     node_id: str
     added_ms: int
     removed_ms: int | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """When a task took a core of an executor, epoch ms."""
+
+    start_ms: int
+    end_ms: int
 
 
 def beginning(application_id: str) -> str:
@@ -51,14 +63,45 @@ def executor_lives(
 
     It lies in one of the folders. Raises ClusterUnavailable when HDFS does not answer.
     """
+    found = _read(hdfs, folders, application_id, attempt, (_ADDED, _REMOVED), _lives)
+    return found[0] if found else []
+
+
+def tasks(hdfs: Hdfs, folders: Sequence[str], application_id: str, attempt: int) -> list[Task] | None:
+    """Return the tasks of the same log as they began; None where not all of them can be read.
+
+    Raises ClusterUnavailable when HDFS does not answer.
+    """
+    found = _read(hdfs, folders, application_id, attempt, (_TASK_ENDED,), _tasks)
+    return found[0] if found and found[1] else None
+
+
+@dataclass
+class _Bounds:
+    """How much may still be read of a log, decompressed, in bytes."""
+
+    left: int
+
+
+def _read(
+    hdfs: Hdfs,
+    folders: Sequence[str],
+    application_id: str,
+    attempt: int,
+    events: tuple[bytes, ...],
+    meant: Callable[[Iterator[bytes]], T],
+) -> tuple[T, bool] | None:
+    """Return what the lines of some events mean, and whether they are all; None if no log can be read."""
     for place in folders:
-        folder = f"{place}/{beginning(application_id)}{attempt}"
+        folder, bounds = f"{place}/{beginning(application_id)}{attempt}", _Bounds(_MAX_BYTES)
         try:
             files = sorted((int(match[1]), match[0]) for match in _named(hdfs, folder))
-            return _lives(line for line in _lines(hdfs, folder, [name for _, name in files[:_MAX_FILES]]))
+            names = [name for _, name in files[:_MAX_FILES]]
+            found = meant(_lines(hdfs, folder, names, events, bounds))
+            return found, bounds.left > 0 and len(files) <= _MAX_FILES
         except ClusterRefused:
             continue
-    return []
+    return None
 
 
 def _named(hdfs: Hdfs, folder: str) -> Iterator[re.Match[str]]:
@@ -68,9 +111,10 @@ def _named(hdfs: Hdfs, folder: str) -> Iterator[re.Match[str]]:
             yield match
 
 
-def _lines(hdfs: Hdfs, folder: str, names: list[str]) -> Iterator[bytes]:
-    """Yield the lines about executors; what is broken ends the reading."""
-    left = _MAX_BYTES
+def _lines(
+    hdfs: Hdfs, folder: str, names: list[str], events: tuple[bytes, ...], bounds: _Bounds
+) -> Iterator[bytes]:
+    """Yield the lines of some events; what is broken ends the reading."""
     for name in names:
         raw = io.BufferedReader(_Chunks(hdfs.open(f"{folder}/{name}")))
         stream: Any = raw
@@ -78,11 +122,11 @@ def _lines(hdfs: Hdfs, folder: str, names: list[str]) -> Iterator[bytes]:
             stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
         rest = b""
         try:
-            while left > 0 and (part := stream.read(1 << 16)):
-                left -= len(part)
+            while bounds.left > 0 and (part := stream.read(1 << 16)):
+                bounds.left -= len(part)
                 *whole, rest = (rest + part).split(b"\n")
                 rest = rest[:_MAX_LINE]
-                yield from (line for line in whole if _ADDED in line[:_HEAD] or _REMOVED in line[:_HEAD])
+                yield from (line for line in whole if any(event in line[:_HEAD] for event in events))
         except zstandard.ZstdError:
             return
 
@@ -127,3 +171,19 @@ def _lives(lines: Iterator[bytes]) -> list[ExecutorLife]:
         if len(added) >= _MAX_LIVES:
             break
     return [ExecutorLife(*life, removed.get(number)) for number, life in added.items()]
+
+
+def _tasks(lines: Iterator[bytes]) -> list[Task] | None:
+    found: list[Task] = []
+    for line in lines:
+        try:
+            event: Any = parsed_storable(line)
+            info = event["Task Info"]
+            start_ms, end_ms = info["Launch Time"], info["Finish Time"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        if type(start_ms) is int and type(end_ms) is int and 0 <= start_ms <= end_ms <= _LATEST_MS:
+            if len(found) >= _MAX_TASKS:
+                return None
+            found.append(Task(start_ms, end_ms))
+    return sorted(found, key=lambda task: task.start_ms)

@@ -257,7 +257,7 @@ def test_a_note_is_kept_with_its_job(member: Member) -> None:
 def test_a_job_s_own_record_is_a_request_for_the_same_job(world: World, member: Member) -> None:
     asked = BODY | {"job_note": "again", "app_params": ["two\nlines", ""], "max_credits": "1.5"}
     job = store.visible_job(member, submit(member, asked)["job_id"])
-    answered = JobDetailSchema().dump({**store.to_wire(job), "waiting": None})
+    answered = JobDetailSchema().dump({**store.to_wire(job), "waiting": None, "used": None})
     assert set(answered) - set(wires()) - {"job_name"} == ANSWERED
     again = store.visible_job(member, submit(member, answered)["job_id"])
     assert (again.spec, again.job_name) == (job.spec, job.job_name)

@@ -158,6 +158,7 @@ def _figures(found: Job) -> list[tuple[str, str]]:
         ("ended", text.at(record.get("end_time"))),
         ("ran", text.of_ms(record.get("duration"))),
         ("cost", f"{text.credits(record.get('used_credit'))} of at most {text.credits(record.get('hold'))}"),
+        *text.used(record.get("used")),
         ("paid by", f"project {record['project']}" if record.get("project") else ""),
         ("note", record.get("job_note") or ""),
     ]

@@ -137,6 +137,8 @@ def _receipt(context: Context, chosen: argparse.Namespace) -> int:
             amount = str(found.get(name) or "")
             if amount.strip("0."):
                 context.output.line(f"{name}  {text.credits(amount)} credits")
+        if pairs := text.used(found.get("used")):
+            context.output.figures(pairs)
 
     context.output.answer(found, show)
     return exits.DONE

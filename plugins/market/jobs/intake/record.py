@@ -8,7 +8,7 @@ from typing import Any
 # What `GET /jobs/{job_id}` answers and no request can ask for.
 ANSWERED = frozenset(
     {
-        *("job_id", "user_id", "status", "reason_code", "reason", "warning", "waiting", "points"),
+        *("job_id", "user_id", "status", "reason_code", "reason", "warning", "waiting", "used", "points"),
         "owner",
         *("added_time", "start_time", "end_time", "duration"),
         *("rate", "hold", "used_credit", "cost", "cost_final", "application_id", "dag_id"),

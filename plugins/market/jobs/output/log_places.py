@@ -22,8 +22,10 @@ from market.kit.clock import now_ms
 from market.kit.vocabulary import DRIVER, EXECUTOR
 
 _CONTAINER = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_(\d+)_(\d+)")
-# They show the environment of the machine and of the launch, and nothing of the program.
-HIDDEN = frozenset({"launch_container.sh", "directory.info", "prelaunch.err", "prelaunch.out"})
+# What a container used, as its first process wrote it: the `FILE` of the client's agent/usage.py.
+USAGE = "market-usage.json"
+# They show the environment of the machine and of the launch, or figures of it, and nothing of the program.
+HIDDEN = frozenset({"launch_container.sh", "directory.info", "prelaunch.err", "prelaunch.out", USAGE})
 # Machines are asked for logs of an ended application for this long: then they have handed over, or are lost.
 _HANDOVER_MS = 10 * 60_000
 # A file may be with nobody for a moment: so long after an end it is waited for, if need be, for so long.

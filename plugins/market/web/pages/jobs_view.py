@@ -19,6 +19,7 @@ from market.jobs.intake.extend import extend as extend_job
 from market.jobs.intake.retry import retry as retry_job
 from market.jobs.intake.submit import submit as submit_job
 from market.jobs.life import waiting
+from market.jobs.output import used
 from market.kit import database, settings, whole
 from market.kit.errors import BadInputError, MarketError, NotFoundError
 from market.kit.money import UCR_PER_CREDIT, format_credits, parse_credits
@@ -135,12 +136,14 @@ class JobsView(MarketPage):
         job = store.to_wire(found)
         with database.transaction() as cursor:
             receipt = receipts.receipt(cursor, job_id)
+            told_use = used.shown(cursor, found)
         return self.show(
             "job.html",
             member,
             job=job,
             waiting=waiting.why(found, supply.of),
             receipt=receipt,
+            used=told_use,
             steps=steps(job["status"], store.history(job_id)),
             open=job["status"] in OPEN,
             advice=REASONS.get(job.get("reason_code") or "", ""),

@@ -66,14 +66,71 @@ class WaitingSchema(Schema):
     )
 
 
+def _figure(description: str) -> fields.Float:
+    return fields.Float(allow_none=True, metadata={"description": description})
+
+
+class RoleUseSchema(Schema):
+    """What the containers of one role used of what they held. Null: no machine has handed the figure over."""
+
+    containers = fields.Integer()
+    not_measured = fields.Integer(
+        metadata={"description": "containers that were held for 5 s or more and whose machines told nothing"}
+    )
+    held_core_s = fields.Float(
+        metadata={"description": "vcores x seconds that were allocated, of all containers"}
+    )
+    cpu_s = _figure("processor seconds that they used, all their processes together")
+    memory_mib = fields.Integer(metadata={"description": "allocated to each container"})
+    peak_memory_mib = fields.Integer(
+        allow_none=True,
+        metadata={"description": "the most that one of them held: each process at its own peak, summed up"},
+    )
+
+
+class ExecutorUseSchema(RoleUseSchema):
+    """The same of executors."""
+
+    busy_core_s = _figure("core seconds in which tasks ran; null unless the job succeeded in one run")
+
+
+class AdviceSchema(Schema):
+    """A size that would have done for less, or after want of memory would have had more of it."""
+
+    core_num = fields.Integer()
+    executor_cores = fields.Integer()
+    driver_memory = fields.Integer(metadata={"description": "MiB"})
+    executor_memory = fields.Integer(metadata={"description": "MiB"})
+    cost = credit("of that size, at the job's own rate; null after want of memory", allow_none=True)
+    paid = credit("what the job has cost; null after want of memory", allow_none=True)
+    duration = fields.Integer(
+        allow_none=True, metadata={"description": "how long its driver would have run, milliseconds"}
+    )
+    sentence = text("the same for people, with what it follows from")
+
+
+class UsedSchema(Schema):
+    """What a job really used of what it was allocated, as the machines and Spark's event log tell it."""
+
+    driver = fields.Nested(RoleUseSchema, allow_none=True)
+    executors = fields.Nested(ExecutorUseSchema, allow_none=True)
+    advice = fields.Nested(
+        AdviceSchema, allow_none=True, metadata={"description": "null where there is nothing to be gained"}
+    )
+
+
+_USED = {"description": "null until it is known, some seconds after the job's end"}
+
+
 class JobDetailSchema(JobSchema):
-    """A job, and why it does not run yet."""
+    """A job, why it does not run yet, and what it has used."""
 
     waiting = fields.Nested(
         WaitingSchema,
         allow_none=True,
         metadata={"description": "null once an executor has run, and at its end"},
     )
+    used = fields.Nested(UsedSchema, allow_none=True, metadata=_USED)
 
 
 class QuoteSchema(Schema):
@@ -182,6 +239,7 @@ class ReceiptSchema(Schema):
     refunds = fields.List(
         fields.Nested(GivenBackSchema), metadata={"description": "by administrators, beside the charge"}
     )
+    used = fields.Nested(UsedSchema, allow_none=True, metadata=_USED)
 
 
 class StageSchema(Schema):

@@ -25,7 +25,7 @@ from market.jobs.intake.schemas import (
 )
 from market.jobs.intake.submit import submit
 from market.jobs.life import waiting
-from market.jobs.output import log_reader, logs, results
+from market.jobs.output import log_reader, logs, results, used
 from market.jobs.output import progress as progresses
 from market.kit import database
 from market.kit.errors import BadInputError
@@ -101,9 +101,11 @@ def list_jobs(request: Request, member: Caller, page: Annotated[Page, _PAGING.pa
     openapi_extra=routing.described(gives=schemas.JobDetailSchema, refuses=(404,)),
 )
 def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
-    """Return a job, and why it waits if it does."""
+    """Return a job, why it waits if it does, and what it used if it has ended."""
     job = _visible(member, job_id)
-    told = {**store.to_wire(job), "waiting": waiting.why(job, supply.of)}
+    with database.transaction() as cursor:
+        told_use = used.shown(cursor, job)
+    told = {**store.to_wire(job), "waiting": waiting.why(job, supply.of), "used": told_use}
     return routing.dumped(schemas.JobDetailSchema, told)
 
 
@@ -192,10 +194,11 @@ def hide_job(member: Caller, job_id: JobId) -> Response:
     openapi_extra=routing.described(gives=schemas.ReceiptSchema, refuses=(404,)),
 )
 def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
-    """Return what a job cost so far, by container."""
-    _visible(member, job_id)
+    """Return what a job cost so far, by container, and what it used of it if it has ended."""
+    job = _visible(member, job_id)
     with database.transaction() as cursor:
-        return routing.dumped(schemas.ReceiptSchema, receipts.receipt(cursor, job_id))
+        receipt = {**receipts.receipt(cursor, job_id), "used": used.shown(cursor, job)}
+    return routing.dumped(schemas.ReceiptSchema, receipt)
 
 
 @router.get(

@@ -40,7 +40,7 @@
     place.hidden = !sentence;
   }
 
-  // Every status, a warning and the final receipt bring other buttons and words, and the server writes those.
+  // Every status, a warning, the final receipt and what was used bring other buttons and words, and the server writes those.
   async function renew() {
     const fresh = await market.page(window.location.href);
     const there = fresh.querySelector("[data-job]");
@@ -55,7 +55,7 @@
       if (focused && first) first.focus();
     }
     const ended = "open" in root.dataset && !("open" in there.dataset);
-    for (const name of ["warned", "open", "final"]) {
+    for (const name of ["warned", "open", "final", "measured"]) {
       if (name in there.dataset) root.dataset[name] = "";
       else delete root.dataset[name];
     }
@@ -66,7 +66,8 @@
 
   async function refresh() {
     const job = await market.get(`/jobs/${id}`);
-    const changed = job.status !== shown || Boolean(job.warning) !== ("warned" in root.dataset) || job.cost_final !== ("final" in root.dataset);
+    const now = { warned: Boolean(job.warning), final: job.cost_final, measured: Boolean(job.used) };
+    const changed = job.status !== shown || Object.keys(now).some((name) => now[name] !== (name in root.dataset));
     if (changed && !document.querySelector("details.sure[open]")) await renew();
     if ("final" in root.dataset) return false;
     if ("open" in root.dataset) tasks(await market.get(`/jobs/${id}/progress`));
