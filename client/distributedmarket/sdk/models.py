@@ -529,6 +529,8 @@ class Job(TypedDict):
     cost: NotRequired[str]
     # the receipt is final; until then the cost is measured, not charged
     cost_final: NotRequired[bool]
+    # its owner has taken it off his list
+    hidden: NotRequired[bool]
     # what its owner should do about it, while it is open: its hold is nearly used up
     warning: NotRequired[str | None]
     # at YARN
@@ -620,6 +622,8 @@ class JobDetail(TypedDict):
     cost: NotRequired[str]
     # the receipt is final; until then the cost is measured, not charged
     cost_final: NotRequired[bool]
+    # its owner has taken it off his list
+    hidden: NotRequired[bool]
     # what its owner should do about it, while it is open: its hold is nearly used up
     warning: NotRequired[str | None]
     # at YARN

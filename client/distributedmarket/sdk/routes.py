@@ -415,6 +415,26 @@ class Routes:
         self,
         *,
         scope: Literal["own", "all"] | None = None,
+        status: Literal[
+            "any",
+            "open",
+            "ended",
+            "submitted",
+            "queued",
+            "accepted",
+            "running",
+            "cancelling",
+            "succeeded",
+            "failed",
+            "cancelled",
+            "lost",
+        ]
+        | None = None,
+        machine_type: str | None = None,
+        q: str | None = None,
+        since: int | None = None,
+        before: int | None = None,
+        hidden: bool | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: Literal[
@@ -445,9 +465,22 @@ class Routes:
         ]
         | None = None,
     ) -> models.JobsList:
-        """List one's own jobs, or everybody's."""
+        """List one's own jobs, or everybody's; all conditions together."""
         answer: models.JobsList = self._client.call(
-            "GET", "/jobs", query={"scope": scope, "limit": limit, "offset": offset, "order_by": order_by}
+            "GET",
+            "/jobs",
+            query={
+                "scope": scope,
+                "status": status,
+                "machine_type": machine_type,
+                "q": q,
+                "since": since,
+                "before": before,
+                "hidden": hidden,
+                "limit": limit,
+                "offset": offset,
+                "order_by": order_by,
+            },
         )
         return answer
 
@@ -501,6 +534,10 @@ class Routes:
             f"/jobs/{quote(job_id, safe='')}/points",
             query={"format": format, "limit": limit, "offset": offset},
         )
+
+    def unhide_job(self, job_id: str, *, key: str | None = None) -> None:
+        """Put a hidden job onto one's list again."""
+        self._client.call("POST", f"/jobs/{quote(job_id, safe='')}/unhide", key=key)
 
     def get_receipt(self, job_id: str) -> models.Receipt:
         """Return what a job cost so far, by container, and what it used of it if it has ended."""

@@ -44,6 +44,39 @@ ORDER_BY = tuple(_ORDERS)
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which jobs of a list: what is left as it is leaves out none.
+
+    `search` is a part of the name or of the program's path; times are epoch ms, `before_ms` itself is not
+    among them.
+    """
+
+    statuses: Sequence[str] = ()
+    machine_type: str = ""
+    search: str = ""
+    since_ms: int | None = None
+    before_ms: int | None = None
+    hidden: bool = False
+
+    def conditions(self) -> list[tuple[str, object]]:
+        """Return what a row has to meet: SQL with one place for a value, and the value."""
+        named = (
+            "strpos(lower(concat_ws(' ', j.job_name,"
+            " (j.spec->>'root_path') || '/' || (j.spec->>'entry_file'))), lower(%s)) > 0"
+        )
+        asked: list[tuple[str, object]] = [
+            ("j.status = ANY (%s)", list(self.statuses)),
+            ("j.machine_type = %s", self.machine_type),
+            (named, self.search),
+        ]
+        times = [("j.added_ms >= %s", self.since_ms), ("j.added_ms < %s", self.before_ms)]
+        return [one for one in asked if one[1]] + [(sql, ms) for sql, ms in times if ms is not None]
+
+
+EVERY = Wanted()
+
+
+@dataclass(frozen=True)
 class Job:
     """A job's row with its owner's name and its hold. Times are epoch ms, `_ucr` micro-credits."""
 
@@ -142,36 +175,29 @@ def open_ids(user_id: str) -> list[str]:
         return [row.job_id for row in cursor.fetchall()]
 
 
-def list_jobs(
-    member: Member, page: Page, statuses: Sequence[str] | None = None, search: str = ""
-) -> Listing[Job]:
-    """Return a page of one's own jobs that are not hidden, newest first unless the page says otherwise.
+def list_jobs(member: Member, page: Page, wanted: Wanted = EVERY) -> Listing[Job]:
+    """Return a page of one's own jobs, newest first unless the page says otherwise.
 
-    `search` is a part of the name.
+    Those that are not hidden, or with `wanted.hidden` those that are.
     """
-    return _listed(page, "j.user_id = %s AND NOT j.hidden", [member.user_id], statuses, search)
+    whose = "j.user_id = %s AND j.hidden = %s"
+    return _listed(page, whose, [member.user_id, wanted.hidden], wanted)
 
 
-def list_all_jobs(
-    admin: Member, page: Page, statuses: Sequence[str] | None = None, search: str = "", owner: str = ""
-) -> Listing[Job]:
-    """Return a page of everybody's jobs, also of hidden ones; `owner` is how his name begins.
+def list_all_jobs(admin: Member, page: Page, wanted: Wanted = EVERY, owner: str = "") -> Listing[Job]:
+    """Return a page of everybody's jobs, with `wanted.hidden` only of those that their owners have hidden.
 
-    Raises RoleMissingError to all but administrators.
+    `owner` is how his name begins. Raises RoleMissingError to all but administrators.
     """
     admin.require_admin()
-    return _listed(page, "starts_with(m.username, %s)", [owner], statuses, search)
+    whose = "starts_with(m.username, %s) AND (j.hidden OR NOT %s)"
+    return _listed(page, whose, [owner, wanted.hidden], wanted)
 
 
-def _listed(
-    page: Page, where: str, values: list[Any], statuses: Sequence[str] | None, search: str
-) -> Listing[Job]:
-    if statuses:
-        where += " AND j.status = ANY (%s)"
-        values.append(list(statuses))
-    if search:
-        where += " AND strpos(lower(j.job_name), lower(%s)) > 0"
-        values.append(search)
+def _listed(page: Page, where: str, values: list[Any], wanted: Wanted) -> Listing[Job]:
+    for condition, value in wanted.conditions():
+        where += f" AND {condition}"
+        values.append(value)
     column = _ORDERS[page.order_by or "added_time"]
     order = f"{column} {'DESC NULLS LAST' if page.descending else 'ASC NULLS FIRST'}, j.job_id"
     with database.transaction() as cursor:
@@ -230,6 +256,7 @@ def to_wire(
         "used_credit": format_credits(job.captured_ucr),
         "cost": format_credits(cost.ucr),
         "cost_final": cost.final,
+        "hidden": job.hidden,
         "warning": _NEARLY_USED if job.warned_ms and not job.ended else None,
         "application_id": None if job.spec.grid else job.application_id,
         "dag_id": job.dag_id,

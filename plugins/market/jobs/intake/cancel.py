@@ -1,4 +1,4 @@
-"""Cancelling a job, and taking an ended one off its owner's list."""
+"""Cancelling a job, and taking an ended one off its owner's list, or onto it again."""
 
 from __future__ import annotations
 
@@ -73,3 +73,10 @@ def hide(member: Member, job_id: str) -> None:
         raise ConflictError("The job has not ended. Cancel it first.")
     with database.transaction() as cursor:
         cursor.execute("UPDATE job SET hidden = true WHERE job_id = %s", [job_id])
+
+
+def unhide(member: Member, job_id: str) -> None:
+    """Put a job onto its owner's list again; of one that is there nothing changes. Raises NotFoundError."""
+    store.own_job(member, job_id)
+    with database.transaction() as cursor:
+        cursor.execute("UPDATE job SET hidden = false WHERE job_id = %s", [job_id])

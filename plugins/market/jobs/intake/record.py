@@ -11,7 +11,7 @@ ANSWERED = frozenset(
         *("job_id", "user_id", "status", "reason_code", "reason", "warning", "waiting", "used", "points"),
         "owner",
         *("added_time", "start_time", "end_time", "duration"),
-        *("rate", "hold", "used_credit", "cost", "cost_final", "application_id", "dag_id"),
+        *("rate", "hold", "used_credit", "cost", "cost_final", "hidden", "application_id", "dag_id"),
     }
 )
 OF_SWEEPS = ("max_parallel", "point_retries")  # a record of any job names them

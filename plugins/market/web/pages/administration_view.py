@@ -17,18 +17,17 @@ from market.credits import grants, refunds
 from market.credits.schemas import GrantSchema, RefundSchema
 from market.jobs import store
 from market.jobs.intake.cancel import cancel as cancel_job
-from market.kit import audit, clock, whole
+from market.kit import audit, clock, settings, whole
 from market.kit.money import UCR_PER_CREDIT
 from market.kit.paging import Page
 from market.kit.text import storable
-from market.kit.vocabulary import ENDED, MACHINE_LIVE, MACHINE_STATES, MACHINE_STAYING
+from market.kit.vocabulary import MACHINE_LIVE, MACHINE_STATES, MACHINE_STAYING
 from market.kit.wire import loaded
 from market.machines import registry
 from market.people import members
 from market.people.member import Member
-from market.web.pages import charts
+from market.web.pages import charts, job_list
 from market.web.pages.base import MarketPage, offset, page
-from market.web.pages.jobs_view import FILTERS
 from market.web.pages.text import credits_text, places
 
 _ROWS = 25
@@ -121,20 +120,17 @@ class AdministrationView(MarketPage):
     @page("read")
     def jobs(self, member: Member) -> Response:
         """List everybody's jobs."""
-        chosen = request.args.get("status", "open")
-        chosen = chosen if chosen in FILTERS else "open"
-        first, search, owner = offset(_ROWS), _asked("q"), _asked("owner")
-        wanted = Page(limit=_ROWS, offset=first)
-        listing = store.list_all_jobs(member, wanted, FILTERS[chosen][1], search, owner)
+        asked = job_list.asked(request.args, status="open")
+        first, owner = offset(_ROWS), _asked("owner")
+        listing = store.list_all_jobs(member, asked.page(_ROWS, first), asked.wanted, owner)
         return self.show(
             "administration_jobs.html",
             member,
             jobs=store.all_to_wire(listing.rows),
-            filters=FILTERS,
-            chosen=chosen,
-            search=search,
+            filters=job_list.FILTERS,
+            types=settings.load().types,
+            asked=asked,
             owner=owner,
-            ended=ENDED,
             **_pages(listing.total, first),
         )
 

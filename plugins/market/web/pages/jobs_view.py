@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from flask import Response, request
 from flask_appbuilder import expose
@@ -15,6 +16,7 @@ from market.hadoop import allocation
 from market.jobs import points, store
 from market.jobs.intake.cancel import cancel as cancel_job
 from market.jobs.intake.cancel import hide as hide_job
+from market.jobs.intake.cancel import unhide as unhide_job
 from market.jobs.intake.extend import extend as extend_job
 from market.jobs.intake.retry import retry as retry_job
 from market.jobs.intake.submit import submit as submit_job
@@ -23,22 +25,28 @@ from market.jobs.output import used
 from market.kit import database, settings, whole
 from market.kit.errors import BadInputError, MarketError, NotFoundError
 from market.kit.money import UCR_PER_CREDIT, format_credits, parse_credits
-from market.kit.paging import Page
 from market.kit.vocabulary import CANCELLING, ENDED, OPEN, REASONS, WAY
 from market.machines import supply
 from market.people.member import Member
-from market.web.pages import job_form
+from market.web.pages import job_form, job_list
 from market.web.pages.base import MarketPage, offset, page
 from market.web.pages.text import statuses_of_jobs
 from market.web.schemas.jobs import JobSchema
 
-_ROWS = 25
-FILTERS = {
-    "all": ("All", None),
-    "open": ("Open", OPEN),
-    "succeeded": ("Succeeded", ("succeeded",)),
-    "failed": ("Failed", ("failed", "lost")),
-    "cancelled": ("Cancelled", ("cancelled",)),
+_ROWS = 50
+
+
+class _Action(NamedTuple):
+    """What may be done to several jobs at once, and what they are then."""
+
+    do: Callable[[Member, str], object]
+    words: str
+
+
+_ON_SELECTED = {
+    "cancel": _Action(cancel_job, "being cancelled, or had ended"),
+    "hide": _Action(hide_job, "off the list"),
+    "unhide": _Action(unhide_job, "on the list again"),
 }
 
 _CUT = (
@@ -59,13 +67,9 @@ class JobsView(MarketPage):
     @page("read")
     def jobs(self, member: Member) -> Response:
         """List the member's jobs, newest first."""
-        chosen = request.args.get("status", "all")
-        chosen = chosen if chosen in FILTERS else "all"
-        search = request.args.get("q", "").strip()[:100]
+        asked = job_list.asked(request.args)
         first = offset(_ROWS)
-        listing = store.list_jobs(
-            member, Page(limit=_ROWS, offset=first), statuses=FILTERS[chosen][1], search=search
-        )
+        listing = store.list_jobs(member, asked.page(_ROWS, first), asked.wanted)
         return self.show(
             "jobs.html",
             member,
@@ -73,12 +77,45 @@ class JobsView(MarketPage):
             total=listing.total,
             number=first // _ROWS + 1,
             pages=max(1, math.ceil(listing.total / _ROWS)),
-            filters=FILTERS,
-            chosen=chosen,
-            search=search,
+            filters=job_list.FILTERS,
+            types=settings.load().types,
+            asked=asked,
             ended=ENDED,
             statuses=statuses_of_jobs(),
         )
+
+    @expose("/list.csv")
+    @page("read")
+    def csv(self, member: Member) -> Response:
+        """Return all jobs that the list's filters leave as comma-separated values, in its order."""
+        text = job_list.as_csv(member, job_list.asked(request.args))
+        headers = {"Content-Disposition": "attachment; filename=jobs.csv", "Cache-Control": "no-store"}
+        return Response(text, headers=headers, mimetype="text/csv")
+
+    @expose("/selected", methods=["POST"])
+    @page("edit")
+    def selected(self, member: Member) -> Response:
+        """Do one thing to all jobs that were chosen on the list."""
+        wanted = request.form.getlist("job")[:_ROWS]
+        action = _ON_SELECTED.get(request.form.get("do", ""))
+        if action is None:
+            raise BadInputError({"do": [f"must be one of: {', '.join(_ON_SELECTED)}"]})
+        kept = job_list.asked(request.form).kept
+        if not wanted:
+            return self.go("JobsView.jobs", "No job is chosen: tick those that are meant.", "warn", **kept)
+        refused: list[str] = []
+        for job_id in wanted:
+            try:
+                action.do(member, job_id)
+            except MarketError as error:
+                if error.status >= 500:
+                    raise
+                refused.append(error.detail)
+        done = len(wanted) - len(refused)
+        notice = f"{done} {'job is' if done == 1 else 'jobs are'} {action.words}."
+        if refused:
+            notice += f" {len(refused)} could not be: {' '.join(dict.fromkeys(refused))}"
+        return self.go("JobsView.jobs", notice, "warn" if refused else "good", **kept)
 
     @expose("/new")
     @page("create")
@@ -202,7 +239,14 @@ class JobsView(MarketPage):
     def hide(self, member: Member, job_id: str) -> Response:
         """Take an ended job off the list; its receipt stays."""
         hide_job(member, job_id)
-        return self.go("JobsView.jobs", "The job is off the list. Its receipt stays in your statement.")
+        return self.go("JobsView.jobs", "The job is off the list. “Hidden” above the list has it.")
+
+    @expose("/<string:job_id>/unhide", methods=["POST"])
+    @page("delete")
+    def unhide(self, member: Member, job_id: str) -> Response:
+        """Put a hidden job onto the list again."""
+        unhide_job(member, job_id)
+        return self.go("JobsView.job", "The job is on the list again.", job_id=job_id)
 
 
 def steps(status: str, history: list[dict[str, object]]) -> list[dict[str, object]]:

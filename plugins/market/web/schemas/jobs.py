@@ -36,6 +36,7 @@ class JobSchema(_ShownSpec):
     cost_final = fields.Boolean(
         metadata={"description": "the receipt is final; until then the cost is measured, not charged"}
     )
+    hidden = fields.Boolean(metadata={"description": "its owner has taken it off his list"})
     warning = text(
         "what its owner should do about it, while it is open: its hold is nearly used up", allow_none=True
     )

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from market.credits import receipt as receipts
 from market.jobs import points, store
-from market.jobs.intake.cancel import cancel, hide
+from market.jobs.intake.cancel import cancel, hide, unhide
 from market.jobs.intake.extend import extend
 from market.jobs.intake.quote import quote
 from market.jobs.intake.retry import retry
@@ -30,6 +30,7 @@ from market.jobs.output import progress as progresses
 from market.kit import database
 from market.kit.errors import BadInputError
 from market.kit.paging import Page
+from market.kit.vocabulary import ENDED, JOB_STATUSES, OPEN
 from market.machines import supply
 from market.people.member import Member
 from market.web.api import query, routing, scopes, streams
@@ -46,6 +47,14 @@ _MOST_BYTES = 1 << 62
 _DRY_RUN = query.Flag("dry_run", "answer 200 with the quote only, and write nothing")
 _PAGING = query.Paging(*store.ORDER_BY)
 _SCOPE = query.Choice("scope", "one's own jobs, or everybody's, for administrators", ("own", "all"))
+_ANY = "any"
+_STATUSES = {_ANY: (), "open": OPEN, "ended": ENDED, **{status: (status,) for status in JOB_STATUSES}}
+_STATUS = query.Choice("status", "jobs with this status only, or all open, or all ended ones", [*_STATUSES])
+_TYPE = query.Search("machine_type", "jobs on this machine type only", 32)
+_SEARCH = query.Search("q", "jobs whose name, or whose program's path, has this in it", 100)
+_SINCE = query.Whole("since", "jobs submitted from then on, epoch milliseconds", 0, _MOST_BYTES)
+_BEFORE = query.Whole("before", "jobs submitted before then, epoch milliseconds", 0, _MOST_BYTES)
+_HIDDEN = query.Flag("hidden", "hidden jobs instead: those that were taken off the list")
 _POINTS_FORMAT = query.Choice("format", "how the points are written", ("json", "csv"))
 _RESULTS_FORMAT = query.Choice("format", "the list, or all files in one", ("json", "zip"))
 _LOG_OFFSET = query.Whole("offset", "bytes to skip", 0, _MOST_BYTES, default=0)
@@ -84,13 +93,24 @@ def submit_job(request: Request, member: Caller, body: Json) -> Any:
     "/jobs",
     tags=["jobs"],
     openapi_extra=routing.described(
-        gives=schemas.JobSchema, plural="jobs", refuses=(403,), parameters=(_SCOPE, *_PAGING.parameters)
+        gives=schemas.JobSchema,
+        plural="jobs",
+        refuses=(403,),
+        parameters=(_SCOPE, _STATUS, _TYPE, _SEARCH, _SINCE, _BEFORE, _HIDDEN, *_PAGING.parameters),
     ),
 )
 def list_jobs(request: Request, member: Caller, page: Annotated[Page, _PAGING.page]) -> dict[str, Any]:
-    """List one's own jobs, or everybody's."""
+    """List one's own jobs, or everybody's; all conditions together."""
+    wanted = store.Wanted(
+        statuses=_STATUSES[_STATUS.read(request)],
+        machine_type=_TYPE.read(request),
+        search=_SEARCH.read(request),
+        since_ms=_SINCE.read(request),
+        before_ms=_BEFORE.read(request),
+        hidden=_HIDDEN.read(request),
+    )
     everybody = _SCOPE.read(request) == "all"
-    listing = store.list_all_jobs(member, page) if everybody else store.list_jobs(member, page)
+    listing = (store.list_all_jobs if everybody else store.list_jobs)(member, page, wanted)
     shown = [routing.dumped(schemas.JobSchema, job) for job in store.all_to_wire(listing.rows)]
     return {"jobs": shown, "total": listing.total}
 
@@ -185,6 +205,18 @@ def list_points(request: Request, member: Caller, job_id: JobId) -> Any:
 def hide_job(member: Caller, job_id: JobId) -> Response:
     """Take an ended job off one's list; its receipt stays."""
     hide(member, job_id)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/jobs/{job_id}/unhide",
+    status_code=204,
+    tags=["jobs"],
+    openapi_extra=routing.described(refuses=(404,), scope=scopes.SUBMIT),
+)
+def unhide_job(member: Caller, job_id: JobId) -> Response:
+    """Put a hidden job onto one's list again."""
+    unhide(member, job_id)
     return Response(status_code=204)
 
 

@@ -38,6 +38,24 @@
     return rows.length > 0;
   }
 
+  // All jobs of this page at once, and how many are chosen.
+  const all = table.querySelector("[data-all]");
+  const boxes = [...table.querySelectorAll('input[name="job"]')];
+  const chosen = document.querySelector('[data-out="chosen"]');
+  function count() {
+    const ticked = boxes.filter((box) => box.checked).length;
+    all.checked = ticked === boxes.length;
+    all.indeterminate = ticked > 0 && ticked < boxes.length;
+    chosen.textContent = ticked ? `With the ${ticked} ticked:` : "Tick jobs to cancel or hide several at once:";
+  }
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    boxes.forEach((box) => (box.checked = all.checked));
+    count();
+  });
+  boxes.forEach((box) => box.addEventListener("change", count));
+  window.addEventListener("pageshow", count); // a browser that comes back keeps what was ticked
+
   if (rows.length) {
     setInterval(tick, 1000);
     market.poll(refresh, 4000);

@@ -178,9 +178,10 @@
       window.parent.dispatchEvent(new window.parent.PopStateEvent("popstate", { state: {} }));
     }
   });
-  // In a table, which scrolls, a question would be cut off at the edge: there it gets its place in the window.
+  // In a table, which scrolls, or below one, a question would be cut off at the edge: there it gets its place in the
+  // window.
   function place(question) {
-    if (!question.open || !question.closest(".scroll")) return;
+    if (!question.open || !question.closest(".scroll, .selected")) return;
     const popover = question.querySelector(".popover");
     const [button, width, height] = [question.getBoundingClientRect(), popover.offsetWidth, popover.offsetHeight];
     const above = button.top - 6 - height;
@@ -211,7 +212,7 @@
     if (!event.target.dataset.safe && !(await market.session.holds())) return;
     if (!event.target.dataset.safe) {
       event.target.dataset.safe = "yes";
-      setTimeout(() => event.target.requestSubmit()); // not while this very event is still on its way
+      setTimeout(() => event.target.requestSubmit(event.submitter)); // not while this very event is still on its way
       return;
     }
     event.target.dataset.sent = "yes";
