@@ -228,6 +228,14 @@ class Code(TypedDict):
     code: str
 
 
+class Column(TypedDict):
+    """`Column` of the OpenAPI document."""
+
+    name: NotRequired[str]
+    # of Parquet's columns as Arrow names it; else text
+    type: NotRequired[str]
+
+
 class Contribution(TypedDict):
     """`Contribution` of the OpenAPI document."""
 
@@ -1512,6 +1520,16 @@ class Suspension(TypedDict):
     reason: str
     # what becomes of his open jobs
     jobs: NotRequired[Literal["finish", "cancel"]]
+
+
+class Table(TypedDict):
+    """`Table` of the OpenAPI document."""
+
+    columns: NotRequired[list[Column]]
+    # at most 100; cells are texts, cut where they are long; null is missing
+    rows: NotRequired[list[list[str | None]]]
+    # there are rows or columns beyond these
+    more: NotRequired[bool]
 
 
 class Token(TypedDict):

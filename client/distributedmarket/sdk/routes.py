@@ -585,6 +585,13 @@ class Routes:
             headers={"Range": range, "If-Range": if_range},
         )
 
+    def get_table(self, job_id: str, path: str) -> models.Table:
+        """Return the first rows of a result file that is a table: CSV, TSV or Parquet."""
+        answer: models.Table = self._client.call(
+            "GET", f"/jobs/{quote(job_id, safe='')}/tables/{quote(path)}"
+        )
+        return answer
+
     def list_logs(
         self, job_id: str, *, limit: int | None = None, offset: int | None = None
     ) -> models.LogFiles:

@@ -176,6 +176,24 @@ class ResultsSchema(Schema):
     total = fields.Integer()
 
 
+class ColumnSchema(Schema):
+    """A column of a table."""
+
+    name = text()
+    type = text("of Parquet's columns as Arrow names it; else text")
+
+
+class TableSchema(Schema):
+    """The beginning of a table."""
+
+    columns = fields.List(fields.Nested(ColumnSchema))
+    rows = fields.List(
+        fields.List(fields.String(allow_none=True)),
+        metadata={"description": "at most 100; cells are texts, cut where they are long; null is missing"},
+    )
+    more = fields.Boolean(metadata={"description": "there are rows or columns beyond these"})
+
+
 class LogFileSchema(Schema):
     """A log file of a container."""
 

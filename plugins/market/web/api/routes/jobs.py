@@ -25,7 +25,7 @@ from market.jobs.intake.schemas import (
 )
 from market.jobs.intake.submit import submit
 from market.jobs.life import waiting
-from market.jobs.output import log_reader, logs, results, used
+from market.jobs.output import log_reader, logs, results, tables, used
 from market.jobs.output import progress as progresses
 from market.kit import database
 from market.kit.errors import BadInputError
@@ -287,6 +287,16 @@ def delete_results(member: Caller, job_id: JobId) -> Response:
 def get_result(request: Request, member: Caller, job_id: JobId, path: FilePath) -> Response:
     """Return a result file's bytes, or the range of them that is asked for."""
     return streams.file(request, results.open_file(_visible(member, job_id), path), path)
+
+
+@router.get(
+    "/jobs/{job_id}/tables/{path:path}",
+    tags=["jobs"],
+    openapi_extra=routing.described(gives=schemas.TableSchema, refuses=(404, 413, 422)),
+)
+def get_table(member: Caller, job_id: JobId, path: FilePath) -> dict[str, Any]:
+    """Return the first rows of a result file that is a table: CSV, TSV or Parquet."""
+    return routing.dumped(schemas.TableSchema, tables.first_rows(_visible(member, job_id), path))
 
 
 @router.get(

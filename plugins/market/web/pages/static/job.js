@@ -76,48 +76,7 @@
     return true;
   }
 
-  function path(text) {
-    return text.split("/").map(encodeURIComponent).join("/");
-  }
-
-  async function results() {
-    const place = document.getElementById("result-list");
-    try {
-      const { files } = await market.get(`/jobs/${id}/results`);
-      if (!files.length) {
-        place.innerHTML = '<p class="empty"></p>';
-        place.firstChild.textContent = place.dataset.empty;
-        return;
-      }
-      const table = document.createElement("table");
-      table.innerHTML = '<thead><tr><th>File</th><th class="num">Size</th><th><span class="visually-hidden">Download</span></th></tr></thead><tbody></tbody>';
-      for (const file of files) {
-        const row = table.tBodies[0].insertRow();
-        const name = row.insertCell();
-        name.className = "mono";
-        name.textContent = file.path;
-        const size = row.insertCell();
-        size.className = "num";
-        size.textContent = market.size(file.size);
-        const link = document.createElement("a");
-        link.href = `${market.api}/jobs/${id}/results/${path(file.path)}`;
-        link.download = file.path.split("/").pop();
-        link.className = "button quiet small";
-        link.textContent = "Download";
-        link.setAttribute("aria-label", `Download ${file.path}`);
-        const cell = row.insertCell();
-        cell.className = "num";
-        cell.append(link);
-      }
-      const scroll = document.createElement("div");
-      scroll.className = "scroll";
-      scroll.append(table);
-      place.replaceChildren(scroll);
-    } catch (error) {
-      place.innerHTML = '<p class="empty"></p>';
-      place.firstChild.textContent = `The results cannot be listed now. ${error.message}`;
-    }
-  }
+  const results = () => market.results(id);
 
   // The rows of a sweep are written by the server, as at first.
   async function points() {
