@@ -18,7 +18,7 @@ RUN_STATUSES = (*RUN_WAY, CANCELLING, *ENDED)
 
 # Why a job ended or is being stopped (`reason_code`), and what a person can do about it.
 REASONS = {
-    "user_error": "The program itself failed. Its stderr below says where; the time until then is charged.",
+    "user_error": "The time until then is charged.",
     "out_of_memory": "A container needed more memory than it had. Submit again with more for the executors "
     "or the driver.",
     "log_limit": "A container printed more than a log may hold, so it was stopped. Print less, or write it "
