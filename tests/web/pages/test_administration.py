@@ -128,6 +128,27 @@ def test_a_job_is_stopped_for_a_reason_that_its_owner_reads(
     assert early.status_code in (409, 422), "nothing was paid"
 
 
+def test_operations_tell_how_services_are_and_acknowledge_alerts(
+    api_server: Airflow, person: Person, admin: Person
+) -> None:
+    with sql(api_server) as cursor:
+        cursor.execute(
+            "INSERT INTO alert (at_ms, first_ms, kind, subject, detail)"
+            " VALUES (2, 1, 'poor_machine', 'attic', 'slow') RETURNING alert_id"
+        )
+        alert_id = cursor.fetchone()[0]
+    browser = Browser(api_server, admin.token)
+    page = browser.open("operations/").text
+    for words in ("PostgreSQL", ">Healthy</span>", ">Not answering</span>", "attic"):
+        assert words in page
+    place = f"operations/alerts/{alert_id}/acknowledge"
+    assert Browser(api_server, person.token).send(place).status_code == 403
+    assert browser.send(place).status_code == 303
+    assert "Acknowledged: poor machine, attic." in browser.open("operations/").text
+    assert "Acknowledge poor machine" not in browser.open("operations/").text
+    assert browser.send(f"operations/alerts/{'9' * 30}/acknowledge").status_code == 404
+
+
 def test_a_machine_is_removed_for_a_reason(api_server: Airflow, person: Person, admin: Person) -> None:
     [machine] = person.ask("GET", "/machines").json()["machines"]
     browser, place = (

@@ -13,7 +13,23 @@ def test_what_is_left_empty_is_left_out() -> None:
     form = MultiDict(
         {"root_path": "digits", "machine_type": "cpu", "core_num": "2", "job_name": " ", "max_credits": ""}
     )
-    assert job_form.body(form) == {"root_path": "digits", "machine_type": "cpu", "core_num": 2}
+    form["root_path"] = "."
+    assert job_form.body(form) == {"root_path": ".", "machine_type": "cpu", "core_num": 2}
+
+
+@pytest.mark.parametrize(
+    ("folder", "entry", "name"),
+    [
+        ("sums/digits", "", "digits"),
+        ("digits", "main.ipynb", "digits"),
+        ("digits", "train.py", None),
+        (".", "main.py", None),
+    ],
+)
+def test_a_job_without_a_name_is_not_called_main(folder: str, entry: str, name: str | None) -> None:
+    form = MultiDict({"root_path": folder, "entry_file": entry, "job_name": ""})
+    assert job_form.body(form).get("job_name") == name
+    assert job_form.body(MultiDict({"root_path": "digits", "job_name": "mine"}))["job_name"] == "mine"
 
 
 def test_units_and_lists() -> None:

@@ -78,10 +78,10 @@ def entry_file(username: str, request: Mapping[str, Any]) -> str:
     if not chosen:
         errors["entry_file"] = [
             "Name the program: there is no main.py, and not exactly one other .py, .ipynb or .jar, in "
-            f"{request['root_path']}."
+            f"{_folder(request['root_path'])}."
         ]
     elif (status := status_of(chosen)) is None or status.is_folder:
-        errors["entry_file"] = [f"There is no file {chosen} in {request['root_path']}."]
+        errors["entry_file"] = [f"There is no file {chosen} in {_folder(request['root_path'])}."]
     if not errors:
         errors = _clashes(str(chosen), request)
     packed = request.get("python_env")
@@ -150,3 +150,8 @@ def _only_program(by_name: Mapping[str, FileStatus], libs: list[str]) -> str | N
         if not status.is_folder and name.lower().endswith(_PROGRAMS) and name not in libs
     ]
     return programs[0] if len(programs) == 1 else None
+
+
+def _folder(root_path: str) -> str:
+    """Return a folder of the home in words."""
+    return "your home folder" if root_path == "." else root_path

@@ -74,8 +74,8 @@ def steps(
     for (at_ms, figure), before in zip(samples[1:], figures, strict=False):
         line.append(f"H{x(at_ms)}" + (f"V{y(figure)}" if figure != before else ""))
     line.append(f"H{x(last_ms)}")
-    floor = y(max(low, 0) if low <= 0 <= high else low)
-    area = "".join(line) + f"V{floor}H{x(samples[0][0])}Z"
+    # An area is read from zero on: where the axis begins elsewhere it would say too much.
+    area = "".join(line) + f"V{y(0)}H{x(samples[0][0])}Z" if low <= 0 <= high else ""
     count = round((high - low) / step)
     return Chart(
         width=width,

@@ -99,6 +99,8 @@ def body(form: MultiDict[str, str]) -> dict[str, Any]:
     # A parameter that holds a line end itself cannot be told from two: the API takes such ones.
     body |= {name: lines for name in _LINES if (lines := _lines(form.get(name, "")))}
     body |= {name: pairs for name in _PAIRS if (pairs := _pairs(name, form.get(name, ""), errors))}
+    if "job_name" not in body and (name := _name(body)):
+        body["job_name"] = name
     if grid := grid_of(form.get("grid", ""), errors):
         body["grid"] = grid
     else:
@@ -107,6 +109,13 @@ def body(form: MultiDict[str, str]) -> dict[str, Any]:
     if errors:
         raise BadInputError(errors)
     return body
+
+
+def _name(body: Mapping[str, Any]) -> str:
+    """Return a name for a job that got none: its folder's, where the program's is `main`, like all."""
+    folder = str(body.get("root_path", ".")).strip("/").rpartition("/")[2]
+    main = str(body.get("entry_file", "main.py")).rpartition(".")[0] == "main"
+    return folder[:100] if main and folder not in ("", ".") else ""
 
 
 def _numbers(form: MultiDict[str, str], errors: dict[str, object]) -> dict[str, int]:

@@ -81,6 +81,8 @@ class JobsView(MarketPage):
             types=settings.load().types,
             asked=asked,
             ended=ENDED,
+            open_jobs=len(store.open_ids(member.user_id)),
+            held=summaries.summary(member.user_id)["held"],
             statuses=statuses_of_jobs(),
         )
 
@@ -160,6 +162,7 @@ class JobsView(MarketPage):
             errors=errors,
             problem=problem,
             types=settings.load().types,
+            unoffered=_unoffered(),
             limits=settings.load().jobs,
             most_heap_mib=allocation.most_heap_mib(),
             available=summaries.summary(member.user_id)["available"],
@@ -231,7 +234,12 @@ class JobsView(MarketPage):
         if text := request.form.get("minutes", "").strip():
             minutes = whole.parsed(text, 10**9)
             body["max_duration"] = text if minutes is None else minutes * 60
-        extend_job(member, job_id, body)
+        try:
+            extend_job(member, job_id, body)
+        except MarketError as error:
+            if error.status >= 500 or isinstance(error, NotFoundError):
+                raise
+            return self.go("JobsView.job", f"Not extended. {_in_words(error)}", "bad", job_id=job_id)
         return self.go("JobsView.job", "The job may now use more.", job_id=job_id)
 
     @expose("/<string:job_id>/hide", methods=["POST"])
@@ -293,6 +301,21 @@ def _point_table(job_id: str) -> dict[str, Any]:
         "metrics": metrics,
         "largest": largest,
     }
+
+
+def _in_words(error: MarketError) -> str:
+    """Return what is wrong with an entry, by the words that the page has for the fields."""
+    if not isinstance(error, BadInputError):
+        return error.detail
+    names = {"max_credits": "At most, credits", "minutes": "At most, minutes"}
+    wrong = job_form.messages(error)
+    return " ".join(f"{names.get(field, field)}: {words}." for field, words in wrong.items())
+
+
+def _unoffered() -> set[str]:
+    """Return the machine types of which no machine takes work now."""
+    with database.transaction() as cursor:
+        return {name for name in settings.load().types if not supply.of(cursor, name).active}
 
 
 def _doubled(hold: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -22,7 +22,7 @@ from market.people.member import Member
 from market.web.pages import charts
 from market.web.pages.base import MarketPage, page, part
 from market.web.pages.job_form import grid_of
-from market.web.pages.text import credits_text, share
+from market.web.pages.text import credits_text, mib, share
 
 _RANGES = {"6h": ("6 hours", 6), "24h": ("24 hours", 24), "7d": ("7 days", 168)}
 _POOL_ROWS = 50
@@ -79,6 +79,18 @@ def type_line(name: str, line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _sizes(containers: Sequence[tuple[int, int]], points: int, at_once: int) -> str:
+    """Return in words what is quoted: each container as YARN gives it, which is more than a heap."""
+
+    def size(vcores: int, memory_mib: int) -> str:
+        return f"{vcores} {'core' if vcores == 1 else 'cores'} and {mib(memory_mib)}"
+
+    driver, executors = containers[0], containers[1:]
+    each = "executor" if len(executors) == 1 else f"{len(executors)} executors,"
+    words = f"Driver {size(*driver)}; {each} {size(*executors[0])}{'' if len(executors) == 1 else ' each'}"
+    return words if points == 1 else f"{words}; so for {points} points, {at_once} at once"
+
+
 def job_quote(form: Mapping[str, str]) -> dict[str, str]:
     """Return the quote for `type, cores, executor_cores, driver_memory, executor_memory (MiB), minutes`.
 
@@ -124,6 +136,7 @@ def job_quote(form: Mapping[str, str]) -> dict[str, str]:
         "credits_per_hour": format_credits(quote.credits_per_hour_ucr),
         "hold": format_credits(quote.hold_ucr),
         "containers": str(len(containers) * at_once),
+        "sizes": _sizes(containers, points, at_once),
         "memory": str(sum(memory for _, memory in containers) * at_once),
     }
 

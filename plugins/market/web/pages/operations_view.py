@@ -1,4 +1,4 @@
-"""The page Operations, for administrators: settlements, alerts and the state of the ledger."""
+"""The page Operations, for administrators: services, alerts, settlements and the state of the ledger."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from market.credits.settlement import intervals
 from market.kit import alerts, database
 from market.kit.paging import Page
 from market.people.member import Member
+from market.web.api import health
 from market.web.pages.base import MarketPage, offset, page
 
 _ROWS = 25
+_MOST_ID = 2**63 - 1
+_SERVICES = {"database": "PostgreSQL", "hdfs": "HDFS", "yarn": "YARN"}
 
 
 class OperationsView(MarketPage):
@@ -29,7 +32,7 @@ class OperationsView(MarketPage):
     @expose("/")
     @page("read")
     def operations(self, member: Member) -> Response:
-        """Show alerts, the ledger's checks and the settled intervals."""
+        """Show services, alerts, the ledger's checks and the settled intervals."""
         first = offset(_ROWS)
         settlements = intervals.list_settlements(Page(limit=_ROWS, offset=first))
         with database.transaction() as cursor:
@@ -37,6 +40,7 @@ class OperationsView(MarketPage):
         return self.show(
             "operations.html",
             member,
+            services={_SERVICES[name]: state for name, state in health.look().items()},
             alerts=alerts.list_alerts(Page(limit=50)).rows,
             violations=violations,
             whole=whole,
@@ -44,4 +48,14 @@ class OperationsView(MarketPage):
             total=settlements.total,
             number=first // _ROWS + 1,
             pages=max(1, math.ceil(settlements.total / _ROWS)),
+        )
+
+    @expose("/alerts/<int:alert_id>/acknowledge", methods=["POST"])
+    @page("edit")
+    def acknowledge(self, member: Member, alert_id: int) -> Response:
+        """Have an alert count as seen."""
+        member.require_admin()
+        alert = alerts.acknowledge(min(alert_id, _MOST_ID), member.username)
+        return self.go(
+            "OperationsView.operations", f"Acknowledged: {alert.kind.replace('_', ' ')}, {alert.subject}."
         )

@@ -115,10 +115,20 @@
     return show();
   });
   const field = document.getElementById("folder-name");
-  function openNamed() {
+  async function openNamed() {
     const name = field.value.trim().replace(/^\/+|\/+$/g, "");
-    if (name) go(join(folder, name));
+    if (!name) return;
+    const path = join(folder, name);
     field.value = "";
+    try {
+      await market.ask("POST", "/folders", { body: JSON.stringify({ path }) });
+    } catch (error) {
+      if (error.status !== 409) { // one that is there is opened
+        line([error.message, ...Object.values(error.errors || {}).flat()].join(" "));
+        return;
+      }
+    }
+    go(path);
   }
   document.getElementById("folder-make").addEventListener("click", openNamed);
   field.addEventListener("keydown", (event) => {

@@ -230,10 +230,10 @@
     const points = JSON.parse(svg.dataset.points);
     const cursor = svg.querySelector(".cursor");
     const words = svg.closest("figure").querySelector(".readout");
-    svg.addEventListener("pointermove", (event) => {
-      const box = svg.getBoundingClientRect();
-      const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+    let index = points.length - 1;
+    function show(x) {
       const before = points.filter((point) => point[0] <= x).pop() || points[0];
+      index = points.indexOf(before);
       const at = Math.max(before[0], Math.min(x, svg.viewBox.baseVal.width - 12));
       cursor.querySelector("line").setAttribute("x1", at);
       cursor.querySelector("line").setAttribute("x2", at);
@@ -241,10 +241,23 @@
       cursor.querySelector("circle").setAttribute("cy", before[1]);
       cursor.removeAttribute("hidden");
       words.textContent = `since ${market.moment(before[2])}: ${before[3]} ${svg.dataset.unit}`;
-    });
-    svg.addEventListener("pointerleave", () => {
+    }
+    function leave() {
       cursor.setAttribute("hidden", "");
       words.textContent = "";
+    }
+    svg.addEventListener("pointermove", (event) => {
+      const box = svg.getBoundingClientRect();
+      show(((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width);
+    });
+    svg.addEventListener("pointerleave", leave);
+    svg.addEventListener("focus", () => show(points[index][0]));
+    svg.addEventListener("blur", leave);
+    svg.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: points.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      show(points[Math.max(0, Math.min(points.length - 1, to))][0]);
     });
   }
 
@@ -270,7 +283,7 @@
       error.textContent = answer.ok ? "" : found.detail.replaceAll("_", " ");
       const limit = form.elements.max_credits ? Number(form.elements.max_credits.value.replace(",", ".")) : 0;
       if (answer.ok && limit > 0 && limit < Number(found.hold)) found.hold = limit.toFixed(6);
-      for (const name of ["rate", "containers"]) if (out(name)) out(name).textContent = answer.ok ? found[name] : "–";
+      for (const name of ["rate", "containers", "sizes"]) if (out(name)) out(name).textContent = answer.ok ? found[name] : "–";
       for (const name of ["credits_per_hour", "hold"]) out(name).textContent = answer.ok ? market.credits(found[name]) : "–";
       const panel = form.querySelector("[data-available]");
       if (panel) out("short").hidden = !answer.ok || Number(found.hold) <= Number(panel.dataset.available);
@@ -320,6 +333,43 @@
   }
   window.addEventListener("resize", reachable);
   window.addEventListener("load", reachable);
+
+  // A form that came back: to the first field that is wrong, and its words go when it is written anew.
+  function mend(field) {
+    const words = document.getElementById(field.getAttribute("aria-describedby"));
+    field.addEventListener("input", () => {
+      field.removeAttribute("aria-invalid");
+      if (words) words.hidden = true;
+    }, { once: true });
+  }
+  // What is typed once and never shown may be mistyped.
+  for (const input of document.querySelectorAll('input[autocomplete="new-password"]')) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "linkish", textContent: "Show the password" });
+    button.addEventListener("click", () => {
+      const shows = input.type === "text";
+      input.type = shows ? "password" : "text";
+      button.textContent = shows ? "Show the password" : "Hide the password";
+    });
+    input.after(button);
+  }
+  const wrong = [...document.querySelectorAll('[aria-invalid="true"]')];
+  wrong.forEach(mend);
+  if (wrong.length) wrong[0].focus();
+
+  // Figures of a page that stays open: its parts are put in anew from time to time, unless somebody is in them.
+  const fresh = document.querySelector("[data-fresh]");
+  async function renew() {
+    const page = await market.page(window.location.href);
+    market.times(page);
+    for (const part of document.querySelectorAll("[data-part]")) {
+      const other = page.querySelector(`[data-part="${part.dataset.part}"]`);
+      if (other && other.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) part.innerHTML = other.innerHTML;
+    }
+    reachable();
+    return true;
+  }
+  if (fresh) setTimeout(() => market.poll(renew, Number(fresh.dataset.fresh)), Number(fresh.dataset.fresh));
 
   market.times(document);
   document.querySelectorAll("svg[data-points]").forEach(ticks);
