@@ -105,6 +105,7 @@ BEGIN
         RAISE EXCEPTION '% ucr are over the cap of the month', amount
             USING ERRCODE = 'LG012', DETAIL = left_ucr::text, HINT = 'cap';
     END IF;
+    PERFORM tell_of_cap(j.project_id, j.user_id, month, cap, cap - left_ucr + amount);
 END $$;
 
 -- Refuse a budget or a time that a project above does not have, or that one below needs. Raises LG014.
@@ -203,6 +204,7 @@ BEGIN
         DO UPDATE SET role = excluded.role, month_cap_ucr = excluded.month_cap_ucr;
     UPDATE project_month SET cap_ucr = month_cap
         WHERE project_id = of_project AND user_id = of_user AND month_ms = month_of(at);
+    PERFORM tell_of_cap(of_project, of_user, month_of(at), month_cap, committed);
     RETURN 'done';
 END $$;
 

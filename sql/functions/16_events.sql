@@ -119,6 +119,57 @@ END $$;
 CREATE TRIGGER tell AFTER UPDATE OF state ON approval FOR EACH ROW
     WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION tell_of_approval();
 
+-- Note which thresholds of a budget (of a cap: with its member and month) are passed and were not told yet; return the
+-- highest of them, NULL for none. Two transactions that pass one together wait for each other at its row.
+CREATE FUNCTION note_budget(
+    of_project text, of_user text, of_month bigint, limit_ucr bigint, committed bigint
+) RETURNS smallint
+LANGUAGE sql SECURITY DEFINER SET search_path = market, pg_temp AS $$
+    WITH passed AS (
+        INSERT INTO budget_notice (project_id, user_id, month_ms, limit_ucr, percent, at_ms)
+        SELECT of_project, of_user, of_month, limit_ucr, percent, now_ms()
+        FROM unnest(ARRAY[80, 100]::smallint[]) AS percent
+        WHERE limit_ucr > 0 AND committed * 100.0 >= limit_ucr * percent::numeric
+        ON CONFLICT DO NOTHING RETURNING percent)
+    SELECT max(percent) FROM passed
+$$;
+
+-- Of a budget hear the owner and the managers who were made so in this very project. Those of a project above hear of
+-- that one's budget.
+CREATE FUNCTION tell_of_budget() RETURNS trigger LANGUAGE plpgsql
+SET search_path = market, pg_temp AS $$
+DECLARE
+    told smallint := note_budget(NEW.project_id, NULL, NULL, NEW.budget_ucr, NEW.committed_ucr);
+BEGIN
+    IF told IS NOT NULL THEN
+        PERFORM event_write('budget', m.user_id, NULL, NULL, jsonb_build_object(
+                'project', NEW.name, 'project_id', NEW.project_id, 'percent', told,
+                'budget', credits_text(NEW.budget_ucr), 'left', credits_text(NEW.budget_ucr - NEW.committed_ucr)))
+            FROM project_member m WHERE m.project_id = NEW.project_id AND m.role IN ('owner', 'manager');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell AFTER UPDATE OF committed_ucr, budget_ucr ON project FOR EACH ROW
+    WHEN (NEW.committed_ucr > OLD.committed_ucr OR NEW.budget_ucr <> OLD.budget_ucr)
+    EXECUTE FUNCTION tell_of_budget();
+
+-- Of a cap hear the member himself, and who may give him another one. No column has what is committed of a cap: whoever
+-- has just read that under the tree's lock says it here.
+CREATE FUNCTION tell_of_cap(of_project text, of_user text, month bigint, cap bigint, committed bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = market, pg_temp AS $$
+DECLARE
+    told smallint := note_budget(of_project, of_user, month, cap, committed);
+BEGIN
+    IF told IS NOT NULL THEN
+        PERFORM event_write('cap', m.user_id, NULL, NULL, jsonb_build_object(
+                'project', p.name, 'project_id', p.project_id, 'member', w.username, 'percent', told,
+                'month', to_char(to_timestamp(month / 1000.0) AT TIME ZONE 'UTC', 'YYYY-MM'),
+                'cap', credits_text(cap), 'left', credits_text(cap - committed)))
+            FROM project_member m JOIN project p USING (project_id) JOIN member w ON w.user_id = of_user
+            WHERE m.project_id = of_project AND (m.role IN ('owner', 'manager') OR m.user_id = of_user);
+    END IF;
+END $$;
+
 -- An alert is raised again and again for as long as its cause lasts: administrators hear of it once, and anew when it
 -- comes back after an hour of silence.
 CREATE FUNCTION tell_of_alert() RETURNS trigger LANGUAGE plpgsql

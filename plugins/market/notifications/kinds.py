@@ -51,7 +51,13 @@ KINDS: Mapping[str, Kind] = {
         "a machine's lease ends soon", "The lease of your machine {machine} ends at {ends_ms}."
     ),
     "budget": Kind(
-        "80 or 100 % of a project's budget are used", "{percent} % of the budget of {project} is used."
+        "80 or 100 % of the budget of a project that you manage are spent or held",
+        "{percent} % of the budget of {project} are spent or held: {left} of {budget} credits are left.",
+    ),
+    "cap": Kind(
+        "80 or 100 % of a month's cap are spent or held: yours, or a member's whose project you manage",
+        "{percent} % of the cap of {member} in {project} for {month} are spent or held:"
+        " {left} of {cap} credits are left.",
     ),
     "grant": Kind("you are given credits", "You were given {amount} credits: {reason}"),
     "account": Kind("an administrator approves or refuses your account", "Your account is {state}: {reason}"),
