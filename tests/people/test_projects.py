@@ -239,6 +239,62 @@ def test_what_is_wrong_in_a_project_is_told_by_field(ask: Ask, lab: str, digits:
         assert ask("owner", "DELETE", path).status_code == 404
 
 
+def test_who_manages_the_payer_sees_its_jobs_and_stops_them(
+    world: World, ask: Ask, digits: str, lab: str, people: dict[str, Member]
+) -> None:
+    member, manager = people["member"], people["manager"].username
+    job = world.job(member.user_id, 1_000_000, now_ms(), project=digits)
+    own = world.job(member.user_id, 1_000_000)
+    world.job(people["above"].user_id, 1_000_000)
+    world.sql("UPDATE job SET hidden = true WHERE job_id = %s", job)
+    for who in ("owner", "manager", "above", "admin"):
+        answer = ask(who, "GET", f"/jobs?project={digits}")
+        assert [row["job_id"] for row in answer.json()["jobs"]] == [job], (who, answer.text)
+        assert answer.json()["jobs"][0]["owner"] == member.username
+        assert ask(who, "GET", f"/jobs/{job}").json()["job_id"] == job
+        assert ask(who, "GET", f"/jobs/{job}/receipt").json()["submitter"] == member.username
+        assert ask(who, "GET", f"/jobs/{own}").status_code == (200 if who == "admin" else 404)
+        assert ask(who, "GET", f"/jobs?project={lab}").status_code == (
+            404 if who in ("owner", "manager") else 200
+        )
+    for who, status in (("member", 403), ("viewer", 403), ("outsider", 404)):
+        assert ask(who, "GET", f"/jobs?project={digits}").status_code == status, who
+        if who != "member":
+            assert ask(who, "GET", f"/jobs/{job}").status_code == 404
+            assert ask(who, "GET", f"/jobs/{job}/receipt").status_code == 404
+            cancelled = ask(who, "POST", f"/jobs/{job}/cancel", json={"reason": "mine"})
+            assert cancelled.status_code == 404, who
+    for part in ("logs", "results", "points", "progress"):
+        for who in ("owner", "manager", "above", "viewer"):
+            assert ask(who, "GET", f"/jobs/{job}/{part}").status_code == 404, (part, who)
+    for method, path in (("DELETE", f"/jobs/{job}"), ("POST", f"/jobs/{job}/retry")):
+        assert ask("manager", method, path, json={}).status_code == 404, path
+    for odd in ("digits", "%00", ""):
+        assert ask("manager", "GET", f"/jobs?project={odd}").json()["errors"].keys() == {"project"}
+    assert ask("admin", "GET", f"/jobs?project={digits}&scope=all").json()["errors"].keys() == {"project"}
+    assert ask("manager", "POST", f"/jobs/{own}/cancel", json={"reason": "no"}).status_code == 404
+    silent = ask("manager", "POST", f"/jobs/{job}/cancel", json={})
+    assert silent.json()["errors"].keys() == {"reason"}
+    answer = ask("manager", "POST", f"/jobs/{job}/cancel", json={"reason": "too wide a search"})
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelling")
+    told = f"cancelled by {manager}, who manages the project digits: too wide a search"
+    assert world.one("SELECT stop_reason FROM job WHERE job_id = %s", job) == told
+    assert world.one("SELECT data->>'reason' FROM event WHERE kind = 'job_stopped'") == told
+    noted = world.sql("SELECT kind, actor FROM audit WHERE subject = %s", job)
+    assert [tuple(row) for row in noted] == [("project", manager)]
+
+
+def test_who_manages_no_longer_sees_no_jobs_any_more(
+    world: World, ask: Ask, digits: str, people: dict[str, Member]
+) -> None:
+    job = world.job(people["member"].user_id, 1_000_000, now_ms(), project=digits)
+    assert ask("manager", "GET", f"/jobs/{job}").status_code == 200
+    ask("owner", "DELETE", f"/projects/{digits}/members/{people['manager'].username}")
+    assert ask("manager", "GET", f"/jobs/{job}").status_code == 404
+    assert ask("manager", "POST", f"/jobs/{job}/cancel", json={"reason": "no"}).status_code == 404
+    assert ask("member", "GET", f"/jobs/{job}").status_code == 200, "it is his"
+
+
 def test_a_new_owner_takes_the_place_of_the_old_one(ask: Ask, digits: str, people: dict[str, Member]) -> None:
     member = people["member"].username
     assert (

@@ -110,7 +110,7 @@ class AuditLine(TypedDict):
 class Cancellation(TypedDict):
     """`Cancellation` of the OpenAPI document."""
 
-    # its owner reads it; an administrator must give one
+    # its owner reads it; whoever stops another's job must give one
     reason: NotRequired[str]
 
 
@@ -908,7 +908,7 @@ class NewProgramToken(TypedDict):
 
     token_id: str
     name: str
-    scopes: list[Literal["read", "submit", "lend", "files"]]
+    scopes: list[Literal["read", "submit", "lend", "files", "project"]]
     created_time: int
     expires_time: int
     last_used_time: NotRequired[int | None]
@@ -1038,7 +1038,7 @@ class ProgramToken(TypedDict):
 
     token_id: str
     name: str
-    scopes: list[Literal["read", "submit", "lend", "files"]]
+    scopes: list[Literal["read", "submit", "lend", "files", "project"]]
     created_time: int
     expires_time: int
     last_used_time: NotRequired[int | None]
@@ -1049,7 +1049,7 @@ class ProgramTokenRequest(TypedDict):
 
     name: str
     # what it may be used for
-    scopes: list[Literal["read", "submit", "lend", "files"]]
+    scopes: list[Literal["read", "submit", "lend", "files", "project"]]
     # seconds until it ends
     lifetime_s: NotRequired[int]
 

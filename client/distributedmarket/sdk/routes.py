@@ -415,26 +415,7 @@ class Routes:
         self,
         *,
         scope: Literal["own", "all"] | None = None,
-        status: Literal[
-            "any",
-            "open",
-            "ended",
-            "submitted",
-            "queued",
-            "accepted",
-            "running",
-            "cancelling",
-            "succeeded",
-            "failed",
-            "cancelled",
-            "lost",
-        ]
-        | None = None,
-        machine_type: str | None = None,
-        q: str | None = None,
-        since: int | None = None,
-        before: int | None = None,
-        hidden: bool | None = None,
+        project: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: Literal[
@@ -465,18 +446,13 @@ class Routes:
         ]
         | None = None,
     ) -> models.JobsList:
-        """List one's own jobs, or everybody's; all conditions together."""
+        """List one's own jobs, those that a project pays which one manages, or everybody's."""
         answer: models.JobsList = self._client.call(
             "GET",
             "/jobs",
             query={
                 "scope": scope,
-                "status": status,
-                "machine_type": machine_type,
-                "q": q,
-                "since": since,
-                "before": before,
-                "hidden": hidden,
+                "project": project,
                 "limit": limit,
                 "offset": offset,
                 "order_by": order_by,
@@ -485,7 +461,7 @@ class Routes:
         return answer
 
     def get_job(self, job_id: str) -> models.JobDetail:
-        """Return a job, why it waits if it does, and what it used if it has ended."""
+        """Return a job, also to who manages the project that pays, and why it waits if it does."""
         answer: models.JobDetail = self._client.call("GET", f"/jobs/{quote(job_id, safe='')}")
         return answer
 
@@ -496,7 +472,7 @@ class Routes:
     def cancel_job(
         self, job_id: str, body: models.Cancellation | None = None, *, key: str | None = None
     ) -> models.JobState:
-        """Stop a job in any status; of an ended one nothing changes. An administrator says why."""
+        """Stop a job in any status; of an ended one nothing changes. Who stops another's says why."""
         answer: models.JobState = self._client.call(
             "POST", f"/jobs/{quote(job_id, safe='')}/cancel", body=body, key=key
         )
@@ -535,12 +511,8 @@ class Routes:
             query={"format": format, "limit": limit, "offset": offset},
         )
 
-    def unhide_job(self, job_id: str, *, key: str | None = None) -> None:
-        """Put a hidden job onto one's list again."""
-        self._client.call("POST", f"/jobs/{quote(job_id, safe='')}/unhide", key=key)
-
     def get_receipt(self, job_id: str) -> models.Receipt:
-        """Return what a job cost so far, by container, and what it used of it if it has ended."""
+        """Return what a job cost so far, by container, also to who manages the project that pays."""
         answer: models.Receipt = self._client.call("GET", f"/jobs/{quote(job_id, safe='')}/receipt")
         return answer
 
@@ -584,13 +556,6 @@ class Routes:
             f"/jobs/{quote(job_id, safe='')}/results/{quote(path)}",
             headers={"Range": range, "If-Range": if_range},
         )
-
-    def get_table(self, job_id: str, path: str) -> models.Table:
-        """Return the first rows of a result file that is a table: CSV, TSV or Parquet."""
-        answer: models.Table = self._client.call(
-            "GET", f"/jobs/{quote(job_id, safe='')}/tables/{quote(path)}"
-        )
-        return answer
 
     def list_logs(
         self, job_id: str, *, limit: int | None = None, offset: int | None = None

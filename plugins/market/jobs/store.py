@@ -15,7 +15,9 @@ from market.kit.clock import now_ms
 from market.kit.errors import NotFoundError
 from market.kit.money import format_credits
 from market.kit.paging import Listing, Page
+from market.kit.vocabulary import MANAGER
 from market.people.member import Member
+from market.people.projects import roles
 
 _SELECT = """
     SELECT j.job_id, j.user_id, m.username, j.job_name, j.spec, j.machine_type, j.core_num, j.status,
@@ -156,6 +158,25 @@ def own_job(member: Member, job_id: str) -> Job:
     return job
 
 
+def overseen_job(member: Member, job_id: str) -> tuple[Job, str | None]:
+    """Return a job that the member may see, or that a project pays which he manages; then its name, too.
+
+    Who manages the payer sees the record and what it cost, and may stop it. The program's logs and results
+    stay its owner's: `visible_job`. Raises NotFoundError.
+    """
+    job = find(job_id)
+    if job is not None and job.user_id != member.user_id:
+        with database.transaction() as cursor:
+            cursor.execute(
+                "SELECT name FROM job JOIN project USING (project_id) WHERE job_id = %s"
+                " AND project_role(project_id, %s) IN ('owner', 'manager')",
+                [job_id, member.user_id],
+            )
+            if row := cursor.fetchone():
+                return job, row.name
+    return visible_job(member, job_id), None
+
+
 def open_jobs() -> list[Job]:
     """Return all jobs that have not ended, oldest first."""
     with database.transaction() as cursor:
@@ -192,6 +213,19 @@ def list_all_jobs(admin: Member, page: Page, wanted: Wanted = EVERY, owner: str 
     admin.require_admin()
     whose = "starts_with(m.username, %s) AND (j.hidden OR NOT %s)"
     return _listed(page, whose, [owner, wanted.hidden], wanted)
+
+
+def list_project_jobs(member: Member, project_id: str, page: Page, wanted: Wanted = EVERY) -> Listing[Job]:
+    """Return a page of the jobs that a project pays, to who manages it; `wanted.hidden`: only hidden ones.
+
+    Raises NotFoundError to outsiders, RoleMissingError to its members and viewers.
+    """
+    with database.transaction() as cursor:
+        standing = roles.seen(cursor, member, project_id)
+    if not member.is_admin:
+        standing.require(MANAGER)
+    whose = "j.project_id = %s AND (j.hidden OR NOT %s)"
+    return _listed(page, whose, [project_id, wanted.hidden], wanted)
 
 
 def _listed(page: Page, where: str, values: list[Any], wanted: Wanted) -> Listing[Job]:

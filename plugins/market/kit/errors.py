@@ -5,7 +5,7 @@ The API makes an RFC 9457 problem document of a `MarketError`, the pages a messa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from market.kit.money import format_credits
 
@@ -97,22 +97,23 @@ class RoleMissingError(MarketError):
 
 
 class ScopeMissingError(RoleMissingError):
-    """The caller speaks by a token for programs that was not made for this; `scope` is what it needs."""
+    """The caller speaks by a token for programs that was not made for this; any of `scopes` would do."""
 
     title = "Scope missing"
 
-    def __init__(self, scope: str) -> None:
-        self.scope = scope
+    def __init__(self, scopes: Collection[str]) -> None:
+        taken = sorted(scopes)
+        self.scope = taken[0] if taken else None
         super().__init__(
-            f"This needs a token with the scope {scope}."
-            if scope
+            f"This needs a token with the scope {' or '.join(taken)}."
+            if taken
             else "No token for programs is taken here. Log in with POST /login."
         )
 
     @property
     def members(self) -> Mapping[str, object]:
         """`scope`: what the token would need; null where no token for programs would do."""
-        return {"scope": self.scope or None}
+        return {"scope": self.scope}
 
 
 class NotFoundError(MarketError):

@@ -66,8 +66,8 @@ CONTAINER_ENDS = (FINISHED, KILLED, NODE_LOST, PREEMPTED, DRAINED)
 NOT_CHARGED = (NODE_LOST, PREEMPTED, DRAINED)  # the pool's doing, which a buyer does not pay for
 
 # What a token for a program may be for.
-READ, SUBMIT, LEND, FILES = "read", "submit", "lend", "files"
-TOKEN_SCOPES = (READ, SUBMIT, LEND, FILES)
+READ, SUBMIT, LEND, FILES, PROJECT = "read", "submit", "lend", "files", "project"
+TOKEN_SCOPES = (READ, SUBMIT, LEND, FILES, PROJECT)
 
 # The ledger: kinds of journals, what changes a hold, steps of a settlement, accounts that are nobody's.
 JOURNAL_KINDS = ("grant", "capture", "pay", "stipend", "refund", "return", "transfer")

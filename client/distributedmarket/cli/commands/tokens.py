@@ -11,7 +11,7 @@ from distributedmarket.errors import SetupError
 from distributedmarket.sdk import models
 from distributedmarket.sdk.routes import Routes
 
-_SCOPES = "read, submit, lend, files"
+_SCOPES = "read, submit, lend, files, project"
 
 
 def tokens(parser: argparse.ArgumentParser) -> None:

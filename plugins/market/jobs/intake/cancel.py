@@ -20,19 +20,22 @@ log = logging.getLogger(__name__)
 def cancel(member: Member, job_id: str, reason: str = "") -> dict[str, Any]:
     """Stop a job in any status; return `{status, job_id}`. Of an ended job nothing changes.
 
-    Who stops another's job says why, and its owner is told. Raises NotFoundError, BadInputError without a
-    reason. YARN is told before this returns; if it does not answer, the watch tells it later.
+    Who stops another's job, as an administrator or as a manager of the project that pays, says why: its
+    owner is told by whom it was stopped. Raises NotFoundError, BadInputError without a reason. YARN is told
+    before this returns; if it does not answer, the watch tells it later.
     """
-    job = store.visible_job(member, job_id)
+    job, project = store.overseen_job(member, job_id)
     if job.user_id == member.user_id:
         return _stopped(member, job_id, f"cancelled by {member.username}" + (f": {reason}" if reason else ""))
     if not reason:
         raise BadInputError({"reason": ["is needed for another's job: its owner reads it"]})
+    kind, standing = audit.ADMINISTRATION, f"the administrator {member.username}"
+    if project is not None:
+        kind, standing = audit.PROJECT, f"{member.username}, who manages the project {project}"
     if not job.ended:
         with database.transaction() as cursor:
-            detail = f"cancelled another's job: {reason}"
-            audit.write(cursor, audit.ADMINISTRATION, member.username, job_id, detail)
-    return _stopped(member, job_id, f"cancelled by the administrator {member.username}: {reason}")
+            audit.write(cursor, kind, member.username, job_id, f"cancelled another's job: {reason}")
+    return _stopped(member, job_id, f"cancelled by {standing}: {reason}")
 
 
 def cancel_all(admin: Member, user_id: str, reason: str) -> int:

@@ -20,7 +20,9 @@ _RequestedSpec: Any = Input.from_dict(kinds.of_request(spec.wires()))
 class CancellationSchema(Input):
     """Body of `POST /jobs/{job_id}/cancel`, which needs none for one's own job."""
 
-    reason = reason_field(required=False, description="its owner reads it; an administrator must give one")
+    reason = reason_field(
+        required=False, description="its owner reads it; whoever stops another's job must give one"
+    )
 
 
 class JobRequestSchema(_RequestedSpec):

@@ -6,6 +6,7 @@ in all. Who manages a project manages those below it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from market.credits import projects as ledger
@@ -35,6 +36,8 @@ class Standing:
 
 def seen(cursor: Cursor, member: Member, project_id: str) -> Standing:
     """Return what a member is in a project. Raises NotFoundError to outsiders, if there is one or not."""
+    if not re.fullmatch(r"[0-9a-f]{32}", project_id):
+        raise NotFoundError("There is no such project.")
     cursor.execute(
         "SELECT name, project_role(project_id, %s) AS role FROM project WHERE project_id = %s",
         [member.user_id, project_id],

@@ -25,9 +25,9 @@ def current(request: Request) -> Member:
     """
     member, granted = known(request), request.state.market_scopes
     if granted is not None:
-        needed = scopes.needed(request.scope.get("route"))
-        if needed == scopes.LOGIN or needed not in granted | {scopes.ANY}:
-            raise ScopeMissingError(needed)
+        taken = scopes.taken(request.scope.get("route"))
+        if not granted & taken:
+            raise ScopeMissingError(taken)
     return member
 
 

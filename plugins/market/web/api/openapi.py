@@ -106,9 +106,8 @@ def _security(route: APIRoute, extra: dict[str, Any]) -> list[dict[str, list[str
     """Return who may ask: nobody by name, a login, a token for programs with the scope."""
     if extra.get("public"):
         return []
-    scope = scopes.needed(route)
-    taken = list(TOKEN_SCOPES) if scope == scopes.ANY else [scope]
-    return [{"token": []}, *({"program": [one]} for one in taken if one != scopes.LOGIN)]
+    taken = scopes.taken(route)
+    return [{"token": []}, *({"program": [one]} for one in TOKEN_SCOPES if one in taken)]
 
 
 def _parameters(route: APIRoute, extra: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -112,6 +113,26 @@ class Text:
     def read(self, request: Request) -> str:
         """Return the text."""
         return str(request.query_params.get(self.name, self.default))
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The id of something; by default none."""
+
+    name: str
+    description: str
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The type in the OpenAPI document."""
+        return {"type": "string", "pattern": "^[0-9a-f]{32}$", "maxLength": 32}
+
+    def read(self, request: Request) -> str | None:
+        """Return the id; None for none. Raises BadInputError."""
+        text = request.query_params.get(self.name)
+        if text is not None and not re.fullmatch("[0-9a-f]{32}", text):
+            raise BadInputError({self.name: ["must be an id: 32 hex digits"]})
+        return text
 
 
 @dataclass(frozen=True)

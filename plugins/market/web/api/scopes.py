@@ -1,7 +1,8 @@
 """Which tokens for programs a route takes: those with its scope.
 
 Without a word a route that only reads takes the scope `read`, and any other no such token at all: whoever
-adds one decides. What a person does with his password, his tokens, or as an administrator takes none either.
+adds one decides. What only reads of projects takes `read` as well as `project`. What a person does with his
+password, his tokens, or as an administrator takes none either.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from market.kit.vocabulary import FILES, LEND, READ, SUBMIT, TOKEN_SCOPES
+from market.kit.vocabulary import FILES, LEND, PROJECT, READ, SUBMIT, TOKEN_SCOPES
 
-__all__ = ["ANY", "FILES", "LEND", "LOGIN", "READ", "SUBMIT", "needed"]
+__all__ = ["ANY", "FILES", "LEND", "LOGIN", "PROJECT", "READ", "SUBMIT", "taken"]
 
 ANY = "any"  # every token: who it speaks for
 LOGIN = ""  # none: only a login
@@ -27,11 +28,16 @@ def checked(scope: str | None) -> str | None:
     return scope
 
 
-def needed(route: BaseRoute | None) -> str:
-    """Return the scope that a route asks for; LOGIN for none that would do."""
+def taken(route: BaseRoute | None) -> frozenset[str]:
+    """Return the scopes of which a route takes a token with any; none where only a login will do."""
     extra: dict[str, Any] = getattr(route, "openapi_extra", None) or {}
     methods: Iterable[str] = getattr(route, "methods", None) or ()
     scope: str | None = extra.get("scope")
+    reads = "GET" in methods
     if scope is None:
-        return READ if "GET" in methods else LOGIN
-    return scope
+        return frozenset({READ} if reads else ())
+    if scope == ANY:
+        return frozenset(TOKEN_SCOPES)
+    if scope == PROJECT and reads:
+        return frozenset({PROJECT, READ})
+    return frozenset({scope} - {LOGIN})

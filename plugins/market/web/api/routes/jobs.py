@@ -55,6 +55,7 @@ _SEARCH = query.Search("q", "jobs whose name, or whose program's path, has this 
 _SINCE = query.Whole("since", "jobs submitted from then on, epoch milliseconds", 0, _MOST_BYTES)
 _BEFORE = query.Whole("before", "jobs submitted before then, epoch milliseconds", 0, _MOST_BYTES)
 _HIDDEN = query.Flag("hidden", "hidden jobs instead: those that were taken off the list")
+_PROJECT = query.Identity("project", "a project that one manages, by its id: all jobs that it pays")
 _POINTS_FORMAT = query.Choice("format", "how the points are written", ("json", "csv"))
 _RESULTS_FORMAT = query.Choice("format", "the list, or all files in one", ("json", "zip"))
 _LOG_OFFSET = query.Whole("offset", "bytes to skip", 0, _MOST_BYTES, default=0)
@@ -95,12 +96,15 @@ def submit_job(request: Request, member: Caller, body: Json) -> Any:
     openapi_extra=routing.described(
         gives=schemas.JobSchema,
         plural="jobs",
-        refuses=(403,),
-        parameters=(_SCOPE, _STATUS, _TYPE, _SEARCH, _SINCE, _BEFORE, _HIDDEN, *_PAGING.parameters),
+        refuses=(403, 404),
+        parameters=(_SCOPE, _PROJECT, _STATUS, _TYPE, _SEARCH, _SINCE, _BEFORE, _HIDDEN, *_PAGING.parameters),
     ),
 )
 def list_jobs(request: Request, member: Caller, page: Annotated[Page, _PAGING.page]) -> dict[str, Any]:
-    """List one's own jobs, or everybody's; all conditions together."""
+    """List one's own jobs, those that a project pays which one manages, or everybody's.
+
+    All conditions hold together.
+    """
     wanted = store.Wanted(
         statuses=_STATUSES[_STATUS.read(request)],
         machine_type=_TYPE.read(request),
@@ -109,8 +113,13 @@ def list_jobs(request: Request, member: Caller, page: Annotated[Page, _PAGING.pa
         before_ms=_BEFORE.read(request),
         hidden=_HIDDEN.read(request),
     )
-    everybody = _SCOPE.read(request) == "all"
-    listing = (store.list_all_jobs if everybody else store.list_jobs)(member, page, wanted)
+    everybody, project_id = _SCOPE.read(request) == "all", _PROJECT.read(request)
+    if everybody and project_id:
+        raise BadInputError({"project": ["stands alone: without scope"]})
+    if project_id:
+        listing = store.list_project_jobs(member, project_id, page, wanted)
+    else:
+        listing = (store.list_all_jobs if everybody else store.list_jobs)(member, page, wanted)
     shown = [routing.dumped(schemas.JobSchema, job) for job in store.all_to_wire(listing.rows)]
     return {"jobs": shown, "total": listing.total}
 
@@ -121,8 +130,8 @@ def list_jobs(request: Request, member: Caller, page: Annotated[Page, _PAGING.pa
     openapi_extra=routing.described(gives=schemas.JobDetailSchema, refuses=(404,)),
 )
 def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
-    """Return a job, why it waits if it does, and what it used if it has ended."""
-    job = _visible(member, job_id)
+    """Return a job, also to who manages the project that pays; why it waits, or what an ended one used."""
+    job, _ = store.overseen_job(member, job_id)
     with database.transaction() as cursor:
         told_use = used.shown(cursor, job)
     told = {**store.to_wire(job), "waiting": waiting.why(job, supply.of), "used": told_use}
@@ -144,7 +153,7 @@ def get_job(member: Caller, job_id: JobId) -> dict[str, Any]:
 def cancel_job(
     member: Caller, job_id: JobId, body: Annotated[dict[str, Any], routing.body(CancellationSchema)]
 ) -> dict[str, Any]:
-    """Stop a job in any status; of an ended one nothing changes. An administrator says why."""
+    """Stop a job in any status; of an ended one nothing changes. Who stops another's says why."""
     return routing.dumped(schemas.JobStateSchema, cancel(member, job_id, **body))
 
 
@@ -226,8 +235,7 @@ def unhide_job(member: Caller, job_id: JobId) -> Response:
     openapi_extra=routing.described(gives=schemas.ReceiptSchema, refuses=(404,)),
 )
 def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
-    """Return what a job cost so far, by container, and what it used of it if it has ended."""
-    job = _visible(member, job_id)
+    job, _ = store.overseen_job(member, job_id)
     with database.transaction() as cursor:
         receipt = {**receipts.receipt(cursor, job_id), "used": used.shown(cursor, job)}
     return routing.dumped(schemas.ReceiptSchema, receipt)

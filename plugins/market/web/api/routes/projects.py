@@ -15,7 +15,7 @@ from market.people.projects.schemas import (
     ProjectMemberInputSchema,
     TransferSchema,
 )
-from market.web.api import query, routing
+from market.web.api import query, routing, scopes
 from market.web.api.caller import Caller
 from market.web.api.routing import ProjectId
 from market.web.schemas.money import StatementSchema
@@ -41,7 +41,9 @@ Username = Annotated[str, Path()]
     "/projects",
     status_code=201,
     tags=["projects"],
-    openapi_extra=routing.described(NewProjectSchema, ProjectSchema, refuses=(403, 404, 409, 413, 422, 429)),
+    openapi_extra=routing.described(
+        NewProjectSchema, ProjectSchema, refuses=(403, 404, 409, 413, 422, 429), scope=scopes.PROJECT
+    ),
 )
 def create_project(
     request: Request, member: Caller, body: Annotated[dict[str, Any], routing.body(NewProjectSchema)]
@@ -54,7 +56,9 @@ def create_project(
 @router.get(
     "/projects",
     tags=["projects"],
-    openapi_extra=routing.described(gives=ProjectSchema, plural="projects", parameters=_PAGING.parameters),
+    openapi_extra=routing.described(
+        gives=ProjectSchema, plural="projects", parameters=_PAGING.parameters, scope=scopes.PROJECT
+    ),
 )
 def list_projects(member: Caller, page: Annotated[Page, _PAGING.page]) -> dict[str, Any]:
     """List the projects in which one has a role."""
@@ -64,7 +68,7 @@ def list_projects(member: Caller, page: Annotated[Page, _PAGING.page]) -> dict[s
 @router.get(
     "/projects/{project_id}",
     tags=["projects"],
-    openapi_extra=routing.described(gives=ProjectSchema, refuses=(404,)),
+    openapi_extra=routing.described(gives=ProjectSchema, refuses=(404,), scope=scopes.PROJECT),
 )
 def get_project(member: Caller, project_id: ProjectId) -> dict[str, Any]:
     """Return a project: its budget, what is left of it, and its account."""
@@ -74,7 +78,9 @@ def get_project(member: Caller, project_id: ProjectId) -> dict[str, Any]:
 @router.put(
     "/projects/{project_id}",
     tags=["projects"],
-    openapi_extra=routing.described(ProjectBudgetSchema, ProjectSchema, refuses=(403, 404, 413, 422)),
+    openapi_extra=routing.described(
+        ProjectBudgetSchema, ProjectSchema, refuses=(403, 404, 413, 422), scope=scopes.PROJECT
+    ),
 )
 def change_project(
     member: Caller, project_id: ProjectId, body: Annotated[dict[str, Any], routing.body(ProjectBudgetSchema)]
@@ -91,6 +97,7 @@ def change_project(
         plural="members",
         refuses=(404,),
         parameters=_MEMBER_PAGING.parameters,
+        scope=scopes.PROJECT,
     ),
 )
 def list_project_members(
@@ -104,7 +111,7 @@ def list_project_members(
     "/projects/{project_id}/members/{username}",
     tags=["projects"],
     openapi_extra=routing.described(
-        ProjectMemberInputSchema, ProjectMemberSchema, refuses=(403, 404, 413, 422, 429)
+        ProjectMemberInputSchema, ProjectMemberSchema, refuses=(403, 404, 413, 422, 429), scope=scopes.PROJECT
     ),
 )
 def put_project_member(
@@ -121,7 +128,7 @@ def put_project_member(
     "/projects/{project_id}/members/{username}",
     status_code=204,
     tags=["projects"],
-    openapi_extra=routing.described(refuses=(403, 404, 422)),
+    openapi_extra=routing.described(refuses=(403, 404, 422), scope=scopes.PROJECT),
 )
 def delete_project_member(member: Caller, project_id: ProjectId, username: Username) -> Response:
     """Take somebody out of a project, or leave it; his jobs go on, and the project pays for them."""
@@ -137,6 +144,7 @@ def delete_project_member(member: Caller, project_id: ProjectId, username: Usern
         refuses=(404, 422),
         parameters=(_FORMAT, *query.PART),
         media=("text/csv", "text/plain"),
+        scope=scopes.PROJECT,
     ),
 )
 def get_project_statement(request: Request, member: Caller, project_id: ProjectId) -> Any:
@@ -158,6 +166,7 @@ def get_project_statement(request: Request, member: Caller, project_id: ProjectI
         refuses=(404, 422),
         parameters=(_REPORT_FORMAT, _MONTH),
         media=("text/csv",),
+        scope=scopes.PROJECT,
     ),
 )
 def get_project_report(request: Request, member: Caller, project_id: ProjectId) -> Any:
@@ -174,7 +183,7 @@ def get_project_report(request: Request, member: Caller, project_id: ProjectId) 
     status_code=201,
     tags=["projects"],
     openapi_extra=routing.described(
-        TransferSchema, TransferredSchema, refuses=(402, 403, 404, 409, 413, 422, 429)
+        TransferSchema, TransferredSchema, refuses=(402, 403, 404, 409, 413, 422, 429), scope=scopes.PROJECT
     ),
 )
 def create_transfer(
