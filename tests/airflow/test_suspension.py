@@ -112,3 +112,48 @@ def test_the_market_s_own_account_stays(api_server: Airflow, register: Register,
     with sql(api_server) as cursor:
         cursor.execute("SELECT suspended_ms FROM member WHERE user_id = %s", [admin.user_id])
         assert cursor.fetchone() == (None,)
+
+
+def test_who_deactivates_his_account_is_out_at_every_door_until_it_is_reopened(
+    api_server: Airflow, register: Register, admin: Person
+) -> None:
+    person = register("leaves")
+    program = make_token(person, "read", "submit")
+    assert by(program, f"{api_server.market}/jobs").status_code == 200
+    path = f"{api_server.market}/users/me/deactivate"
+    headers = {"Authorization": f"Bearer {program}"}
+    sent = requests.post(path, json={"password": person.password}, headers=headers, timeout=30)
+    assert sent.status_code == 403, "a program does not leave for its person"
+    wrong = person.ask("POST", "/users/me/deactivate", json={"password": "not the password"})
+    assert (wrong.status_code, set(wrong.json()["errors"])) == (422, {"password"})
+    done = person.ask("POST", "/users/me/deactivate", json={"password": person.password})
+    assert (done.status_code, done.json()["cancelled_jobs"]) == (200, 0)
+    for token in (person.token, program):
+        refused = by(token, f"{api_server.market}/jobs")
+        assert (refused.status_code, refused.json()["title"]) == (401, "Account suspended")
+        assert "deactivated by its owner" in refused.json()["detail"]
+    assert page(api_server, person.token).status_code == 401
+    assert attempt(api_server, person).status_code == 401
+    shown = admin.ask("GET", f"/users/{person.user_id}").json()
+    assert (shown["state"], shown["suspended_by"]) == ("suspended", person.username)
+    assert act(admin, person, "reopen", reason="is back").status_code == 200
+    again = log_in(api_server, person.username, person.password, person.user_id)
+    assert again.ask("GET", "/users/me").json()["credit"] == "15.000000"
+
+
+def test_the_page_account_deactivates_too_and_names_what_is_wrong(
+    api_server: Airflow, register: Register
+) -> None:
+    person = register("leaver")
+    with requests.Session() as browser:
+        browser.cookies.set("_token", person.token)
+        account = f"{api_server.url}/pluginsv2/market/account/"
+        form = browser.get(account, timeout=30).text
+        sent = {"csrf_token": form.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]}
+        refused = browser.post(f"{account}deactivate", data=sent | {"password_to_leave": "no"}, timeout=30)
+        assert (refused.status_code, "is wrong" in refused.text) == (422, True)
+        done = browser.post(
+            f"{account}deactivate", data=sent | {"password_to_leave": person.password}, timeout=30
+        )
+        assert (done.status_code, "Your account is deactivated" in done.text) == (200, True)
+        assert browser.get(account, timeout=30).status_code == 401

@@ -285,6 +285,23 @@ class Credits(TypedDict):
     rate: NotRequired[str]
 
 
+class Deactivated(TypedDict):
+    """`Deactivated` of the OpenAPI document."""
+
+    user_id: str
+    username: str
+    cancelled_jobs: int
+    draining_machines: int
+
+
+class Deactivation(TypedDict):
+    """`Deactivation` of the OpenAPI document."""
+
+    password: str
+    # open jobs are cancelled; without it there may be none (409, `open_jobs`)
+    cancel_jobs: NotRequired[bool]
+
+
 class DisplayName(TypedDict):
     """`DisplayName` of the OpenAPI document."""
 

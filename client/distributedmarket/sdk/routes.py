@@ -61,6 +61,11 @@ class Routes:
         answer: models.Token = self._client.call("PUT", "/users/me/password", body=body)
         return answer
 
+    def deactivate_account(self, body: models.Deactivation) -> models.Deactivated:
+        """Deactivate one's own account: all its sessions and tokens end, its machines leave."""
+        answer: models.Deactivated = self._client.call("POST", "/users/me/deactivate", body=body, key="")
+        return answer
+
     def get_user(self, user_id: str) -> models.UserRecord:
         """Return a user; for administrators."""
         answer: models.UserRecord = self._client.call("GET", f"/users/{quote(user_id, safe='')}")

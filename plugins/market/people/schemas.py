@@ -69,6 +69,27 @@ class EmailSchema(Input):
     email = _email()
 
 
+class DeactivationSchema(Input):
+    """Body of `POST /users/me/deactivate`."""
+
+    password = fields.String(required=True, validate=_ANY_PASSWORD)
+    cancel_jobs = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "open jobs are cancelled; without it there may be none (409, `open_jobs`)"},
+    )
+
+
+class DeactivatedSchema(Schema):
+    """An account that its owner has deactivated."""
+
+    user_id = fields.String(required=True)
+    username = fields.String(required=True)
+    cancelled_jobs = fields.Integer(required=True)
+    draining_machines = fields.Integer(required=True)
+
+
 class DisplayNameSchema(Input):
     """Body of `PUT /users/me/name`."""
 

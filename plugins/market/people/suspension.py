@@ -19,7 +19,7 @@ CLAIM = "reopened"  # of a token: how often the account had been reopened when i
 
 
 class AccountSuspendedError(NotLoggedInError):
-    """An administrator has suspended the account; the person is told why."""
+    """The account is suspended, by an administrator or by its owner; the person is told why."""
 
     title = "Account suspended"
 
@@ -60,14 +60,24 @@ def refuse_act(cursor: Cursor, user_id: str) -> None:
         _refuse(row.suspended_because)
 
 
-def begin(cursor: Cursor, by: Member, member: Member, reason: str, detail: str) -> None:
-    """Suspend an account; of one that is suspended, change the reason. `detail` is for the audit."""
+def begin(
+    cursor: Cursor,
+    by: Member,
+    member: Member,
+    reason: str,
+    detail: str,
+    kind: str = audit.ADMINISTRATION,
+) -> None:
+    """Suspend an account; of one that is suspended, change the reason.
+
+    `detail` and `kind` are for the audit.
+    """
     cursor.execute(
         "UPDATE member SET suspended_ms = coalesce(suspended_ms, %s), suspended_by = %s,"
         " suspended_because = %s WHERE user_id = %s",
         [now_ms(), by.username, reason, member.user_id],
     )
-    audit.write(cursor, audit.ADMINISTRATION, by.username, member.user_id, detail)
+    audit.write(cursor, kind, by.username, member.user_id, detail)
 
 
 def end(cursor: Cursor, by: Member, member: Member, reason: str) -> bool:

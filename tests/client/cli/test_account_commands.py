@@ -11,7 +11,7 @@ import pytest
 
 from distributedmarket.cli import exits
 from distributedmarket.cli.__main__ import main
-from distributedmarket.cli.commands import admission
+from distributedmarket.cli.commands import admission, profile
 from distributedmarket.cli.context import Context
 
 ADA = {
@@ -56,6 +56,7 @@ class Routes:
                 "list_invitations": {"invitations": [INVITATION]},
                 "create_invitation": INVITATION,
                 "approve_account": WAITS | {"state": "approved"},
+                "deactivate_account": {"cancelled_jobs": 2, "draining_machines": 1},
                 "refuse_account": WAITS | {"state": "refused"},
             }
             return answers.get(name, {"detail": "asked"})
@@ -68,7 +69,8 @@ def routes(monkeypatch: pytest.MonkeyPatch) -> Routes:
     made = Routes()
     client = SimpleNamespace(using=lambda **_: made)
     monkeypatch.setattr(Context, "market", SimpleNamespace(routes=made, client=client))
-    monkeypatch.setattr(admission, "Routes", lambda client: client)
+    for commands in (admission, profile):
+        monkeypatch.setattr(commands, "Routes", lambda client: client)
     return made
 
 
@@ -104,6 +106,16 @@ def test_an_account_is_changed(say: Say, routes: Routes, tmp_path: Path) -> None
         ("rename_user", {"display_name": "Ada L."}),
         ("ask_to_confirm",),
     ]
+
+
+def test_an_account_is_deactivated(say: Say, routes: Routes, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("a long password\n")
+    file = str(tmp_path / "password")
+    told = say("account", "deactivate", "--password-file", file, "--yes", "--cancel-jobs")
+    assert "ada is deactivated; jobs cancelled: 2, machines that drain: 1" in told
+    assert routes.asked[-1] == ("deactivate_account", {"password": "a long password", "cancel_jobs": True})
+    assert main(["account", "deactivate", "--password-file", file]) != exits.DONE, "it asks before"
+    assert [asked[0] for asked in routes.asked].count("deactivate_account") == 1
 
 
 def test_an_administrator_invites(say: Say, routes: Routes) -> None:

@@ -1,4 +1,4 @@
-"""`market account`: your address, the name that you are shown by, and a password that was forgotten."""
+"""`market account`: your address, the name you are shown by, a password that was forgotten, and leaving."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from distributedmarket.cli import credentials, exits, options, text
-from distributedmarket.cli.context import Context
+from distributedmarket.cli.context import Context, confirmed
 from distributedmarket.client import ONCE, MarketClient
 from distributedmarket.sdk import models
 from distributedmarket.sdk.routes import Routes
@@ -14,7 +14,7 @@ from distributedmarket.sdk.routes import Routes
 
 def account(parser: argparse.ArgumentParser) -> None:
     """Declare `market account`."""
-    words = parser.add_subparsers(required=True, metavar="show|confirm|email|name|reset")
+    words = parser.add_subparsers(required=True, metavar="show|confirm|email|name|reset|deactivate")
     options.examples(
         parser,
         "market account",
@@ -24,15 +24,16 @@ def account(parser: argparse.ArgumentParser) -> None:
         "market account name 'Ada Lovelace'",
         "market account reset ada --server https://10.8.0.1:8080",
         "market account reset --code nq3...CODE_OF_THE_MAIL",
+        "market account deactivate --cancel-jobs",
     )
     shown = words.add_parser(
         "show", help="what the market knows of you, and waits for (also without this word)"
     )
     shown.set_defaults(run=_show)
-    confirmed = words.add_parser("confirm", help="confirm your address; without a code, have one mailed")
-    confirmed.add_argument("code", nargs="?", default="", metavar="CODE", help="that was mailed to you")
-    _add_server(confirmed)
-    confirmed.set_defaults(run=_confirm)
+    proven = words.add_parser("confirm", help="confirm your address; without a code, have one mailed")
+    proven.add_argument("code", nargs="?", default="", metavar="CODE", help="that was mailed to you")
+    _add_server(proven)
+    proven.set_defaults(run=_confirm)
     changed = words.add_parser("email", help="give another address; it counts when it is confirmed")
     changed.add_argument("address", metavar="ADDRESS")
     changed.add_argument("--password-file", type=Path, metavar="FILE", help="file with your password")
@@ -48,7 +49,12 @@ def account(parser: argparse.ArgumentParser) -> None:
     forgot.add_argument("--new-password-file", type=Path, metavar="FILE", help="file with the new password")
     _add_server(forgot)
     forgot.set_defaults(run=_reset)
-    for leaf in (shown, confirmed, changed, named, forgot):
+    left = words.add_parser("deactivate", help="leave the market; an administrator can reopen the account")
+    left.add_argument("--password-file", type=Path, metavar="FILE", help="file with your password")
+    left.add_argument("--cancel-jobs", action="store_true", help="cancel your open jobs, if there are any")
+    left.add_argument("--yes", action="store_true", help="do not ask")
+    left.set_defaults(run=_deactivate)
+    for leaf in (shown, proven, changed, named, forgot, left):
         options.common(leaf)
 
 
@@ -123,4 +129,22 @@ def _reset(context: Context, chosen: argparse.Namespace) -> int:
     routes.reset_password({"code": chosen.code, "new_password": new})
     words = "the password is changed; log in with it: market login"
     context.output.answer({}, lambda: context.output.line(words))
+    return exits.DONE
+
+
+def _deactivate(context: Context, chosen: argparse.Namespace) -> int:
+    market = context.market
+    name = text.clean(market.routes.me()["username"])
+    question = f"Deactivate {name}? All sessions and tokens end, and its machines leave the pool."
+    if not confirmed(question, chosen.yes):
+        return exits.REFUSED
+    password = credentials.password(chosen.password_file)
+    # Once: the first one that arrives ends what a second try would speak by.
+    routes = Routes(market.client.using(retries=ONCE))
+    done = routes.deactivate_account({"password": password, "cancel_jobs": chosen.cancel_jobs})
+    words = (
+        f"{name} is deactivated; jobs cancelled: {done['cancelled_jobs']}, machines that drain:"
+        f" {done['draining_machines']}. An administrator can reopen it."
+    )
+    context.output.answer(done, lambda: context.output.line(words))
     return exits.DONE

@@ -38,16 +38,17 @@ def cancel(member: Member, job_id: str, reason: str = "") -> dict[str, Any]:
     return _stopped(member, job_id, f"cancelled by {standing}: {reason}")
 
 
-def cancel_all(admin: Member, user_id: str, reason: str) -> int:
-    """Stop all open jobs of somebody, as an administrator; return how many there were.
+def cancel_all(by: Member, user_id: str, reason: str) -> int:
+    """Stop all open jobs of somebody, as an administrator, or of oneself; return how many there were.
 
     Raises UnavailableError if some could not be stopped; all others were then.
     """
-    admin.require_admin()
+    if by.user_id != user_id:
+        by.require_admin()
     found, failed = store.open_ids(user_id), []
     for job_id in found:
         try:
-            cancel(admin, job_id, reason)
+            cancel(by, job_id, reason)
         except (psycopg2.OperationalError, psycopg2.InterfaceError):
             raise
         except Exception:

@@ -1,10 +1,11 @@
-"""The page Account: one's address and whether it is confirmed, another one, and the name one is shown by."""
+"""The page Account: one's address and whether it is confirmed, another one, one's shown name, and leaving."""
 
 from __future__ import annotations
 
 from flask import Response, request
 from flask_appbuilder import expose
 
+from market.administration import accounts
 from market.airflow import menu
 from market.airflow.logins import AirflowLogins
 from market.kit.errors import BadInputError, MarketError
@@ -12,7 +13,7 @@ from market.kit.wire import loaded
 from market.notifications import channels
 from market.people import confirmation, profile
 from market.people.member import Member
-from market.people.schemas import DisplayNameSchema, EmailSchema
+from market.people.schemas import DeactivationSchema, DisplayNameSchema, EmailSchema
 from market.web.pages.base import MarketPage, page
 from market.web.pages.job_form import messages
 
@@ -67,6 +68,28 @@ class AccountView(MarketPage):
         except BadInputError as error:
             return self._shown(member, messages(error), status=error.status)
         return self.go("AccountView.account", "The name is changed.")
+
+    @expose("/deactivate", methods=["POST"])
+    @page("edit")
+    def deactivate(self, member: Member) -> Response:
+        """Deactivate the account, and say so: no page of it is shown any more."""
+        form = {
+            "password": request.form.get("password_to_leave", ""),
+            "cancel_jobs": "cancel_jobs" in request.form,
+        }
+        try:
+            accounts.deactivate(AirflowLogins(), member, **loaded(DeactivationSchema(), form))
+        except BadInputError as error:
+            wrong = {"password_to_leave": "; ".join(messages(error).values())}
+            return self._shown(member, wrong, status=error.status)
+        except MarketError as error:
+            return self._shown(member, problem=error.detail, status=error.status)
+        return self.message(
+            200,
+            "Your account is deactivated",
+            "You are logged out everywhere, and your machines leave the pool when they have drained. Your "
+            "credits and files stay as they are. An administrator of this market can reopen the account.",
+        )
 
     def _shown(
         self, member: Member, errors: dict[str, str] | None = None, problem: str = "", status: int = 200

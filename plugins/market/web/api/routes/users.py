@@ -13,6 +13,8 @@ from market.kit.paging import Page
 from market.people import login as password_login
 from market.people import profile, registration
 from market.people.schemas import (
+    DeactivatedSchema,
+    DeactivationSchema,
     LoginSchema,
     PasswordSchema,
     RegistrationSchema,
@@ -98,6 +100,24 @@ def change_password(
 ) -> dict[str, Any]:
     """Change one's password. All older tokens and sessions end; the answer is a new token."""
     return routing.dumped(TokenSchema, password_login.change(AirflowLogins(), member, **body))
+
+
+@router.post(
+    "/users/me/deactivate",
+    tags=["users"],
+    openapi_extra=routing.described(
+        DeactivationSchema,
+        DeactivatedSchema,
+        refuses=(409, 413, 422, 429),
+        keyed=False,
+        scope=scopes.LOGIN,
+    ),
+)
+def deactivate_account(
+    member: Caller, body: Annotated[dict[str, Any], routing.body(DeactivationSchema)]
+) -> dict[str, Any]:
+    """Deactivate one's own account: all its sessions and tokens end, its machines leave."""
+    return routing.dumped(DeactivatedSchema, accounts.deactivate(AirflowLogins(), member, **body))
 
 
 @router.get(
