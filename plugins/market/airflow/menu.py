@@ -11,6 +11,9 @@ FILES = "My Files"
 MACHINES = "My Machines"
 CREDITS = "My Credits"
 ACCOUNT = "My Market Account"
+TOKENS = "My Market Tokens"
+NOTIFICATIONS = "My Market Notifications"
+PROJECTS = "My Market Projects"
 REGISTRATION = "Market Registration"  # for everybody: it holds no permission
 CODES = "Market Account Codes"  # likewise
 WELCOME = "Market Welcome"  # likewise
@@ -32,6 +35,16 @@ PERMISSIONS: list[tuple[str, str]] = [
     ("can_read", CREDITS),
     ("can_read", ACCOUNT),
     ("can_edit", ACCOUNT),
+    ("can_read", TOKENS),
+    ("can_create", TOKENS),
+    ("can_delete", TOKENS),
+    ("can_read", NOTIFICATIONS),
+    ("can_create", NOTIFICATIONS),
+    ("can_edit", NOTIFICATIONS),
+    ("can_delete", NOTIFICATIONS),
+    ("can_read", PROJECTS),
+    ("can_create", PROJECTS),
+    ("can_edit", PROJECTS),
 ]
 
 _ICONS = Path(__file__).parents[1] / "web" / "pages" / "static" / "icons"

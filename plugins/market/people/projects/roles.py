@@ -36,8 +36,7 @@ class Standing:
 
 def seen(cursor: Cursor, member: Member, project_id: str) -> Standing:
     """Return what a member is in a project. Raises NotFoundError to outsiders, if there is one or not."""
-    if not re.fullmatch(r"[0-9a-f]{32}", project_id):
-        raise NotFoundError("There is no such project.")
+    _check_id(project_id)
     cursor.execute(
         "SELECT name, project_role(project_id, %s) AS role FROM project WHERE project_id = %s",
         [member.user_id, project_id],
@@ -53,6 +52,7 @@ def needed(cursor: Cursor, member: Member, project_id: str, role: str) -> Standi
 
     Raises NotFoundError for outsiders, RoleMissingError where this role or a stronger one is missing.
     """
+    _check_id(project_id)
     ledger.lock(cursor, project_id)
     standing = seen(cursor, member, project_id)
     standing.require(role)
@@ -63,3 +63,9 @@ def above(cursor: Cursor, member: Member, standing: Standing, parent_id: str) ->
     """Return what a member is in the parent of a project that he sees; of that he may see nothing."""
     cursor.execute("SELECT project_role(%s, %s) AS role", [parent_id, member.user_id])
     return Standing(parent_id, f"above {standing.name}", cursor.fetchone().role)
+
+
+def _check_id(project_id: str) -> None:
+    """Pages hand on what stands in their address: of what is no id, there is no project."""
+    if not re.fullmatch(r"[0-9a-f]{32}", project_id):
+        raise NotFoundError("There is no such project.")

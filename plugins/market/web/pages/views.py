@@ -12,8 +12,11 @@ from market.web.pages.files_view import FilesView
 from market.web.pages.jobs_view import JobsView
 from market.web.pages.machines_view import MachinesView
 from market.web.pages.market_view import MarketView
+from market.web.pages.notifications_view import NotificationsView
 from market.web.pages.operations_view import OperationsView
+from market.web.pages.projects_view import ProjectsView
 from market.web.pages.register_view import RegisterView
+from market.web.pages.tokens_view import TokensView
 from market.web.pages.welcome_view import WelcomeView
 
 # Without names: a name would add "Legacy FAB views" to Airflow's menu, beside the entries of EXTERNAL_VIEWS.
@@ -30,6 +33,9 @@ APPBUILDER_VIEWS: list[dict[str, object]] = [
         RegisterView,
         CodesView,
         AccountView,
+        ProjectsView,
+        TokensView,
+        NotificationsView,
         WelcomeView,
     )
 ]
