@@ -421,6 +421,26 @@ class Routes:
         *,
         scope: Literal["own", "all"] | None = None,
         project: str | None = None,
+        status: Literal[
+            "any",
+            "open",
+            "ended",
+            "submitted",
+            "queued",
+            "accepted",
+            "running",
+            "cancelling",
+            "succeeded",
+            "failed",
+            "cancelled",
+            "lost",
+        ]
+        | None = None,
+        machine_type: str | None = None,
+        q: str | None = None,
+        since: int | None = None,
+        before: int | None = None,
+        hidden: bool | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: Literal[
@@ -458,6 +478,12 @@ class Routes:
             query={
                 "scope": scope,
                 "project": project,
+                "status": status,
+                "machine_type": machine_type,
+                "q": q,
+                "since": since,
+                "before": before,
+                "hidden": hidden,
                 "limit": limit,
                 "offset": offset,
                 "order_by": order_by,
@@ -466,7 +492,10 @@ class Routes:
         return answer
 
     def get_job(self, job_id: str) -> models.JobDetail:
-        """Return a job, also to who manages the project that pays, and why it waits if it does."""
+        """Return a job, also to who manages the project that pays.
+
+        Why it waits, or what an ended one used.
+        """
         answer: models.JobDetail = self._client.call("GET", f"/jobs/{quote(job_id, safe='')}")
         return answer
 
@@ -516,8 +545,12 @@ class Routes:
             query={"format": format, "limit": limit, "offset": offset},
         )
 
+    def unhide_job(self, job_id: str, *, key: str | None = None) -> None:
+        """Put a hidden job onto one's list again."""
+        self._client.call("POST", f"/jobs/{quote(job_id, safe='')}/unhide", key=key)
+
     def get_receipt(self, job_id: str) -> models.Receipt:
-        """Return what a job cost so far, by container, also to who manages the project that pays."""
+        """."""
         answer: models.Receipt = self._client.call("GET", f"/jobs/{quote(job_id, safe='')}/receipt")
         return answer
 
@@ -561,6 +594,13 @@ class Routes:
             f"/jobs/{quote(job_id, safe='')}/results/{quote(path)}",
             headers={"Range": range, "If-Range": if_range},
         )
+
+    def get_table(self, job_id: str, path: str) -> models.Table:
+        """Return the first rows of a result file that is a table: CSV, TSV or Parquet."""
+        answer: models.Table = self._client.call(
+            "GET", f"/jobs/{quote(job_id, safe='')}/tables/{quote(path)}"
+        )
+        return answer
 
     def list_logs(
         self, job_id: str, *, limit: int | None = None, offset: int | None = None
