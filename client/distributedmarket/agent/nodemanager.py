@@ -29,6 +29,7 @@ from distributedmarket.runtime import class_data
 from distributedmarket.runtime.java import HADOOP_SERVER
 from distributedmarket.runtime.places import Places
 
+_CODE = Path(__file__).resolve().parents[2]  # the folder of this package
 _MAIN = "org.apache.hadoop.yarn.server.nodemanager.NodeManager"
 _AUDIENCE = "nm"  # what the market's tickets call a machine's pages, before its address
 _HEAP_MIB = 64
@@ -78,9 +79,12 @@ class NodeManager:
         python = places.runtime / "bin" / "python"
         needed = [places.runtime, *enclosure.homes(python, Path(java_home) / "bin" / "java")]
         readable = [*needed, places.hadoop, folder / "conf", identity.folder(folder)]
+        # The guard starts behind the covers: a release of a market has its code in the market's state.
+        readable += [_CODE] if any(cover in _CODE.parents for cover in self._hidden()) else []
         self.sandbox: Sandbox = sandbox(self._work, readable, self._hidden())
         own_disk.make_rooms(self._work, self.sandbox.uid, self.sandbox.gid)
-        hidden, seen = [places.state, places.installs], [*needed, identity.shown(folder)]
+        hidden = list(dict.fromkeys([places.state, places.installs, places.origin]))
+        seen = [*needed, identity.shown(folder)]
         self._strongest = enclosure.choose(folder, self.sandbox, self._work, hidden, seen, address, accounts)
         self._image = folder / "work.img"
         self._disk_mib = self._mountable(disk_mib) if disk_mib else 0
@@ -97,7 +101,7 @@ class NodeManager:
         # As another user the market's files are closed anyway; the other machines' are not.
         if os.geteuid() == 0:
             return [self._folder.parent]
-        return sorted({self._places.state, self._places.installs})
+        return sorted({self._places.state, self._places.installs, self._places.origin})
 
     @property
     def has_key(self) -> bool:

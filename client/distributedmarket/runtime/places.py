@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from distributedmarket.runtime import aside
+
 
 @dataclass(frozen=True)
 class Places:
@@ -20,8 +22,22 @@ class Places:
 
     @property
     def runtime(self) -> Path:
-        """What runs jobs: pyspark, Python libraries, the archive of Java's classes."""
+        """What runs jobs: pyspark, Python libraries, the archive of Java's classes.
+
+        It is the folder itself, not the link to it: Java takes the archive for the jars of this path only.
+        """
+        return aside.real(self.runtime_link)
+
+    @property
+    def runtime_link(self) -> Path:
+        """The link to the one in use."""
         return self.installs / "runtime"
+
+    @property
+    def origin(self) -> Path:
+        """Where `installs` has its environments from: of a market's release its clone's, else the same."""
+        link = self.installs / "origin"
+        return aside.real(link) if link.is_symlink() else self.installs
 
     @property
     def hadoop(self) -> Path:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from distributedmarket.runtime import aside
 from distributedmarket.runtime.places import Places
 from distributedmarket.runtime.shell import command
 from distributedmarket.runtime.steps import Step
@@ -32,19 +33,30 @@ def add_tool(places: Places, package: str) -> None:
     command([str(places.tools / "bin" / "pip"), "install", package], f"pip install {package}")
 
 
-def environment(places: Places, target: Path, locks: Sequence[Path]) -> None:
-    """Have an environment hold exactly what locks name; make it if there is none. Raises SetupError."""
+def environment(places: Places, link: Path, locks: Sequence[Path]) -> Path:
+    """Have an environment beside the one that `link` names hold exactly what locks name; return its folder.
+
+    `aside.use` is to follow, when all that belongs into it is there. Raises SetupError.
+    """
+    aside.refuse_in_use(link)
+    target = aside.place(places.installs, link.name, [lock.read_bytes() for lock in locks])
     uv = str(places.tools / "bin" / "uv")
     # Linked from a cache elsewhere, a package would change with the cache; copies stay inside the folder.
     variables = {**os.environ, "UV_CACHE_DIR": str(places.cache), "UV_NO_CONFIG": "1"}
     if not (target / "bin" / "python").exists():
         # The system's own, also when this runs in an environment that setup has made before.
         python = os.path.realpath(sys.executable)
+        target.parent.mkdir(exist_ok=True)
         command([uv, "venv", "--clear", "--python", python, str(target)], "uv venv", env=variables)
     arguments = [uv, "pip", "sync", "--python", str(target / "bin" / "python"), *map(str, locks)]
     command(arguments, "uv pip sync", env=variables)
+    return target
 
 
 def _tools(places: Places) -> None:
-    command([sys.executable, "-m", "venv", "--clear", str(places.tools)], "python3 -m venv")
-    add_tool(places, UV)
+    aside.refuse_in_use(places.tools)
+    target = aside.place(places.installs, places.tools.name, [UV.encode()])
+    target.parent.mkdir(exist_ok=True)
+    command([sys.executable, "-m", "venv", str(target)], "python3 -m venv")
+    command([str(target / "bin" / "pip"), "install", UV], f"pip install {UV}")
+    aside.use(places.tools, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from distributedmarket.errors import SetupError
-from distributedmarket.runtime import python
+from distributedmarket.runtime import aside, python
 from distributedmarket.runtime.places import Places
 from distributedmarket.runtime.release import LOCK
 from distributedmarket.runtime.steps import Step
@@ -32,7 +32,8 @@ def home(runtime: Path) -> Path:
 
 
 def _install(places: Places) -> None:
-    python.environment(places, places.runtime, [LOCK])
-    jars = places.runtime / "jars"
+    runtime = python.environment(places, places.runtime_link, [LOCK])
+    jars = runtime / "jars"
     jars.unlink(missing_ok=True)
-    jars.symlink_to(home(places.runtime).relative_to(places.runtime) / "jars")
+    jars.symlink_to(home(runtime).relative_to(runtime) / "jars")
+    aside.use(places.runtime_link, runtime)

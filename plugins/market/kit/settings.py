@@ -35,6 +35,12 @@ class Paths:
     state: Path
 
     @property
+    def origin(self) -> Path:
+        """Where a release has its environments from: its clone's installs; in a clone the installs."""
+        link = self.installs / "origin"
+        return _linked(link) if link.is_symlink() else self.installs
+
+    @property
     def airflow_env(self) -> Path:
         """Python environment of Airflow and of the market."""
         return self.installs / "airflow-env"
@@ -46,8 +52,11 @@ class Paths:
 
     @property
     def runtime(self) -> Path:
-        """What a machine needs to run jobs: pyspark, Python libraries, the compiled archives."""
-        return self.installs / "runtime"
+        """What a machine needs to run jobs: pyspark, Python libraries, the compiled archives.
+
+        It is the folder that the link names (distributedmarket.runtime.places).
+        """
+        return _linked(self.installs / "runtime")
 
     @property
     def hadoop(self) -> Path:
@@ -153,6 +162,10 @@ class Paths:
     def run(self) -> Path:
         """Sockets, process ids, locks, the ports in use."""
         return self.state / "run"
+
+
+def _linked(path: Path) -> Path:
+    return path.parent / os.readlink(path) if path.is_symlink() else path
 
 
 @dataclass(frozen=True)

@@ -45,15 +45,15 @@ def test_nothing_is_cut_on_eighty_columns() -> None:
 def test_the_last_lines_say_what_there_is_and_where_to_log_in() -> None:
     loaded = settings.load()
     market = Overview({"queued": 1, "running": 2}, {"active": 1})
-    shown = dict(status.summary(loaded, HEALTHS, market))
+    shown = dict(status.summary(loaded, HEALTHS, market, "abc"))
     assert shown["services"] == "1 of 3 are not healthy: scheduler"
     assert shown["jobs"] == "3 open jobs: 1 queued, 2 running"
     assert shown["machines"] == "1 machine: 1 active"
     assert shown["address"] == loaded.url("api")
     assert loaded.service.admin in shown["log in"]
-    shown = dict(status.summary(loaded, HEALTHS[:2], Overview()))
+    shown = dict(status.summary(loaded, HEALTHS[:2], Overview(), "abc"))
     assert (shown["services"], shown["jobs"]) == ("all healthy", "no open jobs")
-    assert dict(status.summary(loaded, HEALTHS, None))["jobs"] == "the database does not answer"
+    assert dict(status.summary(loaded, HEALTHS, None, "abc"))["jobs"] == "the database does not answer"
 
 
 @pytest.mark.database

@@ -188,7 +188,8 @@ def _sandbox(work: Path) -> list[str]:
     paths = settings.load().paths
     words = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
     words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    hidden = ["/tmp", "/var/tmp", "/home", "/root", "/run", str(paths.installs), str(paths.state)]  # noqa: S108
+    hidden = ["/tmp", "/var/tmp", "/home", "/root", "/run"]  # noqa: S108
+    hidden += map(str, (paths.installs, paths.state, paths.origin))
     for folder in dict.fromkeys(hidden):
         if os.path.isdir(folder):
             words += ["--tmpfs", folder]

@@ -16,6 +16,7 @@ from market.kit.errors import MarketError
 from market.ops.cli import client, lock, table, test
 from market.ops.install import setup
 from market.ops.install.environment import enter
+from market.ops.run import releases
 
 _STACK = ("up", "down", "restart", "logs", "reset")
 _WIDTH = 78
@@ -122,7 +123,7 @@ def _enter(command: str) -> None:
         setup.run_agent(paths)
         enter(paths.agent_env)
         return
-    if command in ("up", "demo"):
+    if command in ("up", "demo") and not releases.is_release(paths.root):
         setup.run(paths)
     enter(paths.airflow_env)
 

@@ -19,8 +19,8 @@ from market.kit.clock import now_ms
 from market.kit.settings import Settings
 from market.kit.vocabulary import ACTIVE, ENDED
 from market.ops.cli import own_market
-from market.ops.cli.stack import console, progress, where
-from market.ops.run import lifecycle, secrets
+from market.ops.cli.stack import bring_up, console, progress, where
+from market.ops.run import secrets
 from market.ops.run.supervisor import Supervisor
 
 LENDER, BUYER = "lender", "buyer"
@@ -31,7 +31,8 @@ _DEADLINE_S = 300
 def run(settings: Settings, chosen: argparse.Namespace) -> int:
     """Start what is missing, lend, train, settle, and print the receipt; return 0 if the job succeeded."""
     console.rule("The stack")
-    lifecycle.up(settings, progress, console.print)
+    if code := bring_up(settings):
+        return code
     market = own_market.client(settings)
 
     console.rule("Two people")

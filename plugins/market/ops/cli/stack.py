@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from market.kit import database
 from market.kit.errors import UnavailableError
 from market.kit.settings import Settings
 from market.ops.cli import own_market
-from market.ops.run import containers, lifecycle
+from market.ops.python_path import python_path
+from market.ops.run import containers, lifecycle, releases, running_release
 from market.ops.run.services import all_services
 from market.ops.run.supervisor import Supervisor
 
@@ -38,10 +40,43 @@ def progress(title: str) -> Iterator[None]:
 
 
 def up(settings: Settings, chosen: argparse.Namespace) -> int:
-    """Start the stack and say where it is."""
-    lifecycle.up(settings, progress, console.print)
-    where(settings)
-    return 0
+    """Start the stack and say where it is; what runs already is kept up by the release that it runs from."""
+    code = bring_up(settings)
+    if not code:
+        where(settings)
+    return code
+
+
+def bring_up(settings: Settings) -> int:
+    """Do so without saying where it is; return the exit code."""
+    running = running_release.look(settings)
+    if not Supervisor(settings).running() or not running.differs:
+        lifecycle.up(settings, progress, console.print)
+        return 0
+    code = _by_the_running_release(settings, "up")
+    console.print(f"[yellow]release[/] {running.told}")
+    return code
+
+
+def _by_the_running_release(settings: Settings, *words: str) -> int:
+    """Run a command with the code that the services run from; return its exit code.
+
+    This clone's would apply its own tables and settings to them. Raises SetupError where they run from no
+    release.
+    """
+    release = releases.current(settings.paths.state)
+    if release is None:
+        raise SetupError(
+            "what runs was started from the clone's own files, by an earlier release: stop it with"
+            " ./market down, and start this one with ./market up"
+        )
+    words = (str(release.python), "-m", "market.ops.cli", *words)
+    variables = {
+        **os.environ,
+        "PYTHONPATH": python_path(release.folder),
+        "MARKET_STATE_DIR": str(settings.paths.state),
+    }
+    return subprocess.run(words, env=variables).returncode
 
 
 def where(settings: Settings) -> None:
@@ -85,6 +120,8 @@ def restart(settings: Settings, chosen: argparse.Namespace) -> int:
     supervisor = Supervisor(settings)
     if not supervisor.running():
         raise SetupError("the stack is down: start it with ./market up")
+    if running_release.look(settings).differs:
+        return _by_the_running_release(settings, "restart", name)
     with progress(f"{name} stopped"):
         supervisor.stop(name)
     supervisor.start(name)
@@ -120,7 +157,7 @@ def reset(settings: Settings, chosen: argparse.Namespace) -> int:
     if not chosen.yes and not confirmed("Delete them?"):
         return 1
     lifecycle.down(settings, progress)
-    for name in ("airflow", "conf", "data", "kdc", "logs", "machines", "run", "seals", "secrets"):
+    for name in ("airflow", "conf", "data", "kdc", "logs", "machines", "releases", "run", "seals", "secrets"):
         shutil.rmtree(settings.paths.state / name, ignore_errors=True)
     console.print("Deleted; ./market up starts anew.")
     return 0

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from distributedmarket.cli.output import Output
 from distributedmarket.cli.text import clean, counted
 from market.kit.settings import API, Settings
-from market.ops.run import lifecycle, overview
+from market.ops.run import lifecycle, overview, running_release
 from market.ops.run.lifecycle import Health
 from market.ops.run.overview import Overview
 
@@ -33,7 +33,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
     for line in services_lines(healths, shutil.get_terminal_size().columns, output):
         output.line(line)
     output.line()
-    output.figures(summary(settings, healths, overview.look()))
+    output.figures(summary(settings, healths, overview.look(), running_release.look(settings).told))
     return 0 if all(health.healthy for health in healths) else 1
 
 
@@ -66,7 +66,9 @@ def _word(health: Health) -> str:
     return "healthy" if health.healthy else "NOT healthy"
 
 
-def summary(settings: Settings, healths: Sequence[Health], market: Overview | None) -> list[tuple[str, str]]:
+def summary(
+    settings: Settings, healths: Sequence[Health], market: Overview | None, release: str
+) -> list[tuple[str, str]]:
     """Return names with what there is to say of the whole."""
     ill = [health.name for health in healths if not health.healthy]
     away = "the database does not answer"
@@ -77,6 +79,7 @@ def summary(settings: Settings, healths: Sequence[Health], market: Overview | No
         ),
         ("jobs", _counted(market.jobs, "open job") if market else away),
         ("machines", _counted(market.machines, "machine") if market else away),
+        ("release", release),
         ("address", settings.url(API)),
         ("log in", f"as {settings.service.admin}; the first password is in"),
         ("", str(settings.paths.secrets / "admin_password")),

@@ -7,12 +7,17 @@ import sys
 from pathlib import Path
 
 from distributedmarket.errors import SetupError
+from distributedmarket.runtime import aside
 
 
 def enter(environment: Path) -> None:
-    """Go on with the same command in a Python environment; returns only when already there."""
-    python = environment / "bin" / "python"
-    if sys.prefix == str(environment):
+    """Go on with the same command in a Python environment; returns only when already there.
+
+    In the folder itself, not by the link to it: the command keeps it when the next one is put in its place.
+    """
+    folder = aside.real(environment)
+    python = folder / "bin" / "python"
+    if sys.prefix in (str(environment), str(folder)):
         return
     if not python.exists():
         raise SetupError("nothing is set up yet: run ./market setup (or ./market demo)")

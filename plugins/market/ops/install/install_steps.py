@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from distributedmarket.runtime import machine, python, spark
+from distributedmarket.runtime import aside, machine, python, spark
 from distributedmarket.runtime.places import Places
 from distributedmarket.runtime.release import LOCK, POM
 from distributedmarket.runtime.shell import command
@@ -47,7 +48,7 @@ def steps(paths: Paths, for_tests: bool = False) -> list[Step]:
             TEST_ENVIRONMENT if for_tests else ENVIRONMENT,
             "Airflow's environment" + (" with the test tools" if for_tests else ""),
             lambda: [lock.read_bytes() for lock in locks],
-            lambda: python.environment(places, paths.airflow_env, locks),
+            lambda: _environment(places, paths.airflow_env, locks),
             lambda: not (paths.airflow_env / "bin" / ("pytest" if for_tests else "airflow")).exists(),
             undoes=(ENVIRONMENT if for_tests else TEST_ENVIRONMENT,),
             about_s=80,
@@ -140,7 +141,7 @@ def agent_steps(paths: Paths) -> list[Step]:
             "agent-env",
             "the agent's environment",
             lambda: [lock.read_bytes()],
-            lambda: python.environment(places, paths.agent_env, [lock]),
+            lambda: _environment(places, paths.agent_env, [lock]),
             lambda: not (paths.agent_env / "bin" / "python").exists(),
             about_s=3,
             mib=15,
@@ -153,7 +154,12 @@ def places_of(paths: Paths) -> Places:
     return Places(installs=paths.installs, state=paths.state)
 
 
+def _environment(places: Places, link: Path, locks: Sequence[Path]) -> None:
+    aside.use(link, python.environment(places, link, locks))
+
+
 def _hadoop(paths: Paths) -> None:
+    aside.refuse_in_use(paths.hadoop)
     # Filled aside and put in place in one move: a stopped Maven leaves no half of a class path.
     fresh = paths.installs / "hadoop.new"
     shutil.rmtree(fresh, ignore_errors=True)

@@ -148,14 +148,7 @@ def fill_hdfs(settings: Settings) -> None:
         files.set_quota(folder, limits.shared_quota_names, limits.shared_quota_mib * _MIB)
     homes.renew()
     files.set_quota(ENVIRONMENTS, _ENVIRONMENT_NAMES, settings.jobs.environments_mib * _MIB)
-    runner = settings.paths.root / "java" / "runner"
-    runtime = settings.paths.runtime
-    uploads = {
-        PYSPARK_ARCHIVE: runtime / "pyspark.zip",
-        JAVA_RUNNER: runtime / "market_program.jar",
-        PYTHON_RUNNER: runner / "market_program.py",
-    }
-    for target, source in uploads.items():
+    for target, source in shared(settings).items():
         present = files.status(target)
         changed = int(source.stat().st_mtime * 1000)
         if present is None or present.size != source.stat().st_size or present.modified_ms < changed:
@@ -163,6 +156,17 @@ def fill_hdfs(settings: Settings) -> None:
             files.set_permission(f"{target}.new", "644")
             files.delete(target)
             files.rename(f"{target}.new", target)
+
+
+def shared(settings: Settings) -> dict[str, Path]:
+    """Return what jobs share: the file in HDFS -> the file here."""
+    paths = settings.paths
+    made = next(folder for folder in (paths.installs / "shared", paths.runtime) if folder.exists())
+    return {
+        PYSPARK_ARCHIVE: made / "pyspark.zip",
+        JAVA_RUNNER: made / "market_program.jar",
+        PYTHON_RUNNER: paths.root / "java" / "runner" / "market_program.py",
+    }
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

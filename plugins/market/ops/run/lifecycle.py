@@ -18,7 +18,7 @@ from distributedmarket.client import exchange
 from distributedmarket.errors import SetupError
 from market.hadoop import site, spark
 from market.kit.settings import Settings
-from market.ops.run import bootstrap, containers, leftovers, ports, started_with
+from market.ops.run import bootstrap, containers, leftovers, ports, releases, running_release, started_with
 from market.ops.run.services import AIRFLOW, API, DATABASE, HADOOP, HISTORY, STAGES, Service, all_services
 from market.ops.run.supervisor import Supervisor
 
@@ -41,17 +41,23 @@ class Health:
 def up(settings: Settings, progress: Progress, say: Callable[[str], None]) -> bool:
     """Start what does not run and wait until all is healthy; tell whether anything had to start.
 
-    It may be interrupted and called again at any point. Raises SetupError, naming the service and its log.
+    Where nothing runs, services are started from this clone's release; else from the one that runs, and then
+    this must be its own code (`releases.current`). It may be interrupted and called again at any point.
+    Raises SetupError, naming the service and its log.
     """
     containers.refuse_inside("up --detach")
     bootstrap.before_start(settings)
-    with _exclusively(settings):
+    with exclusively(settings):
         supervisor = Supervisor(settings)
-        services = all_services(settings)
         if not supervisor.running():
-            _launch(settings, supervisor, services, say)
+            release = releases.make(settings.paths)
+            releases.use(settings.paths.state, release)
+            settings = release.settings(settings.paths.state)
+            supervisor = Supervisor(settings)
+            _launch(settings, supervisor, all_services(settings), say)
         elif all(health.healthy for health in status(settings)):
             return False
+        services = all_services(settings)
         stages = {stage: [service for service in services if service.stage == stage] for stage in STAGES}
         airflow = stages[AIRFLOW][0]
         with progress("databases and name space"):
@@ -91,6 +97,7 @@ def _launch(
     site.write(settings)
     spark.write(settings)
     supervisor.forget_extras()
+    releases.forget(settings.paths.state)
     started_with.note(settings)
     supervisor.launch(services)
 
@@ -100,10 +107,11 @@ def _start(settings: Settings, supervisor: Supervisor, services: list[Service], 
         supervisor.start(service.name)
     for service in services:
         with progress(service.name):
-            _wait(settings, supervisor, service)
+            wait(settings, supervisor, service)
 
 
-def _wait(settings: Settings, supervisor: Supervisor, service: Service) -> None:
+def wait(settings: Settings, supervisor: Supervisor, service: Service) -> None:
+    """Wait until a service is well. Raises SetupError, naming it and its log, when it is not in time."""
     until = time.monotonic() + _DEADLINE_S
     while True:
         wrong = problem(settings, service)
@@ -175,6 +183,7 @@ def as_json(settings: Settings) -> dict[str, object]:
     """Return what `./market status --json` prints."""
     return {
         "state_dir": str(settings.paths.state),
+        "release": running_release.look(settings).as_json(),
         "url": settings.url("api"),
         "security": settings.security.mode,
         "services": [asdict(health) for health in status(settings)],
@@ -190,7 +199,7 @@ def down(settings: Settings, progress: Progress) -> None:
     containers.refuse_inside("down")
     if not settings.paths.run.exists():
         return
-    with _exclusively(settings):
+    with exclusively(settings):
         supervisor = Supervisor(settings)
         if supervisor.running():
             for name in supervisor.extras():
@@ -200,14 +209,15 @@ def down(settings: Settings, progress: Progress) -> None:
                 supervisor.shutdown()
         supervisor.forget_extras()
         started_with.forget(settings)
+        releases.forget(settings.paths.state)
         leftovers.stop(settings.paths.state)
         for machine in (settings.paths.state / "machines").glob("*"):  # of agents that were killed
             cores.forget(machine)
 
 
 @contextmanager
-def _exclusively(settings: Settings) -> Iterator[None]:
-    """One `up` or `down` at a time."""
+def exclusively(settings: Settings) -> Iterator[None]:
+    """One `up`, `down` or `upgrade` at a time."""
     with (settings.paths.run / "lifecycle.lock").open("w") as lock:
         flock(lock, LOCK_EX)
         yield

@@ -39,11 +39,16 @@ class Supervisor:
         except (OSError, http.client.HTTPException):
             return False
 
-    def launch(self, services: list[Service]) -> None:
-        """Write the configuration and start the supervisor; it starts no service by itself."""
+    def configure(self, services: list[Service]) -> Path:
+        """Write the configuration; return its file. What runs goes on as it was started, until `replace`."""
         config = self._settings.paths.conf / "supervisord.conf"
         self._extra.mkdir(parents=True, exist_ok=True)
         config.write_text(self._config(services))
+        return config
+
+    def launch(self, services: list[Service]) -> None:
+        """Write the configuration and start the supervisor; it starts no service by itself."""
+        config = self.configure(services)
         program = self._settings.paths.tools / "bin" / "supervisord"
         environment = base_environment(self._settings) | {
             "PYTHONPATH": python_path(self._settings.paths.root)
@@ -68,6 +73,18 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """Stop a program and wait for its end."""
         self._call("stopProcess", name, True, tolerated=_NOT_THERE)
+
+    def replace(self, name: str) -> None:
+        """Start a program as the configuration says now, also one that is new to it, in the place of it."""
+        self.remove(name)
+        self._call("addProcessGroup", name, tolerated=("ALREADY_ADDED",))
+        self.start(name)
+
+    def remove(self, name: str) -> None:
+        """Stop a program and know it no more; the configuration as it is now counts for the others."""
+        self._rpc.reloadConfig()
+        self.stop(name)
+        self._call("removeProcessGroup", name, tolerated=_NOT_THERE)
 
     def stop_at_once(self, name: str) -> None:
         """Stop an agent without a drain, which it does at a SIGQUIT."""
@@ -146,6 +163,7 @@ class Supervisor:
                 priority=100 + number,
                 wait_s=service.stop_wait_s,
                 signal=service.stop_signal,
+                environment={"PYTHONPATH": python_path(paths.root)},  # not that of the process manager
             )
             for number, service in enumerate(services)
         ]
