@@ -227,3 +227,47 @@ def test_the_application_cannot_change_the_schema(database: servers.Database, tm
             connection.rollback()
     finally:
         connection.close()
+
+
+GROWS = File("schema/9001_grows.sql", "CREATE TABLE grown (id integer); GRANT SELECT ON grown TO market_app;")
+
+
+def test_what_would_be_done_is_told_and_not_done(database: servers.Database) -> None:
+    url = database.url(migrate.OWNER)
+    assert [file.name for file in migrate.look(url, SOURCES).schema] == [one.name for one in SOURCES.schema]
+    database.migrate()
+    assert migrate.look(url, SOURCES) == migrate.Outlook((), (), ())
+    newer = replace(with_extra(), schema=(*SOURCES.schema, GROWS))
+    assert migrate.look(url, newer) == migrate.Outlook((GROWS,), ("functions/99_extra.sql",), ())
+    assert sql(database, "SELECT to_regclass('market.grown')") == [(None,)]
+
+
+def test_the_way_back_leaves_tables_that_were_added_and_takes_the_code_back(
+    database: servers.Database,
+) -> None:
+    database.migrate()
+    apply(database, replace(with_extra(), schema=(*SOURCES.schema, GROWS)))
+    url = database.url(migrate.OWNER)
+    with pytest.raises(MigrationError, match=f"{GROWS.name} .*is gone"):
+        apply(database, SOURCES)
+    assert migrate.look(url, SOURCES, [GROWS]).later == (GROWS.name,)
+    assert migrate.apply(url, SOURCES, [GROWS]) == []
+    assert "extra" not in code(database)
+    assert sql(database, "SELECT to_regclass('market.grown')") == [("grown",)]
+    # And forward again: it is there already.
+    assert apply(database, replace(with_extra(), schema=(*SOURCES.schema, GROWS))) == [
+        "functions/99_extra.sql"
+    ]
+
+
+def test_there_is_no_way_back_once_something_was_taken_away(database: servers.Database) -> None:
+    database.migrate()
+    url = database.url(migrate.OWNER)
+    gone = File(
+        "schema/9002_shrinks.sql", "-- contract: nobody reads it any more\nDROP TABLE IF EXISTS never_there;"
+    )
+    apply(database, replace(SOURCES, schema=(*SOURCES.schema, gone)))
+    with pytest.raises(MigrationError, match=f"{gone.name} .*no way back but a restore"):
+        migrate.apply(url, SOURCES, [gone])
+    with pytest.raises(MigrationError, match="no way back"):
+        migrate.look(url, SOURCES, [gone])

@@ -104,3 +104,38 @@ def test_a_name_under_which_a_file_would_be_overlooked_is_refused(
 def test_the_baseline_names_files_that_are_there() -> None:
     found = sources.read(SQL)
     assert set(found.baseline.schema) <= {file.name for file in found.schema}
+
+
+# Files of the schema from before the rule that one says so which takes away what the release before uses.
+BEFORE_THE_RULE = {"0020_runs"}
+
+
+def test_a_file_that_takes_away_says_so_in_its_first_line() -> None:
+    for file in sources.read(SQL).schema:
+        if file.removes and Path(file.name).stem not in BEFORE_THE_RULE:
+            assert file.declared, (
+                f"sql/{file.name} drops, renames or narrows what is there: it begins with `-- contract: why`"
+                " (CONTRIBUTING.md, Change the database)"
+            )
+
+
+@pytest.mark.parametrize(
+    ("text", "contracts"),
+    [
+        ("CREATE TABLE one ();\nALTER TABLE two ADD COLUMN three text; -- DROP TABLE four;", False),
+        ("ALTER TABLE one DROP CONSTRAINT one_check,\n    ADD CONSTRAINT one_check CHECK (true);", False),
+        ("ALTER TABLE one ALTER COLUMN two DROP DEFAULT;", False),
+        ("ALTER TABLE one ALTER COLUMN two DROP NOT NULL;", False),
+        ("CREATE TABLE one (two text NOT NULL);", False),
+        ("DROP TABLE one;", True),
+        ("ALTER TABLE one\n    ADD COLUMN two text,\n    DROP COLUMN three;", True),
+        ("ALTER TABLE one DROP COLUMN two;", True),
+        ("ALTER TABLE one RENAME TO two;", True),
+        ("ALTER TABLE one RENAME COLUMN two TO three;", True),
+        ("ALTER TABLE one ALTER COLUMN two TYPE integer;", True),
+        ("ALTER TABLE one ALTER COLUMN two SET NOT NULL;", True),
+        ("-- contract: nothing writes these rows any more\nDELETE FROM one;", True),
+    ],
+)
+def test_what_the_release_before_could_not_work_with_is_known(text: str, contracts: bool) -> None:
+    assert File("schema/0100_any.sql", text).contracts is contracts

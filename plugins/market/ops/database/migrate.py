@@ -7,7 +7,7 @@ was.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import psycopg2
@@ -103,8 +103,41 @@ def _grant(url: str) -> None:
     connection.close()
 
 
-def apply(owner_url: str, sources: Sources) -> list[str]:
+@dataclass(frozen=True)
+class Outlook:
+    """What `apply` would do, with nothing done."""
+
+    schema: tuple[File, ...]
+    code: tuple[str, ...]  # names of the files of functions and invariants that are new, changed or gone
+    later: tuple[str, ...]  # applied by a later release
+
+
+def look(owner_url: str, sources: Sources, later: Sequence[File] = ()) -> Outlook:
+    """Return what `apply` would do. Raises MigrationError where it would refuse."""
+    connection = psycopg2.connect(owner_url, options="-c search_path=market")
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('migration') IS NOT NULL")
+            applied: dict[str, str] = {}
+            if cursor.fetchone()[0]:
+                cursor.execute("SELECT name, checksum FROM migration")
+                applied = dict(cursor.fetchall())
+    finally:
+        connection.close()
+    plan = _plan(applied, sources, later)
+    known = {file.name for file in sources.schema}
+    return Outlook(
+        schema=plan.schema,
+        code=(*(file.name for file in plan.changed), *plan.gone),
+        later=tuple(sorted(name for name in applied if name.startswith("schema/") and name not in known)),
+    )
+
+
+def apply(owner_url: str, sources: Sources, later: Sequence[File] = ()) -> list[str]:
     """Bring the database to what the files say; return the names of those that are new to it or have changed.
+
+    `later` are files of the schema that a later release applied: on the way back to this one their tables
+    stay, and only code becomes that of this release. One that contracts is refused.
 
     A database from before the files had three kinds is taken over as it is. Raises MigrationError, and
     changes nothing, when a schema file that was applied has changed or is missing, when a file fails, and
@@ -125,7 +158,7 @@ def apply(owner_url: str, sources: Sources) -> list[str]:
             )
             cursor.execute("SELECT name, checksum FROM migration")
             applied = dict(cursor.fetchall())
-        plan = _plan(applied, sources)
+        plan = _plan(applied, sources, later)
         if plan.anything:
             _bring_up(connection, plan)
         return [file.name for file in (*plan.schema, *plan.changed)]
@@ -148,14 +181,21 @@ class _Plan:
         return bool(self.adopted or self.schema or self.changed or self.gone)
 
 
-def _plan(applied: dict[str, str], sources: Sources) -> _Plan:
+def _plan(applied: dict[str, str], sources: Sources, later: Sequence[File] = ()) -> _Plan:
     before = {name: checksum for name, checksum in applied.items() if "/" not in name}
     schema = {name: checksum for name, checksum in applied.items() if name.startswith("schema/")}
     adopted: tuple[File, ...] = ()
     if before and not schema:
         _check_baseline(before, sources.baseline)
         adopted = tuple(file for file in sources.schema if file.name in sources.baseline.schema)
-    _check(schema, sources.schema)
+    others = [file for file in later if file not in sources.schema]
+    for file in others:
+        if file.contracts and file.name in schema:
+            raise MigrationError(
+                f"sql/{file.name} was applied by a later release, and took away what this one needs: there is"
+                " no way back but a restore of a backup from before it (./market restore)"
+            )
+    _check(schema, (*sources.schema, *others))
     code = sources.code
     return _Plan(
         adopted=adopted,

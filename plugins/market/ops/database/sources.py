@@ -31,6 +31,17 @@ _NO_CODE = re.compile(
 _INVARIANT = re.compile(r"(?P<comment>(?:--[^\n]*\n)+)\n*(?P<query>(?:SELECT|WITH)\b.*);\s*", re.DOTALL)
 
 
+# What a release before could not work with, or would miss. Constraints and defaults that go do not count:
+# they were in the way of the next release only.
+_REMOVES = re.compile(
+    r"^\s*(?:ALTER TABLE \w+\s[^;]*?)?\b(?:DROP (?:TABLE|COLUMN|TYPE|DOMAIN)|RENAME (?:TO|COLUMN)"
+    r"|ALTER COLUMN \w+ (?:SET DATA )?TYPE|SET NOT NULL)\b",
+    re.MULTILINE | re.IGNORECASE,
+)
+_COMMENTS = re.compile(r"--[^\n]*")
+_CONTRACT = "-- contract:"
+
+
 class MigrationError(SetupError):
     """A file of `sql/` is not as it must be, or does not fit the database; the message names it."""
 
@@ -46,6 +57,24 @@ class File:
     def checksum(self) -> str:
         """SHA-256 of the text, in hex."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def contracts(self) -> bool:
+        """Tell whether the release before cannot work with what this file leaves: then there is no way back.
+
+        It says so in its first line, `-- contract: why`; files of before that rule are known by what they do.
+        """
+        return self.text.startswith(_CONTRACT) or self.removes
+
+    @property
+    def removes(self) -> bool:
+        """Tell whether it drops, renames or narrows what was there."""
+        return _REMOVES.search(_COMMENTS.sub("", self.text)) is not None
+
+    @property
+    def declared(self) -> bool:
+        """Tell whether it says that it contracts."""
+        return self.text.startswith(_CONTRACT)
 
 
 @dataclass(frozen=True)
