@@ -113,6 +113,14 @@ COMMANDS = {
         ("./market rotate member_secrets_key",),
         "market.ops.cli.rotate",
     ),
+    "soak": Command(
+        "run jobs at a steady pace, and tell which process of the market grows",
+        ("./market soak --hours 8 --jobs-per-hour 60", "./market soak --hours 1 --type gpu"),
+        "market.ops.cli.soak",
+        description="Submit small jobs to the market that runs, for hours, and measure the memory of each"
+        " service with its children. After a warm-up it tells how much each grows in an hour; the exit code"
+        " is 1 when one grows by more than 2 %, or when a job failed. Ctrl-C ends it with the figures so far.",
+    ),
     "look": Command(
         "show a page of Hadoop's or Spark's servers",
         ("./market look http://127.0.0.1:8088/ws/v1/cluster/info",),
