@@ -12,8 +12,9 @@ import pytest
 from distributedmarket.errors import SetupError
 from distributedmarket.runtime import aside
 from market.kit import settings
-from market.ops.run import releases, running_release, started_with
+from market.ops.run import fingerprint, releases, running_release, started_with
 from market.ops.run.releases import Release
+from market.ops.run.services import all_services
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_current_and_previous_are_kept_and_what_runs(clone: settings.Paths) -> N
         (clone.root / "plugins/market/part.py").write_text(f"VALUE = {number}\n")
         made.append(releases.make(clone))
         releases.use(clone.state, made[-1])
-    releases.note(made[1].settings(clone.state).paths, "scheduler")
+    releases.note(made[1].settings(clone.state).paths, "scheduler", "")
     with running(made[0].folder / "plugins" / "sleeps.py"):
         assert set(releases.discard(clone.state)) == {made[2].name}
     assert releases.current(clone.state) == made[4]
@@ -162,7 +163,7 @@ def test_up_and_status_say_when_what_runs_is_not_what_the_clone_has(started: set
     release = releases.make(paths)
     releases.use(paths.state, release)
     for service in ("scheduler", "pool"):
-        releases.note(release.settings(paths.state).paths, service)
+        releases.note(release.settings(paths.state).paths, service, "")
     same = running_release.look(started)
     assert (same.told, same.differs) == (name, False)
 
@@ -172,8 +173,43 @@ def test_up_and_status_say_when_what_runs_is_not_what_the_clone_has(started: set
     assert after.as_json()["up_to_date"] is False
     newer = releases.make(paths)
     releases.use(paths.state, newer)
-    releases.note(newer.settings(paths.state).paths, "scheduler")
+    releases.note(newer.settings(paths.state).paths, "scheduler", "")
     half = running_release.look(started)
+    assert not half.elsewhere, "this clone's release is the one that is kept up"
     assert half.told == f"{name} runs (pool); this clone has {newer.name}: ./market upgrade"
     releases.forget(paths.state)
     assert os.listdir(paths.run) == ["settings.json"]
+
+
+def test_a_service_that_would_be_started_from_the_same_runs_on(clone: settings.Paths) -> None:
+    def seen(root: Path, name: str) -> str:
+        loaded = settings.load(clone.state, root)
+        return fingerprint.of(loaded, next(one for one in all_services(loaded) if one.name == name))
+
+    (clone.state / "run" / "ports.json").write_text("{}")
+    first = releases.make(clone)
+    own = {name: seen(first.folder, name) for name in ("namenode", "scheduler", "postgres", "spark-history")}
+    assert {name: seen(clone.root, name) for name in own} == own, "as a clone says it beforehand"
+    (clone.root / "plugins/market/part.py").write_text("VALUE = 2\n")
+    second = releases.make(clone)
+    changed = {name for name, value in own.items() if seen(second.folder, name) != value}
+    assert changed == {"scheduler"}
+    new = clone.installs / "hadoop" / "classes" / "Own.class"
+    new.with_suffix(".new").write_text("another")
+    new.with_suffix(".new").rename(new)
+    (clone.root / "plugins/market/part.py").write_text("VALUE = 3\n")
+    third = releases.make(clone)
+    assert {name for name, value in own.items() if seen(third.folder, name) != value} == {
+        "scheduler",
+        "namenode",
+    }
+
+    paths = first.settings(clone.state).paths
+    releases.note(paths, "namenode", own["namenode"])
+    releases.agree(second.settings(clone.state).paths, "namenode")
+    noted = releases.of_services(clone.state)["namenode"]
+    # The process manager would start it from the first one again, which is kept for that.
+    assert (noted.release, noted.like, noted.fingerprint) == (first.name, second.name, own["namenode"])
+    releases.use(clone.state, second)
+    releases.use(clone.state, third)
+    assert releases.discard(clone.state) == []

@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from supervised import process_manager, release, service, until
 
-from market.kit import settings
 from market.kit.settings import Settings
-from market.ops.run import supervisor as module
-from market.ops.run.services import Service
+from market.ops.python_path import python_path
 from market.ops.run.supervisor import Supervisor
-
-SERVES = """
-import sys, time
-from pathlib import Path
-Path({state!r}, sys.argv[1]).write_text("{version}")
-time.sleep(600)
-"""
-
-
-def service(name: str) -> Service:
-    return Service(name, 1, None, lambda _: [], lambda _: "", lambda _: {})
-
-
-def release(stack: Settings, folder: Path, version: str) -> Settings:
-    """Return the stack's settings in a root whose services write their version."""
-    run = folder / "plugins" / "market" / "ops" / "run"
-    run.mkdir(parents=True)
-    for package in (run, run.parent, run.parent.parent):
-        (package / "__init__.py").touch()
-    (run / "serve.py").write_text(SERVES.format(state=str(stack.paths.state), version=version))
-    (folder / ".market").mkdir()
-    (folder / ".market" / "airflow-env").symlink_to(settings.load().paths.airflow_env)
-    paths = replace(stack.paths, root=folder, installs=folder / ".market")
-    return replace(stack, paths=paths)
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Settings]:
-    loaded = settings.load()
-    # A socket's path may have 107 characters.
-    state = tmp_path / "s"
-    paths = replace(loaded.paths, state=state)
-    for folder in (paths.run, paths.conf, paths.logs):
-        folder.mkdir(parents=True)
-    stack = replace(loaded, paths=paths)
-    yield stack
-    if Supervisor(stack).running():
-        Supervisor(stack).shutdown()
-
-
-def until(stack: Settings, name: str, text: str) -> None:
-    file = stack.paths.state / name
-    deadline = time.monotonic() + 20
-    while not file.exists() or file.read_text() != text:
-        assert time.monotonic() < deadline, f"{name} does not say {text}"
-        time.sleep(0.05)
+    with process_manager(tmp_path) as made:
+        yield made
 
 
 def test_one_service_after_the_other_moves_to_the_next_release(stack: Settings, tmp_path: Path) -> None:
@@ -83,4 +41,4 @@ def test_one_service_after_the_other_moves_to_the_next_release(stack: Settings, 
     assert set(states) == {"api", "meter", "added"}
     assert states["meter"]["pid"] == kept
     assert (stack.paths.state / "meter").read_text() == "old"
-    assert module.python_path(tmp_path / "new") in (stack.paths.conf / "supervisord.conf").read_text()
+    assert python_path(tmp_path / "new") in (stack.paths.conf / "supervisord.conf").read_text()

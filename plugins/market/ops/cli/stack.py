@@ -50,8 +50,10 @@ def up(settings: Settings, chosen: argparse.Namespace) -> int:
 def bring_up(settings: Settings) -> int:
     """Do so without saying where it is; return the exit code."""
     running = running_release.look(settings)
-    if not Supervisor(settings).running() or not running.differs:
+    if not Supervisor(settings).running() or not running.elsewhere:
         lifecycle.up(settings, progress, console.print)
+        if running.differs:
+            console.print(f"[yellow]release[/] {running.told}")
         return 0
     code = _by_the_running_release(settings, "up")
     console.print(f"[yellow]release[/] {running.told}")
@@ -120,11 +122,11 @@ def restart(settings: Settings, chosen: argparse.Namespace) -> int:
     supervisor = Supervisor(settings)
     if not supervisor.running():
         raise SetupError("the stack is down: start it with ./market up")
-    if running_release.look(settings).differs:
+    if running_release.look(settings).elsewhere:
         return _by_the_running_release(settings, "restart", name)
     with progress(f"{name} stopped"):
         supervisor.stop(name)
-    supervisor.start(name)
+    supervisor.replace(name)  # as the configuration says now: an upgrade may have left it to this
     lifecycle.up(settings, progress, console.print)
     return 0
 

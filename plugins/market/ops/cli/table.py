@@ -113,13 +113,22 @@ COMMANDS = {
         ("./market rotate member_secrets_key",),
         "market.ops.cli.rotate",
     ),
+    "upgrade": Command(
+        "bring the market that runs to this clone's release, while jobs run",
+        ("./market upgrade --check", "./market upgrade", "./market upgrade --to previous"),
+        "market.ops.cli.upgrade",
+        description="After `git pull`, or in a newer clone with MARKET_STATE_DIR: install the release beside"
+        " the one that runs, take a backup, apply what is new of the tables, and start service by service"
+        " anew. Those that did not change run on; --check says what it would do. The way back: --to previous,"
+        " as long as no table was taken away.",
+    ),
     "soak": Command(
         "run jobs at a steady pace, and tell which process of the market grows",
         ("./market soak --hours 8 --jobs-per-hour 60", "./market soak --hours 1 --type gpu"),
         "market.ops.cli.soak",
         description="Submit small jobs to the market that runs, for hours, and measure the memory of each"
         " service with its children. After a warm-up it tells how much each grows in an hour; the exit code"
-        " is 1 when one grows by more than 2 %, or when a job failed. Ctrl-C ends it with the figures so far.",
+        " is 1 when one grows by more than 2 %, or a job failed. Ctrl-C ends it with the figures so far.",
     ),
     "look": Command(
         "show a page of Hadoop's or Spark's servers",

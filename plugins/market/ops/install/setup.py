@@ -26,6 +26,11 @@ def run(paths: settings.Paths, for_tests: bool = False) -> bool:
     return carry_out(paths.installs, needed, lambda: _wanted(paths, for_tests), _STACK_GIB)
 
 
+def lacking(paths: settings.Paths) -> list[str]:
+    """Return the titles of the steps that `run` would do."""
+    return [step.title for step in _wanted(paths, for_tests=False) if not done(paths.installs, step)]
+
+
 def run_agent(paths: settings.Paths) -> bool:
     """Do the same for what `./market share` starts with: its own environment, and Java on the system."""
     return carry_out(paths.installs, [JRE], lambda: agent_steps(paths), _AGENT_GIB)

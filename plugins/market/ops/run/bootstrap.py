@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import filecmp
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,8 @@ from market.kit.patience import Patience
 from market.kit.settings import SIMPLE, Security, Settings
 from market.machines import canary
 from market.ops.database import migrate, postgres
-from market.ops.run import certificate, kdc, release, secrets, submitter
+from market.ops.database.migrate import File
+from market.ops.run import certificate, kdc, release, releases, secrets, submitter
 from market.ops.run.services import Service, base_environment, environment, hadoop_environment, java
 from market.people import homes
 
@@ -81,15 +83,18 @@ def prepare_stores(settings: Settings) -> None:
     _quietly(settings, command, "format-namenode", hadoop_environment(settings))
 
 
-def migrate_market(settings: Settings) -> list[str]:
+def migrate_market(settings: Settings, later: Sequence[File] = ()) -> list[str]:
     """Make roles and database, and apply `sql/`; return the names of the files that were new or changed.
+
+    `later` are those that a later release applied (`migrate.apply`).
 
     Raises SetupError when open jobs want a type of machines that the settings have no more.
     """
     superuser = settings.database_url(postgres.SUPERUSER, "postgres")
     roles = (migrate.OWNER, migrate.APPLICATION, migrate.AIRFLOW)
     migrate.prepare(superuser, {role: settings.secret(f"db_{role}") for role in roles})
-    applied = migrate.apply(settings.database_url(migrate.OWNER), migrate.read(settings.paths.root / "sql"))
+    sources = migrate.read(settings.paths.root / "sql")
+    applied = migrate.apply(settings.database_url(migrate.OWNER), sources, later)
     _keep_types(settings)
     return applied
 
@@ -148,14 +153,35 @@ def fill_hdfs(settings: Settings) -> None:
         files.set_quota(folder, limits.shared_quota_names, limits.shared_quota_mib * _MIB)
     homes.renew()
     files.set_quota(ENVIRONMENTS, _ENVIRONMENT_NAMES, settings.jobs.environments_mib * _MIB)
+    sources = shared(settings)
+    for target in stale_shared(settings):
+        files.create(f"{target}.new", _chunks(sources[target]), overwrite=True)
+        files.set_permission(f"{target}.new", "644")
+        files.delete(target)
+        files.rename(f"{target}.new", target)
+
+
+def stale_shared(settings: Settings) -> list[str]:
+    """Return the files in HDFS that jobs share which are missing, or not those of this release."""
+    files = hdfs()
+    current = releases.current(settings.paths.state)
+    before = shared(current.settings(settings.paths.state)) if current else {}
+    stale = []
     for target, source in shared(settings).items():
-        present = files.status(target)
-        changed = int(source.stat().st_mtime * 1000)
-        if present is None or present.size != source.stat().st_size or present.modified_ms < changed:
-            files.create(f"{target}.new", _chunks(source), overwrite=True)
-            files.set_permission(f"{target}.new", "644")
-            files.delete(target)
-            files.rename(f"{target}.new", target)
+        if not source.exists():  # a clone that was not set up yet
+            stale.append(target)
+            continue
+        present, here = files.status(target), source.stat()
+        if present is not None and present.size == here.st_size:
+            newer = present.modified_ms < int(here.st_mtime * 1000)
+            if not newer or _same(source, before.get(target)):  # a clone's files are as new as the clone
+                continue
+        stale.append(target)
+    return stale
+
+
+def _same(file: Path, other: Path | None) -> bool:
+    return other is not None and other.exists() and filecmp.cmp(file, other, shallow=False)
 
 
 def shared(settings: Settings) -> dict[str, Path]:

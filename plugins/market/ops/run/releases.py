@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from distributedmarket.errors import SetupError
@@ -187,17 +187,45 @@ def _point(state: Path, link: str, release: Release) -> None:
     fresh.replace(place(state) / link)
 
 
-def note(paths: Paths, service: str) -> None:
+@dataclass(frozen=True)
+class Note:
+    """What the process of a service was started from, and whatever the process manager would start again.
+
+    `release` is "" where that is a clone. `like` is the release that would start it from the same, which may
+    be a later one that left it running.
+    """
+
+    release: str
+    fingerprint: str
+    like: str
+
+
+def note(paths: Paths, service: str, fingerprint: str) -> None:
     """Note that the process of a service is about to run from this code."""
-    (paths.run / f"{service}.release").write_text(name_of(paths.root) if is_release(paths.root) else "")
+    name = name_of(paths.root) if is_release(paths.root) else ""
+    _write(paths, service, Note(name, fingerprint, name))
 
 
-def of_service(state: Path, service: str) -> str:
-    """Return the name of the release that a service was started from; "" where none was noted."""
-    try:
-        return (state / "run" / f"{service}.release").read_text().strip()
-    except FileNotFoundError:
-        return ""
+def agree(paths: Paths, service: str) -> None:
+    """Note that a service which runs on is what this release would start as well."""
+    if found := of_services(paths.state).get(service):
+        _write(paths, service, Note(found.release, found.fingerprint, name_of(paths.root)))
+
+
+def _write(paths: Paths, service: str, told: Note) -> None:
+    fresh = paths.run / f".{service}.release"
+    fresh.write_text(f"{told.release}\n{told.fingerprint}\n{told.like}\n")
+    fresh.replace(paths.run / f"{service}.release")
+
+
+def of_services(state: Path) -> dict[str, Note]:
+    """Return what was noted of each service."""
+    found = {}
+    for path in sorted((state / "run").glob("[!.]*.release")):
+        lines = path.read_text().splitlines()
+        if len(lines) == len(fields(Note)):  # a power cut may leave an empty file
+            found[path.stem] = Note(*lines)
+    return found
 
 
 def forget(state: Path) -> None:
@@ -209,7 +237,7 @@ def forget(state: Path) -> None:
 def discard(state: Path) -> list[str]:
     """Delete the releases that are neither current nor previous, nor run from; return their names."""
     kept = {one.name for link in (CURRENT, PREVIOUS) if (one := named(state, link))}
-    kept |= {of_service(state, path.stem) for path in (state / "run").glob("*.release")}
+    kept |= {one.release for one in of_services(state).values()}
     gone = [one for one in every(state) if one.name not in kept]
     gone = [one for one in gone if not aside.users(one.folder)]
     for one in gone:

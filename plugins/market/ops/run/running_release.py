@@ -35,6 +35,11 @@ class Running:
         return any(name != self.clone for name in self.services.values())
 
     @property
+    def elsewhere(self) -> bool:
+        """Tell whether what runs is another release's to keep up, not this code's."""
+        return bool(self.services) and self.current != self.clone
+
+    @property
     def told(self) -> str:
         """Say what runs, and the remedy where that is not what this clone has."""
         if not self.services:
@@ -64,6 +69,6 @@ def look(settings: Settings) -> Running:
     current = releases.current(paths.state)
     found: dict[str, str] = {}
     if started_with.settings_then(settings) is not None:
-        noted = {path.stem: path.read_text().strip() for path in paths.run.glob("*.release")}
+        noted = {service: one.like for service, one in releases.of_services(paths.state).items()}
         found = noted or {"services": ""}
     return Running(releases.name_of(paths.root), current.name if current and found else "", found)

@@ -9,7 +9,7 @@ import os
 import sys
 
 from market.kit import settings
-from market.ops.run import leftovers, releases
+from market.ops.run import fingerprint, leftovers, releases
 from market.ops.run.services import all_services, environment
 
 
@@ -18,7 +18,7 @@ def main(name: str) -> None:
     loaded = settings.load()
     service = next(service for service in all_services(loaded) if service.name == name)
     leftovers.take_over(loaded.paths.state, name)
-    releases.note(loaded.paths, name)
+    releases.note(loaded.paths, name, fingerprint.of(loaded, service))
     command = service.command(loaded)
     os.chdir(loaded.paths.run)
     os.umask(0o027)
