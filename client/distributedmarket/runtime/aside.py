@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,12 +32,14 @@ def place(installs: Path, name: str, inputs: Iterable[bytes]) -> Path:
 def use(link: Path, target: Path) -> None:
     """Have `link` name `target` from now on, in one move.
 
-    A folder in the link's place, as it was before environments lay side by side, is put beside them. Raises
+    A folder in the link's place, as it was before environments lay side by side, is deleted. Raises
     SetupError while somebody runs from such a folder.
     """
     if link.is_dir() and not link.is_symlink():
         refuse_in_use(link)
-        link.rename(target.with_name(f"{link.name}-before-{os.getpid()}"))
+        gone = target.with_name(f"{link.name}.gone")
+        link.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
     fresh = link.with_name(f".{link.name}.new")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
@@ -67,15 +70,18 @@ def refuse_in_use(folder: Path) -> None:
 
 
 def users(folder: Path) -> list[int]:
-    """Return the processes, this one aside, whose command names something in a folder."""
+    """Return the processes, this one aside, that have a file of a folder in their command or their memory.
+
+    The command of one that was started by a link names the link; its libraries lie in the folder.
+    """
     prefix = f"{folder}/".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if prefix in (entry / "cmdline").read_bytes():
+            if any(prefix in (entry / name).read_bytes() for name in ("cmdline", "maps")):
                 found.append(int(entry.name))
-        except OSError:  # it ended meanwhile
+        except OSError:  # it ended meanwhile, or is another user's
             continue
     return sorted(found)

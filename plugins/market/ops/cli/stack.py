@@ -41,23 +41,28 @@ def progress(title: str) -> Iterator[None]:
 
 def up(settings: Settings, chosen: argparse.Namespace) -> int:
     """Start the stack and say where it is; what runs already is kept up by the release that it runs from."""
+    kept = _kept_up_elsewhere(settings)
     code = bring_up(settings)
-    if not code:
+    if not kept:  # else that release has said where it is
         where(settings)
     return code
 
 
 def bring_up(settings: Settings) -> int:
     """Do so without saying where it is; return the exit code."""
-    running = running_release.look(settings)
-    if not Supervisor(settings).running() or not running.elsewhere:
+    code = 0
+    if _kept_up_elsewhere(settings):
+        code = _by_the_running_release(settings, "up")
+    else:
         lifecycle.up(settings, progress, console.print)
-        if running.differs:
-            console.print(f"[yellow]release[/] {running.told}")
-        return 0
-    code = _by_the_running_release(settings, "up")
-    console.print(f"[yellow]release[/] {running.told}")
+    running = running_release.look(settings)
+    if running.differs:
+        console.print(f"[yellow]release[/] {running.told}")
     return code
+
+
+def _kept_up_elsewhere(settings: Settings) -> bool:
+    return Supervisor(settings).running() and running_release.look(settings).elsewhere
 
 
 def _by_the_running_release(settings: Settings, *words: str) -> int:
@@ -122,7 +127,7 @@ def restart(settings: Settings, chosen: argparse.Namespace) -> int:
     supervisor = Supervisor(settings)
     if not supervisor.running():
         raise SetupError("the stack is down: start it with ./market up")
-    if running_release.look(settings).elsewhere:
+    if _kept_up_elsewhere(settings):
         return _by_the_running_release(settings, "restart", name)
     with progress(f"{name} stopped"):
         supervisor.stop(name)

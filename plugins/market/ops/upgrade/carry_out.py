@@ -107,7 +107,7 @@ def _prepare(settings: Settings, done: Plan, progress: Progress, say: Say) -> No
     """Do what both releases can live with: tables, configuration, what lies in HDFS, roles."""
     airflow = next(service for service in all_services(settings) if service.name == "scheduler")
     with progress("tables of the market"):
-        for name in bootstrap.migrate_market(settings, plan.later_files(settings.paths)):
+        for name in bootstrap.migrate_market(settings):
             say(f"applied sql/{name}")
     if done.airflow[0] != done.airflow[1]:
         with progress("tables of Airflow"):

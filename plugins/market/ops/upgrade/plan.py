@@ -18,7 +18,7 @@ from market.kit import database, settings_files
 from market.kit.errors import MarketError
 from market.kit.settings import Paths, Settings
 from market.ops.database import migrate
-from market.ops.database.migrate import File, Outlook
+from market.ops.database.migrate import Outlook
 from market.ops.run import bootstrap, fingerprint, releases, started_with
 from market.ops.run.fingerprint import POOL
 from market.ops.run.releases import Note
@@ -119,7 +119,7 @@ def look(settings: Settings) -> Plan:
         tables = migrate.look(
             settings.database_url(migrate.OWNER),
             migrate.read(paths.root / "sql"),
-            later_files(paths),
+            bootstrap.later_files(settings),
         )
         stale = bootstrap.stale_shared(settings)
         at_yarn = _at_yarn()
@@ -149,17 +149,6 @@ def _at_yarn() -> int:
     with database.transaction() as cursor:
         cursor.execute(_AT_YARN)
         return int(cursor.fetchone().number)
-
-
-def later_files(paths: Paths) -> list[File]:
-    """Return the files of the schema that other releases here have: a later one may have applied them."""
-    own = {path.name for path in (paths.root / "sql" / "schema").glob("*.sql")}
-    found: dict[str, File] = {}
-    for one in releases.every(paths.state):
-        for path in (one.folder / "sql" / "schema").glob("*.sql"):
-            if path.name not in own:
-                found.setdefault(path.name, File(f"schema/{path.name}", path.read_text()))
-    return list(found.values())
 
 
 def airflow_of(paths: Paths) -> str:
