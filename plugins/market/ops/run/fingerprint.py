@@ -31,16 +31,10 @@ def of(settings: Settings, service: Service) -> str:
     if service.name == "postgres":  # its programs lie in Airflow's environment, which is not what it reads
         words = [word for word in words if not word.endswith("/bin/postgres")]
     told = json.dumps([words, sorted(service.environment(settings).items()), [*reads]])
-    for path in _places(settings):
+    # These lie in each release's own folder, which says nothing of what is in them.
+    for path in (settings.paths.hadoop, history_jar.jar(settings.paths)):
         told = told.replace(str(path), "")
     return hashlib.sha256(told.encode()).hexdigest()[:_DIGITS]
-
-
-def _places(settings: Settings) -> list[Path]:
-    """Return what differs from release to release, and says nothing; what lies in another one comes first."""
-    paths = settings.paths
-    outer = sorted((paths.root, paths.state), key=lambda path: len(str(path)), reverse=True)
-    return [paths.hadoop, history_jar.jar(paths), *outer]
 
 
 def _reads(settings: Settings, service: Service) -> Iterable[object] | None:

@@ -55,6 +55,7 @@ def up(settings: Settings, progress: Progress, say: Callable[[str], None]) -> bo
             settings = release.settings(settings.paths.state)
             supervisor = Supervisor(settings)
             _launch(settings, supervisor, all_services(settings), say)
+            releases.discard(settings.paths.state)
         elif all(health.healthy for health in status(settings)):
             return False
         services = all_services(settings)
