@@ -107,7 +107,7 @@ def test_the_baseline_names_files_that_are_there() -> None:
 
 
 # Files of the schema from before the rule that one says so which takes away what the release before uses.
-BEFORE_THE_RULE = {"0020_runs"}
+BEFORE_THE_RULE = {"0020_runs", "0021_returns", "0039_alerts"}
 
 
 def test_a_file_that_takes_away_says_so_in_its_first_line() -> None:
