@@ -15,10 +15,8 @@ from people import Person
 
 from market.kit import settings
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root sees what passes by on the loopback interface"),
-]
+_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root sees what passes by on loopback")
+pytestmark = [pytest.mark.cluster, _ROOT]
 
 _EVERYTHING = 0x0003  # ETH_P_ALL of <linux/if_ether.h>
 _LOOK_S = 0.2

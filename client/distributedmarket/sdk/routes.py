@@ -550,7 +550,7 @@ class Routes:
         self._client.call("POST", f"/jobs/{quote(job_id, safe='')}/unhide", key=key)
 
     def get_receipt(self, job_id: str) -> models.Receipt:
-        """."""
+        """Return what a job cost so far, by container, also to who manages the project that pays."""
         answer: models.Receipt = self._client.call("GET", f"/jobs/{quote(job_id, safe='')}/receipt")
         return answer
 

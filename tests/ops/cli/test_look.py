@@ -31,7 +31,7 @@ def test_a_page_is_shown_to_who_holds_the_market_s_key(
         chosen = argparse.Namespace(url=f"http://127.0.0.1:{port}/node")
         assert look.run(loaded, chosen) == 0
         assert capfdbinary.readouterr().out == b"<html>\xff"
-        assert look.run(replace(loaded, security=Security()), chosen) == 1
+        assert look.run(replace(loaded, security=Security(mode=settings.SIMPLE)), chosen) == 1
         shown = capfdbinary.readouterr()
     assert shown.out == b"who?"
     assert b"answered 401" in shown.err

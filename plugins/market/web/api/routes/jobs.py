@@ -235,6 +235,7 @@ def unhide_job(member: Caller, job_id: JobId) -> Response:
     openapi_extra=routing.described(gives=schemas.ReceiptSchema, refuses=(404,)),
 )
 def get_receipt(member: Caller, job_id: JobId) -> dict[str, Any]:
+    """Return what a job cost so far, by container, also to who manages the project that pays."""
     job, _ = store.overseen_job(member, job_id)
     with database.transaction() as cursor:
         receipt = {**receipts.receipt(cursor, job_id), "used": used.shown(cursor, job)}
