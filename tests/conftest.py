@@ -16,7 +16,7 @@ from market.cluster import tickets
 from market.kit import settings
 
 pytest_plugins = ["ledger_fixtures", "fake_cluster", "airflow_accounts", "set_clock"]
-GROUPS = {"database", "cluster", "browser"}
+GROUPS = {"database", "cluster", "browser", "containers"}
 # Airflow makes its home when it is imported: not in the home of whoever runs the tests, and one for each run
 # of them, of which there may be two at once.
 _airflow_home = tempfile.TemporaryDirectory(prefix="test-airflow-", dir=settings.ROOT / ".market")

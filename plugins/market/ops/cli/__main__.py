@@ -20,6 +20,7 @@ from market.ops.run import releases
 
 _STACK = ("up", "down", "restart", "logs", "reset")
 _WIDTH = 78
+_GROUPS = f"{', '.join(test.GROUPS)} (default: all of these); {', '.join(test.BY_COMMAND)}"
 
 
 def main(arguments: list[str]) -> int:
@@ -93,7 +94,7 @@ def _reset(parser: argparse.ArgumentParser) -> None:
 
 
 def _test(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(test.GROUPS)} (default: all)")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=_GROUPS)
 
 
 # What needs no module of its own to be declared.
