@@ -7,13 +7,14 @@ was.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg2
 from psycopg2 import sql
 from psycopg2.errors import DeadlockDetected, LockNotAvailable
-from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, encrypt_password
 
 from market.ops.database import roles
 from market.ops.database.roles import AIRFLOW, APPLICATION, OWNER
@@ -29,6 +30,8 @@ __all__ = [
     "apply",
     "prepare",
     "read",
+    "set_password",
+    "superuser",
 ]
 
 DATABASE = "market"
@@ -63,26 +66,37 @@ def prepare(superuser_url: str, passwords: dict[str, str]) -> None:
 
     The roles get their limits (`roles.SETTINGS`); sessions that are open keep those they began with.
     """
-    connection = psycopg2.connect(superuser_url)
+    with superuser(superuser_url) as cursor:
+        for role, password in passwords.items():
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+            set_password(cursor, role, password)
+            _limit(cursor, role)
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+        if not cursor.fetchone():
+            cursor.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
+            )
+    _grant(superuser_url.rsplit("/", 1)[0] + "/" + DATABASE)
+
+
+@contextmanager
+def superuser(url: str) -> Iterator[psycopg2.extensions.cursor]:
+    """Yield a cursor of the superuser's; each statement is a transaction of its own."""
+    connection = psycopg2.connect(url)
     connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
     try:
         with connection.cursor() as cursor:
-            for role, password in passwords.items():
-                cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
-                verb = "ALTER" if cursor.fetchone() else "CREATE"
-                statement = sql.SQL(verb + " ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(role))
-                cursor.execute(statement, [password])
-                _limit(cursor, role)
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-            if not cursor.fetchone():
-                cursor.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                        sql.Identifier(DATABASE), sql.Identifier(OWNER)
-                    )
-                )
+            yield cursor
     finally:
         connection.close()
-    _grant(superuser_url.rsplit("/", 1)[0] + "/" + DATABASE)
+
+
+def set_password(cursor: psycopg2.extensions.cursor, role: str, password: str) -> None:
+    """Give a role that may log in a password; what the server gets, and may log, is a digest of it."""
+    sent = encrypt_password(password, role, cursor.connection, "scram-sha-256")
+    cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD %s").format(sql.Identifier(role)), [sent])
 
 
 def _limit(cursor: psycopg2.extensions.cursor, role: str) -> None:
