@@ -45,9 +45,9 @@ ON_A_STACK = {
     "programs": ("cluster", ["tests/system/programs", "tests/jobs", "tests/people"]),
     "browser": ("browser", ["tests/system/browser"]),
 }
-# The tests of the database are two lanes, one behind the unit tests: those that start a server of Airflow,
-# and the others.
-_SERVERS = ["tests/airflow", "tests/client"]
+# The tests of the database are two lanes that take about as long: those at a server of Airflow, behind the
+# unit tests, and the others.
+_SERVERS = ["tests/airflow"]
 _ALONE = ("cluster", ["tests/system", "tests/security"])
 _NICE = 10
 _SHOWN_EVERY_S = 15.0
