@@ -40,6 +40,13 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(serve: Callable[[so
         assert 0.5 < time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("left_s", [0.0, -1.0])
+def test_whoever_has_no_time_left_is_told_that_nobody_answered(left_s: float) -> None:
+    """Of a time that several exchanges share the first ones may take all."""
+    with serving(sends(OK + b"Content-Length: 0\r\n\r\n")) as server, pytest.raises(ClusterUnavailable):
+        send("GET", f"http://{server}/", Bound(left_s, 1 << 20))
+
+
 def test_a_body_has_a_bound_in_bytes() -> None:
     parts = itertools.chain([OK + b"\r\n"], itertools.repeat(b"x" * 65536))
     with (

@@ -164,6 +164,8 @@ def _proving(asker: Asker, url: str, options: Mapping[str, Any]) -> dict[str, An
 
 
 def _answer(method: str, url: str, bound: Bound, options: Mapping[str, Any]) -> requests.Response:
+    if bound.wait_s <= 0:  # what others have left of a time that several exchanges share
+        raise ClusterUnavailable(f"{_server(url)} was not asked: no time was left for it")
     _local.bound = bound  # the socket takes it over when the answer begins: see _Connection
     for last in (False, True):
         try:

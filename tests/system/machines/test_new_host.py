@@ -41,7 +41,12 @@ def test_a_host_with_python_and_java_alone_joins_and_runs_a_job(
     job = buyer.ended(job_id)
     assert job["status"] == "succeeded", (job, buyer.log(job_id, "executor", "stderr")[-2000:])
     seen = "hidden" if fresh_host.boxed else "seen"
-    assert buyer.log(job_id).split() == ["executor", str(made / "runtime"), str(fresh_host.uid), seen]
+    assert buyer.log(job_id).split() == [
+        "executor",
+        str((made / "runtime").resolve()),
+        str(fresh_host.uid),
+        seen,
+    ]
     agent.interrupt()
     until(lambda: "draining" in agent.said(), "the drain", 20)
     agent.interrupt()
