@@ -1,4 +1,4 @@
-"""Which job or machine is meant: by its id, the last digits of it, or its name."""
+"""Which job, machine or project is meant: by its id, the last digits of it, or its name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from distributedmarket.cli.text import clean
 from distributedmarket.errors import SetupError
 from distributedmarket.sdk import Job, Market, models
+from distributedmarket.sdk.pages import rows
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _LOOKED_AT = 200  # of the newest jobs
@@ -42,6 +43,28 @@ def machine(market: Market, word: str) -> models.Machine:
     if len(found) != 1:
         raise SetupError(_ambiguous("machine", word, len(found), "market machines lists them"))
     return found[0]
+
+
+def projects(market: Market) -> list[models.Project]:
+    """Return the projects in which one has a role, newest first."""
+    routes = market.routes
+    return [*rows(lambda limit, offset: routes.list_projects(limit=limit, offset=offset), "projects")]
+
+
+def project(market: Market, word: str) -> models.Project:
+    """Return the project of this name in which one has a role. Raises SetupError."""
+    found = next((one for one in projects(market) if one["name"] == word), None)
+    if found is None:
+        raise SetupError(f"you have no project {clean(word)}: market projects lists them")
+    return found
+
+
+def project_id(market: Market, word: str) -> str:
+    """Return the id of the project that a word means; of an id the market says whether there is one.
+
+    Raises SetupError, MarketApiError.
+    """
+    return word if _ID.fullmatch(word) else project(market, word)["project_id"]
 
 
 def _is_part(word: str, identity: str) -> bool:

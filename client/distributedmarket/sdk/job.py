@@ -103,9 +103,9 @@ class Job:
                 raise WaitTimeoutError(f"job {self.id} is still {self.status} after {timeout_s:g} s")
         return self
 
-    def cancel(self) -> Job:
-        """Stop it in any status; nothing changes where it has ended."""
-        self._routes.cancel_job(self.id)
+    def cancel(self, reason: str = "") -> Job:
+        """Stop it in any status; nothing changes where it has ended. Another's needs a reason."""
+        self._routes.cancel_job(self.id, {"reason": reason} if reason else None)
         return self.refresh()
 
     def extend(self, **limits: Unpack[models.Extension]) -> Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -102,9 +102,13 @@ class Market:
         """Return a job."""
         return Job(self.routes, self.routes.get_job(job_id))
 
-    def jobs(self, most: int | None = None) -> Iterator[Job]:
-        """Yield one's jobs, newest first."""
-        found = rows(lambda limit, offset: self.routes.list_jobs(limit=limit, offset=offset), "jobs", most)
+    def jobs(self, most: int | None = None, project_id: str | None = None) -> Iterator[Job]:
+        """Yield one's jobs, newest first; with a project everybody's that it pays, to who manages it."""
+
+        def ask(limit: int, offset: int) -> Mapping[str, Any]:
+            return self.routes.list_jobs(project=project_id, limit=limit, offset=offset)
+
+        found = rows(ask, "jobs", most)
         return (Job(self.routes, record) for record in found)
 
     # --- machines -----------------------------------------------------------------------------------------

@@ -403,6 +403,36 @@ def test_what_one_is_told_of(shell: Shell, ada: Person, api_server: Airflow) -> 
     assert shell.json("events", "--after", str(cursor_then))["events"] == []
 
 
+def test_who_manages_a_project_lists_the_jobs_that_it_pays_and_cancels_one_with_a_reason(
+    shell: Shell, ada: Person, register: Callable[..., Person]
+) -> None:
+    bob, name = register("bob"), f"lab-{secrets.token_hex(3)}"
+    shell.done("projects", "new", name, "--budget", "9", "--end", "2099-01-01")
+    assert "pays no jobs yet" in shell.done("jobs", "--project", name)
+    shell.done("projects", "add", name, bob.username)
+    shell.done("projects", "pay", name, "5", "--reason", "work")
+    bob.ask("PUT", "/files/digits/main.py", data=PROGRAM)
+    body = {"root_path": "digits", "core_num": 1, "machine_type": "cpu", "max_duration": 600}
+    paid, own = (
+        bob.ask("POST", "/jobs", json=body | more).json()["job_id"] for more in ({"project": name}, {})
+    )
+    assert shell.json("jobs")["jobs"] == [], "another's job is none of one's own"
+    listed = shell.done("jobs", "--project", name)
+    assert paid in listed
+    assert bob.username in listed
+    assert own not in listed
+    project_id = shell.json("projects", "show", name)["project_id"]
+    assert [job["job_id"] for job in shell.json("jobs", "--project", project_id)["jobs"]] == [paid]
+    assert shell.run("jobs", "--project", "nowhere") == exits.REFUSED
+    assert "you have no project nowhere" in shell.error
+    assert shell.run("cancel", paid, "--yes") == exits.REFUSED
+    assert "reason" in shell.error
+    shell.done("cancel", paid, "--reason", "the budget is for the paper", "--yes")
+    told = bob.ask("GET", f"/jobs/{paid}").json()
+    assert told["status"] in ("cancelling", "cancelled")
+    assert "the budget is for the paper" in json.dumps(told)
+
+
 def test_a_project_is_made_paid_into_and_paid_out(
     shell: Shell, ada: Person, register: Callable[..., Person]
 ) -> None:

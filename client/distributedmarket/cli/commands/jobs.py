@@ -99,15 +99,23 @@ def jobs(parser: argparse.ArgumentParser) -> None:
         "--limit", type=int, default=20, metavar="N", help="how many, newest first (default: 20)"
     )
     parser.add_argument("--all", action="store_true", help="all of them")
-    options.examples(parser, "market jobs", "market jobs --all --json")
+    parser.add_argument(
+        "--project",
+        metavar="PROJECT",
+        help="those of all its members that a project pays, by its name or id; for who manages it",
+    )
+    options.examples(parser, "market jobs", "market jobs --all --json", "market jobs --project digits")
     parser.set_defaults(run=_jobs)
 
 
 def _jobs(context: Context, chosen: argparse.Namespace) -> int:
-    found = [job.record for job in context.market.jobs(None if chosen.all else max(1, chosen.limit))]
+    market, of_project = context.market, bool(chosen.project)
+    project_id = find.project_id(market, chosen.project) if of_project else None
+    found = [job.record for job in market.jobs(None if chosen.all else max(1, chosen.limit), project_id)]
     rows = [
         (
-            text.short(job["job_id"]),
+            # Another's job is found by its whole id alone.
+            *((job["job_id"], job.get("owner") or "") if of_project else (text.short(job["job_id"]),)),
             job["job_name"],
             job["status"],
             text.at(job.get("added_time")),
@@ -116,8 +124,10 @@ def _jobs(context: Context, chosen: argparse.Namespace) -> int:
         )
         for job in found
     ]
-    headings = ("job", "name", "status", "submitted", ">ran", ">credits")
+    headings = ("job", *(("of",) if of_project else ()), "name", "status", "submitted", ">ran", ">credits")
     nothing = "no jobs yet: market run PROGRAM begins one"
+    if of_project:
+        nothing = "this project pays no jobs yet: market run --project PROJECT PROGRAM begins one"
     context.output.answer({"jobs": found}, lambda: context.output.table(headings, rows, nothing))
     return exits.DONE
 
@@ -170,8 +180,16 @@ def _figures(found: Job) -> list[tuple[str, str]]:
 def cancel(parser: argparse.ArgumentParser) -> None:
     """Declare `market cancel`."""
     parser.add_argument("jobs", nargs="+", metavar="JOB", help="its id, the last digits of it, or its name")
+    parser.add_argument(
+        "--reason", default="", metavar="TEXT", help="why; another's job needs one, and its owner reads it"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    options.examples(parser, "market cancel 3f2a", "market cancel 3f2a 77b0 --yes")
+    options.examples(
+        parser,
+        "market cancel 3f2a",
+        "market cancel 3f2a 77b0 --yes",
+        "market cancel 0d2f...THE_WHOLE_ID --reason 'the budget is for the paper'",
+    )
     parser.set_defaults(run=_cancel)
 
 
@@ -180,7 +198,7 @@ def _cancel(context: Context, chosen: argparse.Namespace) -> int:
     names = ", ".join(f"{text.clean(job.record['job_name'])} ({text.short(job.id)})" for job in found)
     if not confirmed(f"Cancel {names}?", chosen.yes):
         return exits.REFUSED
-    records = [job.cancel().record for job in found]
+    records = [job.cancel(chosen.reason).record for job in found]
 
     def show() -> None:
         for job in found:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from distributedmarket.cli import exits, options, text
+from distributedmarket.cli import exits, find, options, text
 from distributedmarket.cli.context import Context, confirmed
 from distributedmarket.errors import SetupError
 from distributedmarket.sdk import models
@@ -97,19 +97,6 @@ def _month(word: str) -> int:
         raise argparse.ArgumentTypeError(f"{word!r}: write it as 2026-11") from None
 
 
-def _every(context: Context) -> list[models.Project]:
-    routes = context.market.routes
-    return [*rows(lambda limit, offset: routes.list_projects(limit=limit, offset=offset), "projects")]
-
-
-def _find(context: Context, name: str) -> models.Project:
-    """Return the project of this name in which one has a role. Raises SetupError."""
-    found = next((one for one in _every(context) if one["name"] == name), None)
-    if found is None:
-        raise SetupError(f"you have no project {text.clean(name)}: market projects lists them")
-    return found
-
-
 def _members(context: Context, project_id: str) -> list[models.ProjectMember]:
     routes = context.market.routes
 
@@ -120,7 +107,7 @@ def _members(context: Context, project_id: str) -> list[models.ProjectMember]:
 
 
 def _list(context: Context, chosen: argparse.Namespace) -> int:
-    found = _every(context)
+    found = find.projects(context.market)
     lines = [
         (
             one["name"],
@@ -138,7 +125,7 @@ def _list(context: Context, chosen: argparse.Namespace) -> int:
 
 
 def _show(context: Context, chosen: argparse.Namespace) -> int:
-    found = _find(context, chosen.project)
+    found = find.project(context.market, chosen.project)
     members = _members(context, found["project_id"])
     pairs = [
         ("project", found["name"]),
@@ -176,7 +163,7 @@ def _given(chosen: argparse.Namespace) -> dict[str, object]:
 def _new(context: Context, chosen: argparse.Namespace) -> int:
     body = {"name": chosen.project, **_given(chosen)}
     if chosen.parent:
-        body["parent_id"] = _find(context, chosen.parent)["project_id"]
+        body["parent_id"] = find.project(context.market, chosen.parent)["project_id"]
     made = context.market.routes.create_project(body)  # type: ignore[arg-type]
     words = f"project {made['name']} made; transfer credits into it with market projects pay {made['name']}"
     context.output.answer(made, lambda: context.output.line(words))
@@ -186,7 +173,7 @@ def _new(context: Context, chosen: argparse.Namespace) -> int:
 def _change(context: Context, chosen: argparse.Namespace) -> int:
     if not (given := _given(chosen)):
         raise SetupError("change what? Give --budget, --start, --end or --title")
-    project_id = _find(context, chosen.project)["project_id"]
+    project_id = find.project(context.market, chosen.project)["project_id"]
     made = context.market.routes.change_project(project_id, given)  # type: ignore[arg-type]
     words = f"project {made['name']} may spend {text.credits(made['budget'])} until {text.at(made['end'])}"
     context.output.answer(made, lambda: context.output.line(words))
@@ -197,7 +184,7 @@ def _add(context: Context, chosen: argparse.Namespace) -> int:
     body: models.ProjectMemberInput = {"role": chosen.role}
     if chosen.month_cap is not None:
         body["month_cap"] = chosen.month_cap
-    project_id = _find(context, chosen.project)["project_id"]
+    project_id = find.project(context.market, chosen.project)["project_id"]
     made = context.market.routes.put_project_member(project_id, chosen.username, body)
     words = f"{text.clean(made['username'])} is {made['role']} of {chosen.project}"
     context.output.answer(made, lambda: context.output.line(words))
@@ -205,7 +192,7 @@ def _add(context: Context, chosen: argparse.Namespace) -> int:
 
 
 def _remove(context: Context, chosen: argparse.Namespace) -> int:
-    project_id = _find(context, chosen.project)["project_id"]
+    project_id = find.project(context.market, chosen.project)["project_id"]
     if not confirmed(f"Take {text.clean(chosen.username)} out of {chosen.project}?", chosen.yes):
         return exits.REFUSED
     context.market.routes.delete_project_member(project_id, chosen.username)
@@ -215,7 +202,7 @@ def _remove(context: Context, chosen: argparse.Namespace) -> int:
 
 
 def _pay(context: Context, chosen: argparse.Namespace) -> int:
-    project_id = _find(context, chosen.project)["project_id"]
+    project_id = find.project(context.market, chosen.project)["project_id"]
     payer_id, payee_id = context.market.user_id, project_id
     if chosen.to_member:
         ids = {one["username"]: one["user_id"] for one in _members(context, project_id)}
@@ -223,7 +210,7 @@ def _pay(context: Context, chosen: argparse.Namespace) -> int:
             raise SetupError(f"{text.clean(chosen.to_member)} is no member of {chosen.project}")
         payer_id, payee_id = project_id, ids[chosen.to_member]
     elif chosen.payer:
-        payer_id = _find(context, chosen.payer)["project_id"]
+        payer_id = find.project(context.market, chosen.payer)["project_id"]
     body: models.Transfer = {
         "payer_id": payer_id,
         "payee_id": payee_id,
@@ -239,7 +226,7 @@ def _pay(context: Context, chosen: argparse.Namespace) -> int:
 
 
 def _statement(context: Context, chosen: argparse.Namespace) -> int:
-    routes, project_id = context.market.routes, _find(context, chosen.project)["project_id"]
+    routes, project_id = context.market.routes, find.project(context.market, chosen.project)["project_id"]
     if chosen.format:
         with routes.get_project_statement_as(project_id, chosen.format) as answer:
             for chunk in answer.iter_content(_CHUNK):
@@ -269,7 +256,7 @@ def _subject(line: models.StatementLine) -> str:
 
 
 def _report(context: Context, chosen: argparse.Namespace) -> int:
-    routes, project_id = context.market.routes, _find(context, chosen.project)["project_id"]
+    routes, project_id = context.market.routes, find.project(context.market, chosen.project)["project_id"]
     if chosen.format:
         with routes.get_project_report_as(project_id, chosen.format, month=chosen.month) as answer:
             sys.stdout.buffer.write(answer.content)
