@@ -41,4 +41,10 @@ with loop_dag(
         period_s=300,
         lock="sweep shared folders",
     )
+    LoopTask(
+        task_id="delete_accounts",
+        pass_path="market.airflow.deletion.run_pass",
+        period_s=60,
+        lock="delete accounts",
+    )
     LoopTask(task_id="tidy", pass_path="market.airflow.retention.tidy", period_s=300, lock="tidy Airflow")

@@ -36,6 +36,7 @@ def test_a_port_that_was_really_taken_wins(tmp_path: Path) -> None:
     [
         ("api = 8080", "api = 99999", r"\[ports\] api"),
         ('fee = "0.000000"', "fee = 0.0", r"\[credits\] fee"),
+        ("deletion_days = 7", "deletion_days = 0", r"\[accounts\] deletion_days must be from 1 to 365"),
         ('registration = "open"', 'registration = "shut"', r"registration must be one of open, confirmed"),
         ('registration = "open"', 'registration = "confirmed"', r'"confirmed" needs \[mail\] host'),
         ('gib_weight = "0.004000"', 'gib_weight = "0.0040001"', r"\[credits\] gib_weight"),

@@ -29,7 +29,7 @@ COMMANDS = {
     "account": Command(
         "profile",
         "your address, your name, a password that you forgot: show, confirm, email, name, reset",
-        words=("show", "confirm", "email", "name", "reset", "deactivate"),
+        words=("show", "confirm", "email", "name", "reset", "deactivate", "delete"),
     ),
     "tokens": Command(
         "tokens", "tokens for programs: list, create, revoke", words=("list", "create", "revoke")

@@ -302,6 +302,25 @@ class Deactivation(TypedDict):
     cancel_jobs: NotRequired[bool]
 
 
+class Deletion(TypedDict):
+    """`Deletion` of the OpenAPI document."""
+
+    password: str
+    # open jobs are cancelled; without it there may be none (409, `open_jobs`)
+    cancel_jobs: NotRequired[bool]
+
+
+class DeletionAsked(TypedDict):
+    """`DeletionAsked` of the OpenAPI document."""
+
+    user_id: str
+    username: str
+    cancelled_jobs: int
+    draining_machines: int
+    # when what is its owner's is removed; until then it can be reopened
+    deletion_time: int
+
+
 class DisplayName(TypedDict):
     """`DisplayName` of the OpenAPI document."""
 

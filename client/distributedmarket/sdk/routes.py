@@ -56,6 +56,11 @@ class Routes:
         answer: models.User = self._client.call("GET", "/users/me")
         return answer
 
+    def delete_account(self, body: models.Deletion) -> models.DeletionAsked:
+        """Have one's own account deleted: it is deactivated at once, and erased when its time has come."""
+        answer: models.DeletionAsked = self._client.call("DELETE", "/users/me", body=body)
+        return answer
+
     def change_password(self, body: models.Password) -> models.Token:
         """Change one's password. All older tokens and sessions end; the answer is a new token."""
         answer: models.Token = self._client.call("PUT", "/users/me/password", body=body)

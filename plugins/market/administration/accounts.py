@@ -5,12 +5,13 @@ Who deactivates his own account goes the same way, so the same doors are shut, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from market.administration import users
 from market.jobs.intake import cancel
 from market.kit import audit, database
+from market.kit.database import Cursor
 from market.kit.errors import BadInputError, ConflictError
 from market.kit.settings import load
 from market.machines import registry
@@ -68,10 +69,26 @@ def suspend(logins: Logins, admin: Member, user_id: str, reason: str, jobs: str 
 def deactivate(logins: Logins, member: Member, password: str, cancel_jobs: bool = False) -> dict[str, Any]:
     """Deactivate one's own account; return `{user_id, username, cancelled_jobs, draining_machines}`.
 
-    It is suspended then, until an administrator reopens it. With `cancel_jobs` the open jobs are cancelled,
-    else there may be none. Raises BadInputError for a wrong password, ConflictError for the market's own
-    account, OpenJobsError, OverLimitError, and UnavailableError if jobs could not be stopped: the account is
-    deactivated then.
+    It is suspended then, until an administrator reopens it. Raises what `leave` does.
+    """
+    return leave(logins, member, password, cancel_jobs, _BY_HIMSELF, "deactivated his own account")
+
+
+def leave(
+    logins: Logins,
+    member: Member,
+    password: str,
+    cancel_jobs: bool,
+    reason: str,
+    detail: str,
+    within: Callable[[Cursor], None] | None = None,
+) -> dict[str, Any]:
+    """Suspend one's own account; return `{user_id, username, cancelled_jobs, draining_machines}`.
+
+    With `cancel_jobs` the open jobs are cancelled, else there may be none. `reason` is what the person is
+    told, `detail` is for the audit, and `within` is called in the transaction that suspends. Raises
+    BadInputError for a wrong password, ConflictError for the market's own account, OpenJobsError,
+    OverLimitError, and UnavailableError if jobs could not be stopped: the account is suspended then.
     """
     _refuse_own_accounts(member)
     who = logins.check(member.username, password)
@@ -87,9 +104,11 @@ def deactivate(logins: Logins, member: Member, password: str, cancel_jobs: bool 
         names = [row.job_name for row in cursor.fetchall()]
         if names and not cancel_jobs:
             raise OpenJobsError(names)
-        detail = f"deactivated his own account; {len(names)} open jobs are cancelled"
-        suspension.begin(cursor, member, member, _BY_HIMSELF, detail, audit.ACCOUNT)
-    machines = _shut(logins, member, _BY_HIMSELF)
+        detail = f"{detail}; {len(names)} open jobs are cancelled"
+        suspension.begin(cursor, member, member, reason, detail, audit.ACCOUNT)
+        if within is not None:
+            within(cursor)
+    machines = _shut(logins, member, reason)
     if names:
         cancel.cancel_all(member, member.user_id, "the account is deactivated")
     return {
@@ -103,8 +122,9 @@ def deactivate(logins: Logins, member: Member, password: str, cancel_jobs: bool 
 def reopen(admin: Member, user_id: str, reason: str) -> dict[str, Any]:
     """Reopen a suspended account; return it as `users.find` does.
 
-    Its person logs in anew: no session or token of before is good again. Raises ConflictError for one that is
-    not suspended, NotFoundError, RoleMissingError.
+    Its person logs in anew: no session or token of before is good again. A deletion that he has asked for is
+    taken back. Raises ConflictError for one that is not suspended, or is being deleted already,
+    NotFoundError, RoleMissingError.
     """
     admin.require_admin()
     member = members.visible(admin, user_id)

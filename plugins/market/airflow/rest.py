@@ -1,17 +1,18 @@
-"""Airflow's own REST interface, as the market's administrator: what runs of jobs came to, and deletion."""
+"""Airflow's own REST interface, as the market's administrator: what runs came to, and what is deleted."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from secrets import token_hex, token_urlsafe
 from urllib.parse import quote
 
 import requests
 
 from market.airflow import service_token
 from market.kit import settings, tls
-from market.kit.errors import UnavailableError
+from market.kit.errors import ConflictError, UnavailableError
 from market.people import members
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,22 @@ class AirflowRest:
             log.warning("%s is not deleted: %s %s", path, answer.status_code, answer.text[:200])
             return False
         return True
+
+    def erase_login(self, username: str) -> None:
+        """Take address, shown name, roles and password from a login, for good; one that is gone has none.
+
+        Only the username stays, so that it is not given again. Raises ConflictError if it is not done.
+        """
+        body = {
+            "email": f"{token_hex(16)}@deleted.invalid",  # Flask-AppBuilder wants one, unlike all others
+            "first_name": "deleted",
+            "last_name": "account",
+            "roles": [],
+            "password": token_urlsafe(32),  # that nobody knows
+        }
+        answer = self._send("PATCH", f"/auth/fab/v1/users/{quote(username, safe='')}", json=body)
+        if not answer.ok and answer.status_code != _NOT_FOUND:
+            raise ConflictError(f"The login {username} is not erased ({answer.status_code}).")
 
     def _send(self, method: str, path: str, **options: object) -> requests.Response:
         try:

@@ -251,6 +251,7 @@ class Accounts:
     login_attempts_per_minute: int
     registrations_per_minute: int
     registration: str = OPEN_TO_ALL  # a file of before it has none
+    deletion_days: int = 7
 
 
 @dataclass(frozen=True)
@@ -534,7 +535,7 @@ def of_files(files: settings_files.Files, root: Path, state: Path) -> Settings:
         )
     _check_security(source, settings.security)
     mail_settings.check(source, settings.mail)
-    _check_registration(source, settings)
+    _check_accounts(source, settings)
     _check_notifications(source, settings.notifications)
     _check_credits(source, settings.credits)
     _check_disks(source, settings)
@@ -586,7 +587,12 @@ def _check_security(source: Path, security: Security) -> None:
         )
 
 
-def _check_registration(source: Path, settings: Settings) -> None:
+_MOST_DELETION_DAYS = 365
+
+
+def _check_accounts(source: Path, settings: Settings) -> None:
+    if not 1 <= settings.accounts.deletion_days <= _MOST_DELETION_DAYS:
+        raise SettingsError(f"{source}: [accounts] deletion_days must be from 1 to {_MOST_DELETION_DAYS}")
     mode = settings.accounts.registration
     if mode not in REGISTRATIONS:
         raise SettingsError(f"{source}: [accounts] registration must be one of {', '.join(REGISTRATIONS)}")

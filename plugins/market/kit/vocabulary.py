@@ -83,8 +83,8 @@ PROJECT_ROLES = (OWNER, MANAGER, MEMBER, VIEWER)
 OPEN_TO_ALL, CONFIRMED, INVITED, BY_APPROVAL = REGISTRATIONS = ("open", "confirmed", "invited", "approved")
 AWAITED, APPROVED, REFUSED = APPROVAL_STATES = ("waiting", "approved", "refused")
 # What is mailed about an account itself: a code that confirms an address, one that lets its owner set a new
-# password, and to the old address that another one is to take its place.
-CONFIRM, RESET, LEAVING = ACCOUNT_MAILS = ("confirm", "reset", "leaving")
+# password, to the old address that another one is to take its place, and that a deletion was asked for.
+CONFIRM, RESET, LEAVING, DELETION = ACCOUNT_MAILS = ("confirm", "reset", "leaving", "deletion")
 
 # How somebody is told of events, and what became of it.
 MAIL, WEBHOOK = WAYS = ("mail", "webhook")

@@ -140,6 +140,11 @@ def delete_webhook(member: Member, webhook_id: str) -> None:
             raise NotFoundError("There is no such webhook.")
 
 
+def delete_all(cursor: database.Cursor, user_id: str) -> None:
+    """Delete all channels of a member, with what waits for them, in the caller's transaction."""
+    cursor.execute("DELETE FROM channel WHERE user_id = %s", [user_id])
+
+
 def try_webhook(member: Member, webhook_id: str) -> dict[str, Any]:
     """Send a test to a webhook now; return whether it was taken, and how long that took in ms.
 

@@ -12,12 +12,13 @@ from market.kit.clock import new_id, now_ms
 from market.kit.database import Cursor
 from market.kit.errors import BadInputError, ConflictError, OverLimitError
 from market.kit.settings import load
-from market.kit.vocabulary import CONFIRM, LEAVING, RESET
+from market.kit.vocabulary import CONFIRM, DELETION, LEAVING, RESET
 from market.people import codes
 
+CODED = (CONFIRM, RESET)
 _DAY_MS = 24 * 3600 * 1000
-# How long a code is good for, from when it is sent; for LEAVING, how long the mail is tried.
-LIFETIMES_MS = {CONFIRM: 3 * _DAY_MS, RESET: 30 * 60 * 1000, LEAVING: _DAY_MS}
+# How long a code is good for, from when it is sent; of mails without one, how long they are tried.
+LIFETIMES_MS = {CONFIRM: 3 * _DAY_MS, RESET: 30 * 60 * 1000, LEAVING: _DAY_MS, DELETION: _DAY_MS}
 MOST_AN_HOUR = 5  # mails of one kind to one address, whoever asks for them
 HOUR_MS = 3600 * 1000
 _MOST_WAITING = 10_000  # asked for by strangers, and not looked at yet
@@ -121,7 +122,12 @@ def end_all(login_id: int) -> None:
     """End all codes of a login whose password was changed: who knew the old one may have asked for them."""
     with database.transaction() as cursor:
         cursor.execute(
-            "UPDATE account_mail a SET hash = NULL, next_ms = CASE WHEN kind = %s THEN next_ms END"
-            " FROM member m WHERE m.user_id = a.user_id AND fab_user_id = %s",
-            [LEAVING, login_id],
+            "UPDATE account_mail a SET hash = NULL, next_ms = NULL"
+            " FROM member m WHERE m.user_id = a.user_id AND fab_user_id = %s AND kind = ANY (%s)",
+            [login_id, list(CODED)],
         )
+
+
+def forget(cursor: Cursor, user_id: str) -> None:
+    """Delete all mails of a member, with the addresses that they went to, in the caller's transaction."""
+    cursor.execute("DELETE FROM account_mail WHERE user_id = %s", [user_id])

@@ -115,9 +115,12 @@ def confirm(logins: Logins, code: str, address: str) -> str:
         )
         _check_free(cursor, sent.user_id, sent.email)  # the other one may have been faster by a moment
         cursor.execute(
-            "SELECT username, fab_user_id, email FROM member WHERE user_id = %s FOR UPDATE", [sent.user_id]
+            "SELECT username, fab_user_id, email, erasing_ms FROM member WHERE user_id = %s FOR UPDATE",
+            [sent.user_id],
         )
         before = cursor.fetchone()
+        if before.erasing_ms is not None:
+            raise BadInputError({"code": ["is of an account that was deleted"]})
         cursor.execute("UPDATE member SET email = %s WHERE user_id = %s", [sent.email, sent.user_id])
         opening.pay(cursor, sent.user_id)
         audit.write(cursor, audit.ACCOUNT, before.username, "e-mail", "address confirmed")

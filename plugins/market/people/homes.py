@@ -33,6 +33,15 @@ def make(username: str) -> None:
     _make(logs, username, "770", limits.log_quota_names, limits.log_quota_mib)  # YARN's own mode
 
 
+def remove(username: str) -> None:
+    """Delete a user's home and the folder of his logs, with all that is in them; again: what is left.
+
+    Raises ClusterUnavailable.
+    """
+    for folder in (path(username), paths.container_logs(username)):
+        hdfs().delete(folder, recursive=True)
+
+
 def _make(folder: str, username: str, mode: str, names: int, mib: int) -> None:
     files = hdfs()
     files.mkdirs(folder, permission=mode)
@@ -52,6 +61,6 @@ def check_room(username: str) -> None:
 def renew() -> None:
     """Give every member's home and folder of logs the quotas of the settings. Raises ClusterUnavailable."""
     with database.transaction() as cursor:
-        cursor.execute("SELECT username FROM member ORDER BY username")
+        cursor.execute("SELECT username FROM member WHERE erasing_ms IS NULL ORDER BY username")
         names = [row.username for row in cursor.fetchall()]
     isolation.each("homes", names, make, str)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from market.kit import database, mail
@@ -15,7 +16,7 @@ from market.kit.clock import now_ms
 from market.kit.errors import MarketError
 from market.kit.settings import load
 from market.kit.text import storable
-from market.kit.vocabulary import CONFIRM, LEAVING, RESET
+from market.kit.vocabulary import CONFIRM, DELETION, RESET
 from market.people import account_mails, codes
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def _claim() -> Any:
 
 def _send(due: Any) -> None:
     """Send one mail. Raises MailRefusedError, UnavailableError."""
-    code = codes.new() if due.kind != LEAVING else ""
+    code = codes.new() if due.kind in account_mails.CODED else ""
     with database.transaction() as cursor:
         whom = _addressee(cursor, due)
         if whom is None:
@@ -79,7 +80,7 @@ def _send(due: Any) -> None:
         )
         if not cursor.rowcount:  # ended meanwhile
             return
-    subject, text = _words(due.kind, whom.username, whom.email, code)
+    subject, text = _words(due.kind, whom.username, whom.email, code, whom.deletion_due_ms)
     mail.send(whom.email, subject, text)
     with database.transaction() as cursor:
         cursor.execute(
@@ -88,14 +89,20 @@ def _send(due: Any) -> None:
 
 
 def _addressee(cursor: database.Cursor, due: Any) -> Any:
-    """Return whom a mail is for: a member's id and name, and the address; None for nobody."""
+    """Return whom a mail is for: a member's id and name, and the address; None for nobody.
+
+    A deletion that was taken back before its mail was sent is for nobody.
+    """
     if due.user_id is not None:
         cursor.execute(
-            "SELECT user_id, username, %s AS email FROM member WHERE user_id = %s", [due.email, due.user_id]
+            "SELECT user_id, username, deletion_due_ms, %s AS email FROM member WHERE user_id = %s",
+            [due.email, due.user_id],
         )
-        return cursor.fetchone()
+        member = cursor.fetchone()
+        return None if due.kind == DELETION and member.deletion_due_ms is None else member
     cursor.execute(
-        "SELECT c.user_id, m.username, c.email FROM confirmed_mail c JOIN member m USING (user_id)"
+        "SELECT c.user_id, m.username, m.deletion_due_ms, c.email"
+        " FROM confirmed_mail c JOIN member m USING (user_id)"
         " WHERE m.username = lower(%(named)s) OR lower(c.email) = lower(%(named)s) LIMIT 1",
         {"named": due.named},
     )
@@ -119,7 +126,7 @@ def _failed(due: Any, error: Exception, for_good: bool = False) -> None:
         )
 
 
-def _words(kind: str, username: str, email: str, code: str) -> tuple[str, str]:
+def _words(kind: str, username: str, email: str, code: str, deletion_due_ms: int | None) -> tuple[str, str]:
     """Return the subject and the text of a mail."""
     market = load().url("api")
     account = f"the account {username} at {market}"
@@ -143,6 +150,15 @@ Open this within 30 minutes to set one; it works once:
 or type: market account reset --code {code}
 
 If it was not you, do nothing: your password stays as it is."""
+    elif kind == DELETION:
+        assert deletion_due_ms is not None
+        day = datetime.fromtimestamp(deletion_due_ms / 1000, UTC).strftime("%Y-%m-%d")
+        subject = "Your account will be deleted"
+        body = f"""Somebody with the password of {account} has asked for its deletion.
+It is deactivated already. On {day} (UTC) its files, secrets, tokens, address and name are removed.
+Until then an administrator of the market can reopen it, which takes the deletion back.
+
+If it was not you, ask an administrator at once to reopen it."""
     else:
         subject = "Another address for your account"
         body = f"""Somebody with the password of {account} has given it another address.

@@ -6,6 +6,7 @@ from market.credits import ledger
 from market.kit.database import Cursor
 from market.kit.settings import load
 from market.kit.vocabulary import APPROVED, CONFIRMED
+from market.people import retired_addresses
 
 CONFIRMATION, APPROVAL = WAITS = ("confirmation", "approval")
 
@@ -13,11 +14,14 @@ CONFIRMATION, APPROVAL = WAITS = ("confirmation", "approval")
 def pay(cursor: Cursor, user_id: str) -> None:
     """Pay a member's opening grant if it is due and was not paid; in the caller's transaction.
 
-    To be called whenever that may have become true: at registration, at each login, when an address is
+    None is due where an account that is deleted had confirmed this address: it would be the second one. To be
+    called whenever that may have become true: at registration, at each login, when an address is
     confirmed, when an account is approved.
     """
     grant_ucr = load().credits.micro("signup_grant")
-    if grant_ucr and not _paid(cursor, user_id) and waits_for(cursor, user_id) is None:
+    if not grant_ucr or _paid(cursor, user_id) or waits_for(cursor, user_id) is not None:
+        return
+    if not retired_addresses.has(cursor, user_id):
         ledger.grant(cursor, user_id, grant_ucr, "signup", key=_key(user_id))
 
 

@@ -90,6 +90,19 @@ class DeactivatedSchema(Schema):
     draining_machines = fields.Integer(required=True)
 
 
+class DeletionSchema(DeactivationSchema):
+    """Body of `DELETE /users/me`."""
+
+
+class DeletionAskedSchema(DeactivatedSchema):
+    """An account whose owner has asked for its deletion: it is deactivated."""
+
+    deletion_time = fields.Integer(
+        required=True,
+        metadata={"description": "when what is its owner's is removed; until then it can be reopened"},
+    )
+
+
 class DisplayNameSchema(Input):
     """Body of `PUT /users/me/name`."""
 

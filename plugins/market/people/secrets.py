@@ -80,6 +80,11 @@ def delete(member: Member, name: str) -> None:
             raise NotFoundError(f"You have no secret {name}.")
 
 
+def delete_all(cursor: database.Cursor, user_id: str) -> None:
+    """Delete all secrets of a member, in the caller's transaction."""
+    cursor.execute("DELETE FROM member_secret WHERE user_id = %s", [user_id])
+
+
 def problems(user_id: str, names: Iterable[str]) -> list[str]:
     """Return what is wrong with these secrets for a job, in words; nothing if all are there and fit."""
     wanted = set(names)

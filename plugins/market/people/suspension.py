@@ -12,7 +12,7 @@ from typing import Any
 from market.kit import audit
 from market.kit.clock import now_ms
 from market.kit.database import Cursor, transaction
-from market.kit.errors import NotLoggedInError
+from market.kit.errors import ConflictError, NotLoggedInError
 from market.people.member import Member
 
 CLAIM = "reopened"  # of a token: how often the account had been reopened when it was issued
@@ -81,17 +81,29 @@ def begin(
 
 
 def end(cursor: Cursor, by: Member, member: Member, reason: str) -> bool:
-    """Reopen an account; tell whether it was suspended. Tokens of before it stay without effect."""
+    """Reopen an account; tell whether it was suspended. Tokens of before it stay without effect.
+
+    A deletion that its owner has asked for is taken back. Raises ConflictError for one that has begun.
+    """
     cursor.execute(
-        "UPDATE member SET suspended_ms = NULL, suspended_by = NULL, suspended_because = NULL,"
-        " reopened = reopened + 1 WHERE user_id = %s AND suspended_ms IS NOT NULL",
+        "SELECT deletion_due_ms, erasing_ms FROM member WHERE user_id = %s AND suspended_ms IS NOT NULL"
+        " FOR UPDATE",
         [member.user_id],
     )
-    ended: bool = cursor.rowcount == 1
-    if ended:
-        detail = f"reopened the account of {member.username}: {reason}"
-        audit.write(cursor, audit.ADMINISTRATION, by.username, member.user_id, detail)
-    return ended
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    if row.erasing_ms is not None:
+        raise ConflictError("The owner of this account had it deleted: nobody can reopen it.")
+    cursor.execute(
+        "UPDATE member SET suspended_ms = NULL, suspended_by = NULL, suspended_because = NULL,"
+        " deletion_due_ms = NULL, reopened = reopened + 1 WHERE user_id = %s",
+        [member.user_id],
+    )
+    taken_back = ", whose deletion is taken back" if row.deletion_due_ms is not None else ""
+    detail = f"reopened the account of {member.username}{taken_back}: {reason}"
+    audit.write(cursor, audit.ADMINISTRATION, by.username, member.user_id, detail)
+    return True
 
 
 def _refuse(reason: str | None) -> None:

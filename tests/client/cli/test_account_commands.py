@@ -57,6 +57,11 @@ class Routes:
                 "create_invitation": INVITATION,
                 "approve_account": WAITS | {"state": "approved"},
                 "deactivate_account": {"cancelled_jobs": 2, "draining_machines": 1},
+                "delete_account": {
+                    "cancelled_jobs": 0,
+                    "draining_machines": 3,
+                    "deletion_time": 1_800_000_000_000,
+                },
                 "refuse_account": WAITS | {"state": "refused"},
             }
             return answers.get(name, {"detail": "asked"})
@@ -116,6 +121,17 @@ def test_an_account_is_deactivated(say: Say, routes: Routes, tmp_path: Path) -> 
     assert routes.asked[-1] == ("deactivate_account", {"password": "a long password", "cancel_jobs": True})
     assert main(["account", "deactivate", "--password-file", file]) != exits.DONE, "it asks before"
     assert [asked[0] for asked in routes.asked].count("deactivate_account") == 1
+
+
+def test_the_deletion_of_an_account_is_asked_for(say: Say, routes: Routes, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("a long password\n")
+    file = str(tmp_path / "password")
+    told = say("account", "delete", "--password-file", file, "--yes")
+    assert "ada is deactivated, and deleted on 2027-01-15" in told
+    assert "machines that drain: 3" in told
+    assert routes.asked[-1] == ("delete_account", {"password": "a long password", "cancel_jobs": False})
+    assert main(["account", "delete", "--password-file", file]) != exits.DONE, "it asks before"
+    assert [asked[0] for asked in routes.asked].count("delete_account") == 1
 
 
 def test_an_administrator_invites(say: Say, routes: Routes) -> None:

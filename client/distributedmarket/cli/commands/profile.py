@@ -8,13 +8,13 @@ from pathlib import Path
 from distributedmarket.cli import credentials, exits, options, text
 from distributedmarket.cli.context import Context, confirmed
 from distributedmarket.client import ONCE, MarketClient
-from distributedmarket.sdk import models
+from distributedmarket.sdk import Market, models
 from distributedmarket.sdk.routes import Routes
 
 
 def account(parser: argparse.ArgumentParser) -> None:
     """Declare `market account`."""
-    words = parser.add_subparsers(required=True, metavar="show|confirm|email|name|reset|deactivate")
+    words = parser.add_subparsers(required=True, metavar="show|confirm|email|name|reset|deactivate|delete")
     options.examples(
         parser,
         "market account",
@@ -25,6 +25,7 @@ def account(parser: argparse.ArgumentParser) -> None:
         "market account reset ada --server https://10.8.0.1:8080",
         "market account reset --code nq3...CODE_OF_THE_MAIL",
         "market account deactivate --cancel-jobs",
+        "market account delete --password-file password",
     )
     shown = words.add_parser(
         "show", help="what the market knows of you, and waits for (also without this word)"
@@ -50,11 +51,18 @@ def account(parser: argparse.ArgumentParser) -> None:
     _add_server(forgot)
     forgot.set_defaults(run=_reset)
     left = words.add_parser("deactivate", help="leave the market; an administrator can reopen the account")
-    left.add_argument("--password-file", type=Path, metavar="FILE", help="file with your password")
-    left.add_argument("--cancel-jobs", action="store_true", help="cancel your open jobs, if there are any")
-    left.add_argument("--yes", action="store_true", help="do not ask")
     left.set_defaults(run=_deactivate)
-    for leaf in (shown, proven, changed, named, forgot, left):
+    deleted = words.add_parser(
+        "delete", help="have the account deleted, some days after: its files, secrets, address and name"
+    )
+    deleted.set_defaults(run=_delete)
+    for leaf in (left, deleted):
+        leaf.add_argument("--password-file", type=Path, metavar="FILE", help="file with your password")
+        leaf.add_argument(
+            "--cancel-jobs", action="store_true", help="cancel your open jobs, if there are any"
+        )
+        leaf.add_argument("--yes", action="store_true", help="do not ask")
+    for leaf in (shown, proven, changed, named, forgot, left, deleted):
         options.common(leaf)
 
 
@@ -138,13 +146,38 @@ def _deactivate(context: Context, chosen: argparse.Namespace) -> int:
     question = f"Deactivate {name}? All sessions and tokens end, and its machines leave the pool."
     if not confirmed(question, chosen.yes):
         return exits.REFUSED
-    password = credentials.password(chosen.password_file)
-    # Once: the first one that arrives ends what a second try would speak by.
-    routes = Routes(market.client.using(retries=ONCE))
-    done = routes.deactivate_account({"password": password, "cancel_jobs": chosen.cancel_jobs})
+    done = _once(market).deactivate_account(_leaving(chosen))
+    words = f"{name} is deactivated; {_left(done)}. An administrator can reopen it."
+    context.output.answer(done, lambda: context.output.line(words))
+    return exits.DONE
+
+
+def _delete(context: Context, chosen: argparse.Namespace) -> int:
+    market = context.market
+    name = text.clean(market.routes.me()["username"])
+    question = (
+        f"Delete {name}? All sessions and tokens end now, and its machines leave the pool; some days later"
+        " its files, results, secrets, address and name are gone for good."
+    )
+    if not confirmed(question, chosen.yes):
+        return exits.REFUSED
+    done = _once(market).delete_account(_leaving(chosen))
     words = (
-        f"{name} is deactivated; jobs cancelled: {done['cancelled_jobs']}, machines that drain:"
-        f" {done['draining_machines']}. An administrator can reopen it."
+        f"{name} is deactivated, and deleted on {text.at(done['deletion_time'])}; {_left(done)}. Until then"
+        " an administrator can reopen it."
     )
     context.output.answer(done, lambda: context.output.line(words))
     return exits.DONE
+
+
+def _leaving(chosen: argparse.Namespace) -> models.Deactivation:
+    return {"password": credentials.password(chosen.password_file), "cancel_jobs": chosen.cancel_jobs}
+
+
+def _once(market: Market) -> Routes:
+    """Return the routes without a second try: the first request that arrives ends what one would speak by."""
+    return Routes(market.client.using(retries=ONCE))
+
+
+def _left(done: models.Deactivated | models.DeletionAsked) -> str:
+    return f"jobs cancelled: {done['cancelled_jobs']}, machines that drain: {done['draining_machines']}"

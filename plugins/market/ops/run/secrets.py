@@ -10,11 +10,13 @@ from pathlib import Path
 from market.cluster import tickets
 from market.kit.settings import METRICS_TOKEN, Paths
 from market.notifications import webhooks
+from market.people import retired_addresses
 
 DATABASE_ROLES = ("postgres", "market_owner", "market_app", "airflow")
 _WORDS = (
     *("admin_password", "jwt_secret", "api_secret_key", METRICS_TOKEN),
     webhooks.KEY,
+    retired_addresses.KEY,
     *(f"db_{role}" for role in DATABASE_ROLES),
 )
 

@@ -10,7 +10,7 @@ from market.credits import projects as ledger
 from market.kit import audit, database
 from market.kit.clock import new_id, now_ms
 from market.kit.database import Answering, Cursor
-from market.kit.errors import BadInputError, NotFoundError, OverLimitError
+from market.kit.errors import BadInputError, ConflictError, NotFoundError, OverLimitError
 from market.kit.money import format_credits, parse_credits
 from market.kit.vocabulary import MANAGER, OWNER, VIEWER
 from market.people.member import Member
@@ -87,6 +87,7 @@ def set_member(member: Member, project_id: str, username: str, body: Mapping[str
     with database.transaction() as cursor:
         standing = roles.needed(cursor, member, project_id, MANAGER)
         user_id, before = _somebody(cursor, project_id, username)
+        _check_stays(cursor, user_id)
         if before in (OWNER, MANAGER) or role in (OWNER, MANAGER):
             standing.require(OWNER)
         cursor.execute("SELECT count(*) AS members FROM project_member WHERE project_id = %s", [project_id])
@@ -112,6 +113,47 @@ def remove_member(member: Member, project_id: str, username: str) -> None:
             raise NotFoundError("There is no such member in this project.")
         ledger.remove_member(cursor, project_id, user_id)
         _note(cursor, member, project_id, f"{username}: {before} -> nobody")
+
+
+def refuse_owner(cursor: Cursor, member: Member) -> None:
+    """Refuse the deletion of an account that owns an open project which others are in, or are below.
+
+    Raises ConflictError.
+    """
+    cursor.execute(
+        "WITH RECURSIVE owned AS ("
+        " SELECT p.project_id, p.name FROM project p JOIN project_member o USING (project_id)"
+        " WHERE o.user_id = %(user)s AND o.role = 'owner' AND p.end_ms > %(now)s),"
+        " below AS ("
+        " SELECT project_id, project_id AS top FROM owned"
+        " UNION SELECT p.project_id, below.top FROM below JOIN project p ON p.parent_id = below.project_id)"
+        " SELECT name FROM owned WHERE EXISTS (SELECT FROM below JOIN project_member m USING (project_id)"
+        " WHERE below.top = owned.project_id AND m.user_id <> %(user)s) ORDER BY name LIMIT 1",
+        {"user": member.user_id, "now": now_ms()},
+    )
+    row = cursor.fetchone()
+    if row is not None:
+        raise ConflictError(
+            f"You own the project {row.name}, and others are in it. Hand it over (give one of them the role"
+            " owner), or close it: let it end, or take them out."
+        )
+
+
+def leave_all(cursor: Cursor, member: Member) -> None:
+    """Take a member whose account is deleted out of all projects, in the caller's transaction.
+
+    Those that he owns keep him: a project has one owner, and its account would be nobody's.
+    """
+    cursor.execute(
+        "SELECT project_id, role FROM project_member WHERE user_id = %s AND role <> 'owner'"
+        " ORDER BY project_id",
+        [member.user_id],
+    )
+    for row in cursor.fetchall():
+        ledger.remove_member(cursor, row.project_id, member.user_id)
+        _note(
+            cursor, member, row.project_id, f"{member.username}: {row.role} -> nobody, his account is deleted"
+        )
 
 
 def _check_time(start_ms: int, end_ms: int) -> None:
@@ -152,6 +194,13 @@ def _somebody(cursor: Cursor, project_id: str, username: str) -> tuple[str, str 
     if row is None:
         raise NotFoundError("There is no such user.")
     return row.user_id, row.role
+
+
+def _check_stays(cursor: Cursor, user_id: str) -> None:
+    """Raise NotFoundError for somebody who has his account deleted: nobody could speak for what he owns."""
+    cursor.execute("SELECT FROM member WHERE user_id = %s AND deletion_due_ms IS NULL FOR SHARE", [user_id])
+    if not cursor.rowcount:
+        raise NotFoundError("There is no such user any more: the account is being deleted.")
 
 
 def _note(cursor: Cursor, member: Member, project_id: str, detail: str) -> None:

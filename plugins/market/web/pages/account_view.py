@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
 from flask import Response, request
 from flask_appbuilder import expose
 
-from market.administration import accounts
+from market.administration import accounts, deletion
 from market.airflow import menu
 from market.airflow.logins import AirflowLogins
 from market.kit.errors import BadInputError, MarketError
+from market.kit.settings import load
 from market.kit.wire import loaded
 from market.notifications import channels
 from market.people import confirmation, profile
@@ -73,23 +78,46 @@ class AccountView(MarketPage):
     @page("edit")
     def deactivate(self, member: Member) -> Response:
         """Deactivate the account, and say so: no page of it is shown any more."""
+
+        def leave(body: dict[str, Any]) -> str:
+            accounts.deactivate(AirflowLogins(), member, **body)
+            stays = "Your credits and files stay as they are."
+            return f"{stays} An administrator of this market can reopen the account."
+
+        return self._left(member, leave, "password_to_leave", "Your account is deactivated")
+
+    @expose("/delete", methods=["POST"])
+    @page("edit")
+    def delete(self, member: Member) -> Response:
+        """Have the account deleted, and say when: no page of it is shown any more."""
+
+        def leave(body: dict[str, Any]) -> str:
+            asked = deletion.ask(AirflowLogins(), member, **body)
+            day = datetime.fromtimestamp(asked["deletion_time"] / 1000, UTC).strftime("%Y-%m-%d")
+            return (
+                f"On {day} (UTC) its files, secrets, address and name are removed. Until then an"
+                " administrator of this market can reopen the account."
+            )
+
+        return self._left(member, leave, "password_to_delete", "Your account will be deleted")
+
+    def _left(
+        self, member: Member, leave: Callable[[dict[str, Any]], str], password_field: str, title: str
+    ) -> Response:
+        """Leave the market by a form, and tell what `leave` says; else show what is wrong."""
         form = {
-            "password": request.form.get("password_to_leave", ""),
+            "password": request.form.get(password_field, ""),
             "cancel_jobs": "cancel_jobs" in request.form,
         }
         try:
-            accounts.deactivate(AirflowLogins(), member, **loaded(DeactivationSchema(), form))
+            follows = leave(loaded(DeactivationSchema(), form))
         except BadInputError as error:
-            wrong = {"password_to_leave": "; ".join(messages(error).values())}
+            wrong = {password_field: "; ".join(messages(error).values())}
             return self._shown(member, wrong, status=error.status)
         except MarketError as error:
             return self._shown(member, problem=error.detail, status=error.status)
-        return self.message(
-            200,
-            "Your account is deactivated",
-            "You are logged out everywhere, and your machines leave the pool when they have drained. Your "
-            "credits and files stay as they are. An administrator of this market can reopen the account.",
-        )
+        words = "You are logged out everywhere, and your machines leave the pool when they have drained."
+        return self.message(200, title, f"{words} {follows}")
 
     def _shown(
         self, member: Member, errors: dict[str, str] | None = None, problem: str = "", status: int = 200
@@ -102,4 +130,5 @@ class AccountView(MarketPage):
             mailed=channels.choices(member),
             errors=errors or {},
             problem=problem,
+            deletion_days=load().accounts.deletion_days,
         )

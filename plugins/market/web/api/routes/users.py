@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Request
 
-from market.administration import accounts, users
+from market.administration import accounts, deletion, users
 from market.administration.schemas import ReasonSchema, SuspensionSchema
 from market.airflow.logins import AirflowLogins
 from market.kit.paging import Page
@@ -15,6 +15,8 @@ from market.people import profile, registration
 from market.people.schemas import (
     DeactivatedSchema,
     DeactivationSchema,
+    DeletionAskedSchema,
+    DeletionSchema,
     LoginSchema,
     PasswordSchema,
     RegistrationSchema,
@@ -118,6 +120,21 @@ def deactivate_account(
 ) -> dict[str, Any]:
     """Deactivate one's own account: all its sessions and tokens end, its machines leave."""
     return routing.dumped(DeactivatedSchema, accounts.deactivate(AirflowLogins(), member, **body))
+
+
+@router.delete(
+    "/users/me",
+    status_code=202,
+    tags=["users"],
+    openapi_extra=routing.described(
+        DeletionSchema, DeletionAskedSchema, refuses=(409, 413, 422, 429), scope=scopes.LOGIN
+    ),
+)
+def delete_account(
+    member: Caller, body: Annotated[dict[str, Any], routing.body(DeletionSchema)]
+) -> dict[str, Any]:
+    """Have one's own account deleted: it is deactivated at once, and erased when its time has come."""
+    return routing.dumped(DeletionAskedSchema, deletion.ask(AirflowLogins(), member, **body))
 
 
 @router.get(
