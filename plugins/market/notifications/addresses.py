@@ -18,11 +18,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _MOST = 2048  # characters of an address
 _CONNECT_S = 5.0
 _ADDRESSES_TRIED = 2
-# Addresses that only look public: the host of the cloud's own agent, and IPv4 in the clothes of IPv6.
+# Addresses that only look public: where clouds answer their own hosts (some releases of Python take the
+# second for public), and IPv4 in the clothes of IPv6.
 _CLOTHES = tuple(
     map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"))
 )
-_METADATA = (ipaddress.ip_address("168.63.129.16"),)
+_METADATA = (ipaddress.ip_address("168.63.129.16"), ipaddress.ip_address("192.0.0.192"))
 
 
 class ForbiddenAddressError(ValueError):
