@@ -8,7 +8,7 @@ UNION ALL
 SELECT 'posting ' || key, 'is neither sealed nor waits for it'
 FROM (SELECT 'journal' AS kind, key, interval_id FROM journal WHERE NOT :only_new
       UNION ALL SELECT 'hold_entry', key, interval_id FROM hold_entry WHERE NOT :only_new) posted
-WHERE interval_id IS DISTINCT FROM open_interval()
+WHERE (interval_id IS NULL OR interval_id IS DISTINCT FROM open_interval())
   AND NOT EXISTS (SELECT FROM unsealed q WHERE q.kind = posted.kind AND q.key = posted.key)
   AND NOT EXISTS (SELECT FROM sealed_row r WHERE r.kind = posted.kind AND r.key = posted.key)
 UNION ALL

@@ -79,7 +79,7 @@ def test_a_ledger_as_it_was_sealed_is_in_order(settled: World, capsys: pytest.Ca
         ),
         (
             "INSERT INTO journal (key, kind, at_ms) VALUES ('forged', 'grant', 1); TRUNCATE unsealed",
-            "journal forged: added",
+            "posting forged: is neither sealed nor waits for it",
         ),
     ],
 )
