@@ -34,6 +34,12 @@ with loop_dag(
         period_s=20,
         lock="publish seals",
     )
+    LoopTask(
+        task_id="verify_ledger",
+        pass_path="market.credits.verification.run_pass",
+        period_s=60,
+        lock="verify the ledger",
+    )
     LoopTask(task_id="alerts", pass_path="market.kit.alerts.tidy", period_s=60, lock="tidy alerts")
     LoopTask(
         task_id="sweep",

@@ -52,6 +52,11 @@ def test_a_port_that_was_really_taken_wins(tmp_path: Path) -> None:
             'refund_bound = "-1"',
             r"\[credits\] refund_bound must not be negative",
         ),
+        (
+            "verify_every_s = 86400",
+            "verify_every_s = 604801",
+            r"\[credits\] verify_whole_every_s must not be less than verify_every_s",
+        ),
         ("max_cores = 64", "max_corse = 64", r"\[jobs\] unknown setting max_corse"),
         ("max_log_mib = 512", "max_log_mib = 0", r"\[jobs\] max_log_mib must be positive"),
         ("max_disk_mib = 16384", "max_disk_mib = 0", r"\[jobs\] max_disk_mib must be positive"),

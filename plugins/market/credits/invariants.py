@@ -40,13 +40,17 @@ def broken(cursor: Cursor, only_new: bool = False) -> list[Broken]:
     return [Broken(*row) for row in cursor.fetchall()]
 
 
-def check_seals(cursor: Cursor) -> list[str]:
-    """Return a line for each row of a closed interval that is not as it was sealed; recomputes all seals."""
-    cursor.execute("SELECT interval_id, kind, key, problem FROM verify_ledger()")
-    return [
-        f"interval {'?' if row.interval_id is None else row.interval_id}: {row.kind} {row.key}: {row.problem}"
-        for row in cursor.fetchall()
-    ]
+def check_seals(cursor: Cursor, after: int = 0, until: int | None = None) -> list[str]:
+    """Return a line for each row of a closed interval that is not as it was sealed.
+
+    Recomputes the seals of the intervals behind `after` up to `until`; by default of all, in one statement.
+    """
+    cursor.execute(
+        "SELECT seal_line(interval_id, kind, key, problem) AS line"
+        " FROM verify_intervals(%s, coalesce(%s, last_sealed()))",
+        [after, until],
+    )
+    return [row.line for row in cursor.fetchall()]
 
 
 def record(cursor: Cursor, done: LedgerCheck) -> None:

@@ -49,7 +49,7 @@ WEB = Patience(statement_s=30, lock_s=10, idle_s=300)
 # A step of the settlement is one statement over all lines of an interval: 100 000 take some seconds. A second
 # settlement waits for the lock of the first one.
 SETTLEMENT = Patience(statement_s=3600, lock_s=600, idle_s=300)
-# Recomputes every seal that there is: minutes for a million rows, and more each year.
+# Asks all invariants about everything that there is: minutes for a million rows, and more each year.
 WHOLE_LEDGER = Patience(statement_s=6 * 3600, lock_s=60, idle_s=300)
 # Holds an advisory lock while other transactions do the work. It has no rows and no snapshot that others wait
 # for, and it must last as long as the work: without a limit on standing idle.

@@ -191,7 +191,9 @@ class Credits:
     stipend_per_core_hour: str
     stipend_cap_per_interval: str
     refund_bound: str
-    transfers_per_day: str = "1000.000000"  # a file of before it has none
+    transfers_per_day: str = "1000.000000"  # a file of before it has none, nor the next two
+    verify_every_s: int = 86_400
+    verify_whole_every_s: int = 604_800
 
     def micro(self, name: str) -> int:
         """Return a figure of this section scaled by 10^6 (for amounts: micro-credits)."""
@@ -622,7 +624,7 @@ def _check_credits(source: Path, credits: Credits) -> None:
     """Refuse figures that no quote or settlement could work with."""
     micro = {}
     for field in fields(Credits):
-        if field.name == "settlement_cron":
+        if field.name == "settlement_cron" or field.type == "int":
             continue
         try:
             micro[field.name] = credits.micro(field.name)
@@ -638,6 +640,8 @@ def _check_credits(source: Path, credits: Credits) -> None:
         and "must be more than 0 and at most 1",
         "settlement_cron": not _CRON.fullmatch(credits.settlement_cron)
         and 'must be five fields of cron, like "*/5 * * * *"',
+        "verify_whole_every_s": credits.verify_whole_every_s < credits.verify_every_s
+        and "must not be less than verify_every_s",
     } | {name: "must not be negative" for name, figure in micro.items() if figure < 0}
     for name, rule in wrong.items():
         if rule:

@@ -137,10 +137,18 @@ def test_operations_tell_how_services_are_and_acknowledge_alerts(
             " VALUES (2, 1, 'poor_machine', 'attic', 'slow') RETURNING alert_id"
         )
         alert_id = cursor.fetchone()[0]
+        cursor.execute("INSERT INTO ledger_check VALUES (1, 1234, 0)")
+        cursor.execute(
+            "INSERT INTO ledger_look (whole, began_ms, after_interval, until_interval, reached, wrong,"
+            " ended_ms) VALUES (false, 2, 5, 7, 7, 3, 3), (true, 4, 0, 12, 8, 0, NULL)"
+        )
     browser = Browser(api_server, admin.token)
     page = browser.open("operations/").text
-    for words in ("PostgreSQL", ">Healthy</span>", ">Not answering</span>", "attic"):
+    for words in ("PostgreSQL", ">Healthy</span>", ">Not answering</span>", "attic", "1 234 sealed rows"):
         assert words in page
+    assert "intervals 6 to 7: 3 rows did not fit." in page
+    assert "A look at everything goes on" in page
+    assert "interval 8 of 12 is compared." in page
     place = f"operations/alerts/{alert_id}/acknowledge"
     assert Browser(api_server, person.token).send(place).status_code == 403
     assert browser.send(place).status_code == 303

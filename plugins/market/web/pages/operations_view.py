@@ -8,7 +8,7 @@ from flask import Response
 from flask_appbuilder import expose
 
 from market.airflow import menu
-from market.credits import invariants
+from market.credits import invariants, verification
 from market.credits.settlement import intervals
 from market.kit import alerts, database
 from market.kit.paging import Page
@@ -37,6 +37,7 @@ class OperationsView(MarketPage):
         settlements = intervals.list_settlements(Page(limit=_ROWS, offset=first))
         with database.transaction() as cursor:
             violations, whole = invariants.check(cursor, only_new=True), invariants.last_check(cursor)
+            last, going_on = verification.last_look(cursor), verification.open_look(cursor)
         return self.show(
             "operations.html",
             member,
@@ -44,6 +45,8 @@ class OperationsView(MarketPage):
             alerts=alerts.list_alerts(Page(limit=50)).rows,
             violations=violations,
             whole=whole,
+            last_look=last,
+            open_look=going_on,
             settlements=settlements.rows,
             total=settlements.total,
             number=first // _ROWS + 1,

@@ -134,9 +134,18 @@ def test_what_the_market_has_is_counted(
     world.stand(open_job, "queued", application_id=None)
     world.mark(now - 3_000)
     world.sql("INSERT INTO meter_gap VALUES (%s, %s)", now - 60_000, now - 50_000)
+    world.sql("INSERT INTO ledger_check VALUES (%s, 9, 0)", now - 90_000)
+    world.sql(
+        "INSERT INTO ledger_look (whole, began_ms, after_interval, until_interval, reached, wrong, ended_ms)"
+        " VALUES (false, %s, 0, 2, 2, 3, %s)",
+        *(now - 30_000, now),
+    )
     with database.transaction() as cursor:
         alerts.raise_alert(cursor, alerts.LEDGER, "x", "y")
     found = values(text(counted.families()))
+    assert found['market_ledger_verified_age_seconds{look="new"}'] == 30
+    assert found['market_ledger_verified_age_seconds{look="whole"}'] == 90
+    assert found["market_ledger_look_wrong_rows{}"] == 3
     assert found['market_jobs{status="queued",type="cpu"}'] == 1
     assert 85 <= found['market_queue_age_seconds{type="cpu"}'] <= 95
     assert found['market_queue_age_seconds{type="gpu"}'] == 0

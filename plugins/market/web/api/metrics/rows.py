@@ -61,6 +61,10 @@ METER = """
            (SELECT count(*) FROM meter_gap WHERE from_ms > %(day)s) AS gaps,
            (SELECT coalesce(sum(to_ms - from_ms), 0) FROM meter_gap WHERE from_ms > %(day)s) AS gap_ms,
            (SELECT wrong FROM ledger_check ORDER BY at_ms DESC LIMIT 1) AS wrong,
+           (SELECT max(at_ms) FROM ledger_check) AS checked_ms,
+           (SELECT began_ms FROM ledger_look WHERE ended_ms IS NOT NULL
+            ORDER BY look_id DESC LIMIT 1) AS looked_ms,
+           (SELECT wrong FROM ledger_look ORDER BY look_id DESC LIMIT 1) AS look_wrong,
            (SELECT count(*) FROM unsealed) AS unsealed
 """
 SETBACKS = "SELECT count(*) AS things, coalesce(sum(failures), 0) AS failures FROM setback WHERE failures > 0"
@@ -146,6 +150,19 @@ def _ledger(cursor: Cursor, now: int) -> Iterator[Family]:
     yield gauge("market_meter_gaps", "Times in the last day in which the meter did not look.", row.gaps)
     yield gauge("market_meter_gap_seconds", "How long these were together.", int(row.gap_ms) / 1000)
     yield gauge("market_ledger_wrong_rows", "What the last look at the whole ledger found.", row.wrong or 0)
+    yield Family(
+        "market_ledger_verified_age_seconds",
+        GAUGE,
+        "Since the last look began that has ended: at what was sealed since (new), at everything (whole).",
+        [
+            Sample(_age(now, at_ms), {"look": look})
+            for look, at_ms in (("new", _later(row.looked_ms, row.checked_ms)), ("whole", row.checked_ms))
+            if at_ms is not None
+        ],
+    )
+    yield gauge(
+        "market_ledger_look_wrong_rows", "What the market's own last look found so far.", row.look_wrong or 0
+    )
     yield gauge("market_unsealed_postings", "Postings that no seal covers yet.", row.unsealed)
     cursor.execute(SETBACKS)
     setbacks = cursor.fetchone()
@@ -202,6 +219,11 @@ def _by_two(first: str, counts: Counter[tuple[str, str]]) -> list[Sample]:
 
 def _type(name: str) -> str:
     return name if name in settings.load().types or name == "pool" else _OTHER
+
+
+def _later(*times: int | None) -> int | None:
+    """Return the latest of some times; None: there is none."""
+    return max((at_ms for at_ms in times if at_ms is not None), default=None)
 
 
 def _age(now: int, at_ms: Any) -> float:
