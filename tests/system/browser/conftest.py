@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import people
 import pytest
+from chromium import chromium
 from people import Person, end_open_jobs
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchFrameException
@@ -125,27 +125,6 @@ def shots(stack: settings.Settings) -> Path:
     folder = Path(os.environ.get("MARKET_TEST_SHOTS") or stack.paths.state / "screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def chromium(*options: str) -> webdriver.Chrome:
-    """Start Chromium without a window."""
-    chosen = webdriver.ChromeOptions()
-    chosen.binary_location = shutil.which("chromium") or ""
-    for option in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        "--window-size=1400,1000",
-        *options,
-    ):
-        chosen.add_argument(option)
-    chosen.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=chosen, service=webdriver.ChromeService(shutil.which("chromedriver")))
 
 
 @pytest.fixture(scope="session")

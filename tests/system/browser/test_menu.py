@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from chromium import chromium
 from selenium.webdriver.common.by import By
-from system.browser.conftest import MENU, Page, Person, chromium
+from system.browser.conftest import MENU, Page, Person
 
 from market.kit import settings
 
