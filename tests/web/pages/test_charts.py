@@ -21,6 +21,17 @@ def test_a_figure_holds_until_the_next_sample() -> None:
     assert "lowest 1.00, highest 2.00, now 2.00" in drawn.summary
 
 
+def test_the_table_behind_it_has_the_changes_newest_first() -> None:
+    samples = [(START + n, n // 2) for n in range(2 * charts.LISTED + 10)]
+    drawn = charts.steps("Balance", samples, START + HOUR, write)
+    assert drawn is not None
+    assert len(drawn.values) == charts.LISTED
+    assert drawn.values[:2] == [(START + 408, "204.00"), (START + 406, "203.00")]
+    few = charts.steps("Balance", samples[:3], START + HOUR, write)
+    assert few is not None
+    assert few.values == [(START + 2, "1.00"), (START, "0.00")]
+
+
 def test_the_axis_has_round_figures_that_cover_all() -> None:
     drawn = charts.steps("Balance", [(START, 3.1), (START + HOUR, 14.9)], START + HOUR, write, (0.0,))
     assert drawn is not None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 HEIGHT = 220
 NARROW, WIDE = 640, 1040  # as wide as the card it stands in, so that its words keep their size
+LISTED = 200  # changes in the table behind a drawing, the newest
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 14, 30
 _STEPS = (1, 2, 2.5, 5, 10)
 _TIME_STEPS_S = (60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000)
@@ -38,7 +39,10 @@ class Chart:
     rows: Sequence[Tick]
     last: tuple[float, float]
     points: str
-    samples: Sequence[tuple[int, float]]
+    since_ms: int
+    values: Sequence[
+        tuple[int, str]
+    ]  # (epoch ms, figure) of the changes, newest first, for a table behind it
 
 
 def steps(
@@ -87,8 +91,19 @@ def steps(
         rows=[Tick(y(low + step * n), write(low + step * n)) for n in range(count + 1)],
         last=(x(last_ms), y(figures[-1])),
         points=json.dumps([[x(at), y(figure), at, write(figure)] for at, figure in samples]),
-        samples=samples,
+        since_ms=samples[0][0],
+        values=_changes(samples, write)[: -LISTED - 1 : -1],
     )
+
+
+def _changes(samples: Sequence[tuple[int, float]], write: Callable[[float], str]) -> list[tuple[int, str]]:
+    """Return from when on it was which figure, oldest first; what is written alike is one line."""
+    changes: list[tuple[int, str]] = []
+    for at_ms, figure in samples:
+        written = write(figure)
+        if not changes or changes[-1][1] != written:
+            changes.append((at_ms, written))
+    return changes
 
 
 def _summary(samples: Sequence[tuple[int, float]], write: Callable[[float], str]) -> str:
