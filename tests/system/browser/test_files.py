@@ -75,7 +75,7 @@ def test_a_file_is_replaced_only_if_its_owner_says_so(home: Page, person: Person
 
 
 def test_an_example_is_two_clicks_away_from_running(home: Page, person: Person) -> None:
-    action(home, "Try digits")
+    action(home, "Try it: digits")
     home.shows("The example is in your home, in examples/digits.")
     home.until(lambda: home.find('input[name="entry_file"]').is_selected(), "its program chosen")
     home.until(lambda: home.find('.quote [data-out="hold"]').text[:1].isdigit(), "its quote")

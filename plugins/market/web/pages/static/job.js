@@ -59,6 +59,7 @@
       if (name in there.dataset) root.dataset[name] = "";
       else delete root.dataset[name];
     }
+    market.reachable();
     root.dataset.status = shown = there.dataset.status;
     cost(root.querySelector("[data-hold]").dataset.used);
     if (ended) results();
@@ -83,6 +84,7 @@
     const place = document.getElementById("point-list");
     const table = await market.page(place.dataset.src);
     place.innerHTML = table.body.innerHTML;
+    market.reachable();
   }
 
   const isOpen = () => "open" in root.dataset;

@@ -320,19 +320,26 @@
     }
   }
 
-  // What scrolls sideways can be reached and moved by the keyboard, and says what it is.
-  function reachable() {
+  // What scrolls sideways can be reached and moved by the keyboard, and says what it is. A group, not a region: its
+  // section is the landmark of that name already.
+  market.reachable = function () {
     for (const box of document.querySelectorAll(".scroll, .drawing")) {
       if (box.scrollWidth <= box.clientWidth || box.hasAttribute("tabindex")) continue;
       const section = box.closest("[aria-labelledby], [aria-label]");
       const heading = section && document.getElementById(section.getAttribute("aria-labelledby"));
       box.tabIndex = 0;
-      box.setAttribute("role", "region");
+      box.setAttribute("role", "group");
       box.setAttribute("aria-label", (heading && heading.textContent) || (section && section.getAttribute("aria-label")) || "Table");
     }
-  }
-  window.addEventListener("resize", reachable);
-  window.addEventListener("load", reachable);
+  };
+  window.addEventListener("resize", market.reachable);
+  window.addEventListener("load", market.reachable);
+  // What the keyboard comes to is shown whole: a browser is content with some of it.
+  document.addEventListener("focusin", (event) => {
+    const reached = event.target;
+    if (!reached.parentElement?.closest(".scroll") || !reached.matches(":focus-visible")) return;
+    reached.scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
 
   // A form that came back: to the first field that is wrong, and its words go when it is written anew.
   function mend(field) {
@@ -366,7 +373,7 @@
       const other = page.querySelector(`[data-part="${part.dataset.part}"]`);
       if (other && other.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) part.innerHTML = other.innerHTML;
     }
-    reachable();
+    market.reachable();
     return true;
   }
   if (fresh) setTimeout(() => market.poll(renew, Number(fresh.dataset.fresh)), Number(fresh.dataset.fresh));
