@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,14 +58,16 @@ def no_attempts_yet(request: pytest.FixtureRequest) -> None:
 def register(api_server: Airflow) -> Callable[..., Person]:
     """Return a function that registers somebody new and logs him in."""
 
-    def registered(name: str = "someone") -> Person:
-        username, password = f"{name}-{secrets.token_hex(4)}", secrets.token_hex(8)
-        body = {"username": username, "password": password, "email": f"{username}@example.org"}
-        made = requests.post(f"{api_server.market}/users", json=body, timeout=30)
-        assert made.status_code == 201, made.text
-        return log_in(api_server, username, password, made.json()["user_id"])
+    return functools.partial(registered, api_server)
 
-    return registered
+
+def registered(server: Airflow, name: str = "someone") -> Person:
+    """Register somebody new, by a name that begins so, and log him in."""
+    username, password = f"{name}-{secrets.token_hex(4)}", secrets.token_hex(8)
+    body = {"username": username, "password": password, "email": f"{username}@example.org"}
+    made = requests.post(f"{server.market}/users", json=body, timeout=30)
+    assert made.status_code == 201, made.text
+    return log_in(server, username, password, made.json()["user_id"])
 
 
 def log_in(server: Airflow, username: str, password: str, user_id: str = "") -> Person:
