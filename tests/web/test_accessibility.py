@@ -32,6 +32,7 @@ pytestmark = pytest.mark.database
 WIDTHS = (1280, 360)
 SCHEMES = ("light", "dark")
 OPEN = "/pluginsv2/market/"
+PATIENCE_S = 120  # of a page of 200 rows beside all else that tests run
 
 # What changes with the colour scheme alone; everything else is looked at once for a width.
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
@@ -56,7 +57,7 @@ class Eyes:
     def look(self, place: str, form: str = "") -> None:
         """Look at a page in all widths and schemes; with a `form`, at what comes when it is sent."""
         self.driver.get(f"{self._server.url}{OPEN}{place}")
-        wait = WebDriverWait(self.driver, 20, 0.05)
+        wait = WebDriverWait(self.driver, PATIENCE_S, 0.05)
         if form:
             before = self.driver.find_element(By.TAG_NAME, "html")
             # Without what the browser itself would check.
@@ -96,6 +97,7 @@ def people(api_server: Airflow) -> Iterator[Inhabited]:
 @pytest.fixture(scope="module")
 def eyes(api_server: Airflow) -> Iterator[Eyes]:
     driver = chromium()
+    driver.set_script_timeout(PATIENCE_S)
     try:
         yield Eyes(api_server, driver)
     finally:
@@ -156,7 +158,7 @@ def _all_pages() -> list[str]:
 def test_a_chart_is_read_by_keys_and_what_is_told_is_told_where_it_was(
     eyes: Eyes, people: Inhabited, api_server: Airflow
 ) -> None:
-    driver, wait = eyes.driver, WebDriverWait(eyes.driver, 20, 0.05)
+    driver, wait = eyes.driver, WebDriverWait(eyes.driver, PATIENCE_S, 0.05)
     eyes.be(people.member)
     driver.get(f"{api_server.url}{OPEN}credits/")
     chart = driver.find_element(By.CSS_SELECTOR, ".chart svg")
