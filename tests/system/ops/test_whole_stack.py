@@ -42,7 +42,7 @@ FOREVER = """
 
 def test_status_tells_of_each_service(stack: settings.Settings) -> None:
     found = json.loads(market("status", "--json").stdout)
-    assert set(found) == {"state_dir", "url", "security", "services", "admin"}
+    assert set(found) == {"state_dir", "url", "security", "services", "admin", "release"}
     assert found["url"] == stack.url("api")
     assert found["security"] == stack.security.mode
     assert all(set(one) == {"name", "address", "healthy", "detail"} for one in found["services"])
@@ -71,7 +71,8 @@ def test_hadoop_s_servers_are_small(stack: settings.Settings, machines: list[dic
     assert set(sizes) == set(_DAEMONS)
     six = sum(sum(sorted(found)[:2]) for found in sizes.values())  # of the machines two, as in the demo
     print({name: [size >> 20 for size in found] for name, found in sizes.items()}, six >> 20)
-    assert six < 1.1e9
+    # Whoever encrypts holds buffers for it, the DataNode most: 356 MiB were seen, for 150 without.
+    assert six < (1.4e9 if stack.wire_encryption else 1.1e9)
 
 
 def test_nothing_listens_beyond_this_host(stack: settings.Settings, machines: list[dict[str, Any]]) -> None:

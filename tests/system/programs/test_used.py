@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from people import Person, until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.alone]
+pytestmark = pytest.mark.cluster
 
 # One task at a time: a second executor has nothing to do but wait.
 ONE_BY_ONE = """
