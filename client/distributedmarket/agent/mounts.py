@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 NOSUID, NODEV = 2, 4
@@ -16,6 +18,8 @@ _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _CLONE, _RECURSIVE, _EMPTY_PATH, _HERE = 1, 0x8000, 0x1000, -100
 _FROM_EMPTY_PATH = 4
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_IDMAP = 1, 2, 1 << 20
+
+_PATIENCE_S, _PAUSE_S = 10.0, 0.001
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,7 +42,7 @@ def show(opened: int, place: str | Path) -> None:
 def close(place: str | Path) -> None:
     """Let nothing be written any more in what is mounted at a place itself. Raises OSError."""
     kept = os.statvfs(place).f_flag & _KEPT  # the numbers of these flags are those of `mount`
-    _mount("none", str(place), None, _REMOUNT | _BIND | _RDONLY | kept, None)
+    _when_free(lambda: _mount("none", str(place), None, _REMOUNT | _BIND | _RDONLY | kept, None))
 
 
 def close_all() -> None:
@@ -47,10 +51,27 @@ def close_all() -> None:
     Before Linux 5.12 nothing is closed.
     """
     try:
-        _set_attributes(_HERE, "/", _RECURSIVE, _Attributes(set=_ATTR_RDONLY | _ATTR_NOSUID))
+        attributes = _Attributes(set=_ATTR_RDONLY | _ATTR_NOSUID)
+        _when_free(lambda: _set_attributes(_HERE, "/", _RECURSIVE, attributes))
     except OSError as error:
         if error.errno != errno.ENOSYS:
             raise
+
+
+def _when_free(closing: Callable[[], None]) -> None:
+    """Close a mount as soon as nobody writes there. Raises OSError, EBUSY if somebody goes on doing so.
+
+    A process of the same namespace that just reads a file writes for a moment: when it was read.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            closing()
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def part_from_host() -> None:
