@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from agents import of_application
-from people import Person
+from people import Person, until
 
 from market.kit import settings
 
@@ -80,7 +80,11 @@ def running(
     buyer.put("stays/main.py", program(STAYS))
     job_id = buyer.submit("stays", core_num=2)
     buyer.in_status(job_id, "running", 180)
-    yield of_application(buyer.job(job_id)["application_id"])
+    application_id = buyer.job(job_id)["application_id"]
+    until(
+        lambda: "executor" in {one["role"] for one in buyer.rest.get(f"/jobs/{job_id}/logs")["files"]}, "both"
+    )
+    yield until(lambda: of_application(application_id), "its processes", 60)
     buyer.send("POST", f"/jobs/{job_id}/cancel")
 
 
