@@ -26,7 +26,8 @@ WHERE = """
 """
 # What the steps of a machine may leave, and the machine itself.
 INSTALLED = {"tools", "agent-env", "hadoop", "runtime", "stamps", "setup.lock", "uv-cache"}
-INSTALLED |= {"setup.log", "class-data.log"}
+INSTALLED |= {"setup.log", "class-data.log", "by-digest"}
+ENVIRONMENTS = {"tools", "agent-env", "runtime"}  # by digest
 STATE = {"machines", "password"}
 
 
@@ -55,6 +56,7 @@ def test_a_host_with_python_and_java_alone_joins_and_runs_a_job(
     assert agent.left_behind() == []
 
     assert {path.name for path in made.iterdir()} <= INSTALLED | STATE
+    assert {path.name.rpartition("-")[0] for path in (made / "by-digest").iterdir()} <= ENVIRONMENTS
     assert {path.stat().st_uid for path in made.iterdir()} == {fresh_host.uid}
     packages = {path.name.lower() for path in made.glob("*/lib/python3*/site-packages/*")}
     assert {"requests", "pyspark"} <= packages
