@@ -69,5 +69,5 @@ def test_what_debian_is_to_provide_depends_on_who_sets_up(monkeypatch: pytest.Mo
     assert names(1000, False) == ["openjdk-17-jdk-headless", "maven", "bubblewrap"]
     served = ["krb5-kdc", "krb5-admin-server"]
     assert names(0, False, realm=True)[2:] == served
-    looked_with = ["prometheus", "chromium", "chromium-driver"]
+    looked_with = ["prometheus", "chromium", "chromium-driver", "npm"]
     assert names(0, True)[2:] == ["bubblewrap", *served, "krb5-user", *looked_with]

@@ -63,6 +63,7 @@ def packages(for_tests: bool, realm: bool = False) -> list[Package]:
         needed.append(_program("prometheus", "tests read the figures as a monitor does", "prometheus"))
         needed.append(_program("chromium", "the browser tests look at the pages", "chromium"))
         needed.append(_program("chromium-driver", "the browser tests drive the browser", "chromedriver"))
+        needed.append(_program("npm", "tests of accessibility fetch axe-core with it", "npm"))
     return needed
 
 
