@@ -71,7 +71,8 @@ def test_hadoop_s_servers_are_small(stack: settings.Settings, machines: list[dic
     assert set(sizes) == set(_DAEMONS)
     six = sum(sum(sorted(found)[:2]) for found in sizes.values())  # of the machines two, as in the demo
     print({name: [size >> 20 for size in found] for name, found in sizes.items()}, six >> 20)
-    # Whoever encrypts holds buffers for it, the DataNode most: 356 MiB were seen, for 150 without.
+    # At the end of a whole run with encryption they held 1.28e9, the DataNode 356 MiB of it, and 152 soon
+    # after a start: why it grows is not known, nor whether encryption does it.
     assert six < (1.4e9 if stack.wire_encryption else 1.1e9)
 
 
